@@ -1,0 +1,69 @@
+// A Model is what scores: input schema + pipeline + engine + outputs, from a bundle or a bare model file.
+// Immutable and thread-safe; one ModelScratch per thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "slipway/base/json_fwd.h"
+#include "slipway/base/result.h"
+#include "slipway/features/pipeline.h"
+#include "slipway/forest/forest.h"
+#include "slipway/score/engine.h"
+#include "slipway/table/batch.h"
+
+namespace slipway {
+
+struct ModelScratch {
+  PipelineScratch pipeline;
+  std::vector<double> matrix, scores;
+  std::vector<uint8_t> keep;
+  std::vector<Column> outputs;
+  std::vector<ColumnView> views;
+};
+
+// How to treat an input that lacks columns: batch = error, record = missing values.
+class Model {
+ public:
+  // A bundle (see docs/bundle-format.md) or a LightGBM text file, by content. The bundle's hashes are verified and its
+  // sample rows scored again; any difference is kCorruption.
+  static Result<std::unique_ptr<Model>> Open(const std::string& path);
+
+  // Raw input columns with pinned types. A bare model file: one double per feature (categories of pandas_categorical: string).
+  const Schema& inputs() const { return inputs_; }
+  // Output columns, in order: regression `prediction`; classification `proba_<class>`..., `prediction`.
+  const Schema& outputs() const { return outputs_; }
+  PredictionKind kind() const { return forest_kind_; }
+  const std::vector<std::string>& classes() const { return classes_; }
+  double threshold() const { return threshold_; }
+  const Json& info() const;       // algorithm, version, created_at, metrics, library versions, ...
+  std::string engine_name() const;
+  const Pipeline* pipeline() const { return pipeline_ ? &*pipeline_ : nullptr; }
+  int feature_count() const;
+  std::vector<std::string> feature_names() const;
+
+  // batch.schema must equal inputs(). Gives outputs().size() columns that live in the scratch until its next use. A row
+  // that a filter drops keeps its place with null outputs.
+  std::span<const ColumnView> Score(const Batch& batch, ModelScratch* scratch) const;
+  // Transformed scores (regression value / probability of class 1 / probabilities per class) of feature rows.
+  void PredictMatrix(const double* matrix, int64_t rows, double* out) const;
+
+  ~Model();
+
+ private:
+  friend class ModelLoader;
+  Model();
+  Schema inputs_, outputs_;
+  PredictionKind forest_kind_ = PredictionKind::kRegression;
+  std::vector<std::string> classes_;
+  Type label_type_ = Type::kDouble;
+  double threshold_ = 0.5;
+  std::optional<Pipeline> pipeline_;
+  std::unique_ptr<Forest> head_;  // transform settings only, no trees
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Json> info_;
+};
+
+}  // namespace slipway

@@ -1,0 +1,52 @@
+// Prepare steps compiled against a schema: the same object runs in training, in batch and (later) for one record.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "slipway/features/expression.h"
+#include "slipway/features/spec.h"
+#include "slipway/table/batch.h"
+
+namespace slipway {
+
+// Working memory of one thread for one Preparer.
+class PrepareScratch {
+ public:
+  PrepareScratch();
+  ~PrepareScratch();
+  PrepareScratch(PrepareScratch&&) noexcept;
+  PrepareScratch& operator=(PrepareScratch&&) noexcept;
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+struct PreparedRows {
+  Batch batch;                    // output columns, ALL rows of the input in place (also dropped ones)
+  const uint8_t* keep = nullptr;  // 1 per row: 0 = a filter dropped it; nullptr: all kept
+};
+
+// Immutable; thread-safe with one scratch per thread.
+class Preparer {
+ public:
+  // Errors name the step ("prepare step 2 (column 'hour'): ...").
+  static Result<Preparer> Compile(const std::vector<PrepareStep>& steps, const Schema& input);
+
+  const Schema& input() const;
+  const Schema& output() const;
+  const std::vector<PrepareStep>& steps() const;
+  // Which input columns are needed to make the given output columns and all filters.
+  std::vector<int> InputsFor(const std::vector<std::string>& outputs) const;
+  // Result valid until the scratch's next use. Input columns that are not needed may have data == nullptr.
+  PreparedRows Run(const Batch& batch, PrepareScratch* scratch) const;
+
+ private:
+  struct State;
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace slipway

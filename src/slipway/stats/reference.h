@@ -1,0 +1,68 @@
+// Reference statistics: what a column looked like when the version was trained. Drift compares with them.
+// Two passes: the first learns bounds from a sketch, the second counts exactly.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slipway/base/json_fwd.h"
+#include "slipway/base/result.h"
+#include "slipway/stats/sketch.h"
+
+namespace slipway {
+
+// One numeric column: up to 255 bins between quantile bounds (upper bounds, inclusive), with exact counts.
+struct NumericReference {
+  int64_t count = 0;    // present
+  int64_t missing = 0;
+  double mean = 0, stddev = 0, min = 0, max = 0;
+  std::vector<double> bounds;   // ascending, distinct; bin i holds (bounds[i-1], bounds[i]]; one more bin above the last
+  std::vector<int64_t> counts;  // bounds.size() + 1
+  QuantileSketch sketch;
+  Json ToJson() const;
+  static Result<NumericReference> FromJson(const Json& json);
+};
+
+// One category column: exact counts of the 1,000 most frequent, then "other".
+struct CategoryReference {
+  int64_t count = 0;
+  int64_t missing = 0;
+  std::vector<std::pair<std::string, int64_t>> counts;  // by falling count, ties by text
+  int64_t other = 0;
+  int64_t distinct = 0;  // at least; exact up to 100,000
+  Json ToJson() const;
+  static Result<CategoryReference> FromJson(const Json& json);
+};
+
+// Confined to one thread. Pass 1: See() every value; FinishBounds(); pass 2: Count() every value; Finish().
+class NumericReferenceBuilder {
+ public:
+  void See(std::span<const double> values);  // NaN is missing
+  void FinishBounds(int max_bins = 255);
+  void Count(std::span<const double> values);
+  NumericReference Finish();
+  // The bounds of another builder (hold-out is counted on the training bounds).
+  void UseBounds(std::vector<double> bounds);
+  const std::vector<double>& bounds() const { return reference_.bounds; }
+
+ private:
+  NumericReference reference_;
+  double mean_ = 0, m2_ = 0;
+};
+
+class CategoryReferenceBuilder {
+ public:
+  void SeeMissing(int64_t n = 1) { missing_ += n; }
+  void See(std::string_view text, int64_t n = 1);
+  CategoryReference Finish(int max_categories = 1000);
+
+ private:
+  std::map<std::string, int64_t, std::less<>> counts_;
+  int64_t count_ = 0, missing_ = 0, overflow_ = 0;
+};
+
+}  // namespace slipway

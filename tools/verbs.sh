@@ -1,0 +1,1 @@
+verb_help() { echo help; }
