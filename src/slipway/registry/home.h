@@ -1,0 +1,68 @@
+// Home: the folder that holds an instance's state, and the names of what lies in it
+// (architecture.md 4).
+//   home.json  registry.db  lock  lock.info  blobs/sha256/ab/<hash>  data/<project>/<dataset>/
+//   jobs/<id>/  logs/
+// A value type; paths only, no open files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "slipway/base/file.h"
+#include "slipway/base/result.h"
+
+namespace slipway {
+
+class Home {
+ public:
+  // Reads home.json. Not a home: kNotFound with the hint `slipway init`; of a newer Slipway:
+  // kInvalidArgument.
+  static Result<Home> Open(const std::string& folder);
+
+  const std::string& root() const { return root_; }
+  const std::string& created_at() const { return created_at_; }
+  std::string DatabasePath() const { return JoinPath(root_, "registry.db"); }
+  std::string LockPath() const { return JoinPath(root_, "lock"); }
+  std::string LockInfoPath() const { return JoinPath(root_, "lock.info"); }
+  std::string BlobsFolder() const { return JoinPath(root_, "blobs/sha256"); }
+  std::string BlobPath(std::string_view hash) const;
+  std::string DataFolder(std::string_view project, std::string_view dataset) const;
+  std::string ProjectDataFolder(std::string_view project) const;
+  std::string JobsFolder() const { return JoinPath(root_, "jobs"); }
+  std::string JobFolder(std::string_view job) const;
+  // Half-made outputs and spill files; removed when the job ends.
+  std::string JobWorkFolder(std::string_view job) const;
+  std::string JobLogPath(std::string_view job) const;
+  std::string JobLockPath(std::string_view job) const;
+  std::string LogsFolder() const { return JoinPath(root_, "logs"); }
+
+ private:
+  std::string root_;  // absolute
+  std::string created_at_;
+};
+
+// Makes a home (also in an existing empty folder). false: it was one already, nothing changed. A
+// folder with other things in it: kConflict. home.json is written last, so an interrupted init is
+// completed by the next one.
+Result<bool> InitHome(const std::string& folder);
+
+// The home's one writing process. Held until destroyed; `lock.info` names the holder while it is
+// held.
+class HomeLock {
+ public:
+  // Waits up to `timeout_seconds`, then kUnavailable naming who holds it. `command` is what to tell
+  // others, such as "slipway build demo/fare".
+  static Result<HomeLock> Acquire(const Home& home, double timeout_seconds,
+                                  std::string_view command);
+  HomeLock(HomeLock&&) noexcept = default;
+  HomeLock& operator=(HomeLock&&) = delete;
+  ~HomeLock();
+
+ private:
+  HomeLock(FileLock lock, std::string info_path)
+      : lock_(std::move(lock)), info_path_(std::move(info_path)) {}
+  FileLock lock_;
+  std::string info_path_;
+};
+
+}  // namespace slipway

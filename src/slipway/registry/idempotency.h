@@ -1,0 +1,37 @@
+// Idempotency keys: the answer to a mutating request, so that the same request sent again gets the
+// same answer and changes nothing. Look up and store inside the Transaction that makes the change.
+// Thread-safe as Database is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "slipway/base/result.h"
+#include "slipway/store/database.h"
+
+namespace slipway {
+
+struct StoredResponse {
+  int status = 200;
+  std::string body;
+};
+
+class Idempotency {
+ public:
+  explicit Idempotency(Database& database) : database_(database) {}
+  // nullopt: a new key. The key was used with another request: kConflict. `scope` = who and the
+  // route.
+  Result<std::optional<StoredResponse>> Find(std::string_view scope, std::string_view key,
+                                             std::string_view request_hash) const;
+  Status Put(std::string_view scope, std::string_view key, std::string_view request_hash,
+             const StoredResponse& response);
+  // Forgets those older than `max_age_seconds`; gives how many.
+  Result<int64_t> Expire(double max_age_seconds = 24 * 3600);
+
+ private:
+  Database& database_;
+};
+
+}  // namespace slipway

@@ -1,0 +1,81 @@
+// Registry: an opened home: its database, and the subjects in it. One process writes at a time
+// (HomeLock); any number read at the same time and see whole transactions. Thread-safe as Database
+// is; not to be carried across fork(2).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slipway/base/result.h"
+#include "slipway/registry/blobs.h"
+#include "slipway/registry/datasets.h"
+#include "slipway/registry/home.h"
+#include "slipway/registry/idempotency.h"
+#include "slipway/registry/jobs.h"
+#include "slipway/registry/models.h"
+#include "slipway/registry/projects.h"
+#include "slipway/store/database.h"
+
+namespace slipway {
+
+// One thing that doctor says.
+struct Finding {
+  bool error = true;    // false: a leftover that garbage collection will remove
+  std::string message;  // what and where
+  std::string hint;
+};
+
+class Registry {
+ public:
+  // Takes the home's lock (waiting up to `timeout_seconds`; kUnavailable names the holder) and
+  // brings the schema up to date. `command` is what others are told meanwhile. Does not look for
+  // dead jobs: call jobs().MarkInterruptedJobs().
+  static Result<std::unique_ptr<Registry>> OpenForWriting(const std::string& home,
+                                                          std::string_view command,
+                                                          double timeout_seconds = 10);
+  // No lock; writes are refused.
+  static Result<std::unique_ptr<Registry>> OpenForReading(const std::string& home);
+  // Writes without the lock: safe (transactions), for tests and for tools that repair.
+  static Result<std::unique_ptr<Registry>> OpenUnlocked(const std::string& home);
+
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  const Home& home() const { return home_; }
+  Database& database() { return *database_; }
+  // Makes several changes one: every call of the subjects below on this thread is part of it until
+  // Commit.
+  Result<Transaction> Begin() { return Transaction::Begin(*database_); }
+
+  Projects& projects() { return projects_; }
+  Datasets& datasets() { return datasets_; }
+  Models& models() { return models_; }
+  Jobs& jobs() { return jobs_; }
+  Blobs& blobs() { return blobs_; }
+  Idempotency& idempotency() { return idempotency_; }
+
+  // Blobs that nothing refers to, stray data files and temporary files, older than
+  // `min_age_seconds`.
+  Result<GarbageReport> CollectGarbage(double min_age_seconds = 3600);
+  // doctor: the database's own check, every blob and data file present with its size (`deep`: and
+  // its hash), leftovers, jobs that died.
+  Result<std::vector<Finding>> CheckIntegrity(bool deep);
+
+ private:
+  Registry(Home home, std::unique_ptr<Database> database, std::optional<HomeLock> lock);
+
+  std::optional<HomeLock> lock_;  // first: released last
+  Home home_;
+  std::unique_ptr<Database> database_;
+  Blobs blobs_;
+  Projects projects_;
+  Datasets datasets_;
+  Models models_;
+  Jobs jobs_;
+  Idempotency idempotency_;
+};
+
+}  // namespace slipway

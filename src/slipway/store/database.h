@@ -1,0 +1,83 @@
+// Database: the metadata database behind one small interface, so that SQLite (embedded) and later
+// PostgreSQL (shared) serve the same callers. SQL is written in the common subset, with `?`
+// placeholders in order. Thread-safe: one statement at a time; a Transaction holds the database for
+// its thread until it ends. Not to be carried across fork(2). Errors: full disk and busy ->
+// kUnavailable, read-only -> kPermissionDenied, damaged file -> kCorruption (each names the file),
+// a broken constraint -> kConflict, bad SQL -> kInternal.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "slipway/base/result.h"
+
+namespace slipway {
+
+// NULL, integer, number or text. Booleans are 0 and 1.
+using SqlValue = std::variant<std::monostate, int64_t, double, std::string>;
+SqlValue SqlText(std::string_view text);
+SqlValue SqlTextOrNull(std::string_view text);  // "" is NULL
+SqlValue SqlIntOrNull(std::optional<int64_t> value);
+
+// One row of an answer, materialised. A column of another type reads as the zero of the asked type.
+class SqlRow {
+ public:
+  explicit SqlRow(std::vector<SqlValue> values) : values_(std::move(values)) {}
+  size_t size() const { return values_.size(); }
+  bool IsNull(size_t column) const;
+  int64_t Int(size_t column) const;
+  double Double(size_t column) const;
+  std::string Text(size_t column) const;  // "" for NULL
+  std::optional<int64_t> OptionalInt(size_t column) const;
+
+ private:
+  std::vector<SqlValue> values_;
+};
+
+class Database {
+ public:
+  virtual ~Database() = default;
+  // Runs one statement; gives the number of rows that it changed.
+  virtual Result<int64_t> Execute(std::string_view sql, std::vector<SqlValue> values = {}) = 0;
+  // Runs one statement (also INSERT ... RETURNING) and gives its rows.
+  virtual Result<std::vector<SqlRow>> Query(std::string_view sql,
+                                            std::vector<SqlValue> values = {}) = 0;
+  // Runs a script of several statements without values (migrations).
+  virtual Status ExecuteScript(std::string_view sql) = 0;
+  // Slow check of the whole file; each string is one finding, none when sound.
+  virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
+
+ private:
+  friend class Transaction;
+  // Depth 0 takes the write lock (BEGIN IMMEDIATE); deeper ones are savepoints.
+  virtual Status BeginNested() = 0;
+  virtual Status CommitNested() = 0;
+  virtual void RollbackNested() = 0;
+  virtual std::recursive_mutex& mutex() = 0;
+};
+
+// All or nothing: rolled back by the destructor unless Commit succeeded. Nested ones on the same
+// thread are parts of the outer one: an inner rollback undoes the inner part only. Confined to one
+// thread; must not outlive the database.
+class Transaction {
+ public:
+  static Result<Transaction> Begin(Database& database);
+  Transaction(Transaction&& other) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  // On an error everything is rolled back.
+  Status Commit();
+
+ private:
+  explicit Transaction(Database& database) : database_(&database) {}
+  Database* database_;
+};
+
+}  // namespace slipway
