@@ -1,6 +1,7 @@
-// Tree ensembles as plain data, struct of arrays: what every importer writes and every engine is compiled from.
-// A Forest that passed Validate() is safe to walk: children in range, acyclic, features in range. Immutable by habit.
-// Source of the semantics: LightGBM 4.x src/io/tree.cpp, include/LightGBM/tree.h.
+// Tree ensembles as plain data, struct of arrays: what every importer writes and every engine is
+// compiled from. A Forest that passed Validate() is safe to walk: children in range, acyclic,
+// features in range. Immutable by habit. Source of the semantics: LightGBM 4.x src/io/tree.cpp,
+// include/LightGBM/tree.h.
 #pragma once
 
 #include <cstdint>
@@ -13,21 +14,24 @@ namespace slipway {
 
 enum class MissingType : uint8_t { kNone, kZero, kNaN };
 
-// Inner nodes 0..n-1 (0 is the root), leaves 0..n. A child >= 0 is an inner node, < 0 is leaf ~child. A tree of one leaf
-// has no inner nodes.
+// Inner nodes 0..n-1 (0 is the root), leaves 0..n. A child >= 0 is an inner node, < 0 is leaf
+// ~child. A tree of one leaf has no inner nodes.
 struct Tree {
   std::vector<int32_t> split_feature;
-  std::vector<double> threshold;        // numerical: go left when value <= threshold
-  std::vector<int32_t> category_set;    // index into category sets, -1: numerical
+  std::vector<double> threshold;      // numerical: go left when value <= threshold
+  std::vector<int32_t> category_set;  // index into category sets, -1: numerical
   std::vector<MissingType> missing_type;
   std::vector<uint8_t> default_left;
   std::vector<int32_t> left, right;
-  std::vector<double> leaf_value;       // shrinkage applied already
-  std::vector<double> internal_value, internal_count, leaf_count, split_gain;  // may be empty (not needed to predict)
-  // Category set s is the bits category_bits[category_begin[s] .. category_begin[s+1]): bit c set: category c goes left.
+  std::vector<double> leaf_value;  // shrinkage applied already
+  std::vector<double> internal_value, internal_count, leaf_count,
+      split_gain;  // may be empty (not needed to predict)
+  // Category set s is the bits category_bits[category_begin[s] .. category_begin[s+1]): bit c set:
+  // category c goes left.
   std::vector<int32_t> category_begin;
   std::vector<uint32_t> category_bits;
-  // Linear leaves: empty, or one per leaf: value = constant + sum(coefficient * feature); any NaN feature: leaf_value.
+  // Linear leaves: empty, or one per leaf: value = constant + sum(coefficient * feature); any NaN
+  // feature: leaf_value.
   struct LinearLeaf {
     double constant = 0;
     std::vector<int32_t> features;
@@ -40,32 +44,37 @@ struct Tree {
 
 enum class OutputTransform : uint8_t {
   kIdentity,
-  kSigmoid,          // 1 / (1 + exp(-sigmoid * x)); binary
-  kSoftmax,          // multiclass
-  kMulticlassOva,    // sigmoid per class, not normalised (as LightGBM's ConvertOutput)
-  kExp,              // poisson, gamma, tweedie
-  kSignedSquare,     // regression with reg_sqrt: sign(x) * x * x
-  kLog1pExp,         // cross_entropy_lambda
+  kSigmoid,        // 1 / (1 + exp(-sigmoid * x)); binary
+  kSoftmax,        // multiclass
+  kMulticlassOva,  // sigmoid per class, not normalised (as LightGBM's ConvertOutput)
+  kExp,            // poisson, gamma, tweedie
+  kSignedSquare,   // regression with reg_sqrt: sign(x) * x * x
+  kLog1pExp,       // cross_entropy_lambda
 };
 
 enum class PredictionKind : uint8_t { kRegression, kBinary, kMulticlass, kRaw };
 
 struct Forest {
   int feature_count = 0;
-  int outputs = 1;               // trees i, i+outputs, ... add to output i
+  int outputs = 1;  // trees i, i+outputs, ... add to output i
   std::vector<Tree> trees;
   OutputTransform transform = OutputTransform::kIdentity;
   double sigmoid = 1;
-  bool average = false;          // rf: the sum is divided by the number of iterations
+  bool average = false;  // rf: ApplyOutputTransform divides the sum by `iterations`
+  int iterations = 0;    // trees.size() / outputs; kept when a copy of the settings has no trees
   PredictionKind kind = PredictionKind::kRegression;
-  std::string objective;         // as the file says it
-  std::string library;           // "lightgbm v4"
+  std::string objective;  // as the file says it
+  std::string library;    // "lightgbm v4"
   std::vector<std::string> feature_names;
+  // Features that training treated as categories (codes 0, 1, ...), ascending, as far as the file
+  // tells.
+  std::vector<int32_t> categorical_features;
   // LightGBM's pandas_categorical line, raw JSON; empty when absent or "null".
   std::string pandas_categorical;
 };
 
-// kCorruption with the tree and the node when anything is out of range, cyclic, of unequal length or not finite where it must be.
+// kCorruption with the tree and the node when anything is out of range, cyclic, of unequal length
+// or not finite where it must be.
 Status Validate(const Forest& forest);
 
 }  // namespace slipway
