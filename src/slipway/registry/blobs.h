@@ -44,12 +44,14 @@ class Blobs {
   Result<std::string> Read(std::string_view hash, size_t max_bytes = size_t{1} << 30) const;
   // The content's hash is the name (kCorruption otherwise).
   Status Verify(std::string_view hash) const;
+  Result<std::vector<Blob>> List() const;
+  // Files below blobs/ without a row: leftovers of a crash, or being written just now.
+  Result<std::vector<std::string>> StrayFiles() const;
   // Removes blobs that nothing refers to and stray files, both older than `min_age_seconds`.
   Result<GarbageReport> CollectGarbage(double min_age_seconds = 3600);
 
  private:
   Result<Blob> Install(const std::string& temp, const Blob& blob);
-  Status RemoveStrayFiles(double min_age_seconds, GarbageReport* report);
 
   const Home& home_;
   Database& database_;

@@ -74,6 +74,8 @@ class Datasets {
   Status PutFilesState(std::string_view project, std::string_view dataset, const FilesState& state);
   Status ForgetFilesState(std::string_view project, std::string_view dataset);
 
+  // Files below data/ that no row names: leftovers of a crash.
+  Result<std::vector<std::string>> StrayFiles() const;
   // Removes files below data/ that no row names, older than `min_age_seconds`; gives their paths.
   Result<std::vector<std::string>> RemoveStrayFiles(double min_age_seconds = 3600);
 

@@ -77,6 +77,8 @@ class Jobs {
   Result<JobRecord> Get(std::string_view id) const;
   // Newest first. "" = all projects; limit 0 = all.
   Result<std::vector<JobRecord>> List(std::string_view project = "", int64_t limit = 0) const;
+  // Jobs that died with their process and are not marked yet.
+  Result<std::vector<JobRecord>> DeadJobs() const;
   // Jobs that died with their process: marked failed (interrupted), as are their unfinished
   // activities; their work folders are removed. Gives what it marked. For the home's writer, at
   // start.

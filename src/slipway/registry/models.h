@@ -65,8 +65,7 @@ struct NewVersion {
 
 class Models {
  public:
-  Models(const Home& home, Database& database, Blobs& blobs)
-      : home_(home), database_(database), blobs_(blobs) {}
+  Models(Database& database, Blobs& blobs) : database_(database), blobs_(blobs) {}
 
   Result<std::vector<ModelRecord>> List(
       std::string_view project) const;  // "": of all projects; by name
@@ -108,7 +107,26 @@ class Models {
   Status DeleteModel(std::string_view project, std::string_view model, bool force);
 
  private:
-  const Home& home_;
+  // A model's row with its id; nullopt when it has none.
+  struct Row {
+    int64_t id = 0;
+    int64_t active = 0;
+  };
+  Result<std::optional<Row>> FindRow(std::string_view project, std::string_view model) const;
+  Result<Row> GetRow(std::string_view project, std::string_view model) const;
+  Result<Row> EnsureRow(std::string_view project, std::string_view model, std::string_view who);
+  Result<std::vector<ModelRecord>> Select(std::string_view where,
+                                          std::vector<SqlValue> values) const;
+  Result<std::vector<VersionRecord>> SelectVersions(int64_t model_id, std::string_view more,
+                                                    std::vector<SqlValue> values) const;
+  Result<VersionRecord> GetVersion(std::string_view project, std::string_view model,
+                                   int64_t number) const;
+  Result<std::set<int64_t>> Numbers(int64_t model_id) const;
+  Status SetActive(const Row& row, int64_t number, std::string_view kind, std::string_view who,
+                   std::string_view why);
+  // Why `model` cannot be had: no such project, no such model, or no version yet.
+  Error NoModel(std::string_view project, std::string_view model) const;
+
   Database& database_;
   Blobs& blobs_;
 };

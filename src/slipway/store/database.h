@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,16 +52,31 @@ class Database {
                                             std::vector<SqlValue> values = {}) = 0;
   // Runs a script of several statements without values (migrations).
   virtual Status ExecuteScript(std::string_view sql) = 0;
-  // Slow check of the whole file; each string is one finding, none when sound.
+  virtual Result<std::vector<std::string>> TableNames() = 0;
+  // Slow check of the whole database; each string is one finding, none when sound.
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
+
+ protected:
+  // Starts a transaction that no other can write beside.
+  virtual Status BeginOutermost() = 0;
+  // False also when the database itself rolled the transaction back (disk full, I/O error).
+  virtual bool InTransaction() const = 0;
+  int depth() const { return depth_; }
+  std::recursive_mutex mutex_;
 
  private:
   friend class Transaction;
-  // Depth 0 takes the write lock (BEGIN IMMEDIATE); deeper ones are savepoints.
-  virtual Status BeginNested() = 0;
-  virtual Status CommitNested() = 0;
-  virtual void RollbackNested() = 0;
-  virtual std::recursive_mutex& mutex() = 0;
+  struct AfterCommit {
+    int depth;
+    std::function<void()> run;
+  };
+  Status Begin();
+  Status Commit();
+  void Rollback();
+
+  // Guarded by mutex_.
+  int depth_ = 0;
+  std::vector<AfterCommit> after_commit_;
 };
 
 // All or nothing: rolled back by the destructor unless Commit succeeded. Nested ones on the same
@@ -74,6 +90,9 @@ class Transaction {
   ~Transaction();
   // On an error everything is rolled back.
   Status Commit();
+  // Runs `action` once the outermost transaction is committed; never, when this part is rolled
+  // back.
+  void AfterCommit(std::function<void()> action);
 
  private:
   explicit Transaction(Database& database) : database_(&database) {}

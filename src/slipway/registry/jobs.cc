@@ -1,0 +1,269 @@
+#include "slipway/registry/jobs.h"
+
+#include <fmt/format.h>
+
+#include "slipway/base/clock.h"
+#include "slipway/base/json.h"
+#include "slipway/base/text.h"
+#include "slipway/registry/sequence.h"
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kPrefix = "job-";
+constexpr const char* kInterrupted = "interrupted: the process that ran it ended";
+
+std::string IdText(int64_t number) { return fmt::format("job-{:06}", number); }
+
+// "job-000012", "job-12" or "12".
+std::optional<int64_t> IdNumber(std::string_view id) {
+  if (id.starts_with(kPrefix)) id.remove_prefix(kPrefix.size());
+  if (id.empty() || id.find_first_not_of("0123456789") != std::string_view::npos)
+    return std::nullopt;
+  return ParseInt64(id);
+}
+
+Error NoJob(std::string_view id) {
+  return NotFound("no job '" + std::string(id) + "'", "`slipway job ls` lists them");
+}
+
+std::optional<JobStatus> StatusFromName(std::string_view name) {
+  for (const JobStatus status : {JobStatus::kQueued, JobStatus::kRunning, JobStatus::kDone,
+                                 JobStatus::kFailed, JobStatus::kAborted}) {
+    if (JobStatusName(status) == name) return status;
+  }
+  return std::nullopt;
+}
+
+std::string TargetsToText(const std::vector<std::string>& targets) {
+  return DumpJson(Json(targets));
+}
+
+std::vector<std::string> TargetsFromText(const std::string& text) {
+  std::vector<std::string> targets;
+  auto json = ParseJson(text);
+  if (!json.ok() || !json->is_array()) return targets;
+  for (const Json& item : *json) {
+    if (item.is_string()) targets.push_back(item.get<std::string>());
+  }
+  return targets;
+}
+
+Status WriteActivity(Database& database, int64_t job, int64_t position,
+                     const ActivityRecord& activity) {
+  RETURN_IF_ERROR(database.Execute(
+      "INSERT OR REPLACE INTO activities(job_id, position, recipe, output, status, reason, "
+      "row_count, seconds, error, "
+      "details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      {job, position, activity.recipe, activity.output, activity.status, activity.reason,
+       SqlIntOrNull(activity.rows), activity.seconds, activity.error, activity.details_json}));
+  return {};
+}
+
+Result<std::vector<ActivityRecord>> ReadActivities(Database& database, int64_t job) {
+  ASSIGN_OR_RETURN(
+      auto rows,
+      database.Query("SELECT recipe, output, status, reason, row_count, seconds, error, details "
+                     "FROM activities WHERE job_id = ? ORDER BY position",
+                     {job}));
+  std::vector<ActivityRecord> activities;
+  for (const SqlRow& row : rows) {
+    activities.push_back({row.Text(0), row.Text(1), row.Text(2), row.Text(3), row.OptionalInt(4),
+                          row.Double(5), row.Text(6), row.Text(7)});
+  }
+  return activities;
+}
+
+// The files that a job of this process works with. Its lock is taken before its row can be seen.
+Result<JobHandle> MakeJobFolder(const Home& home, const std::string& id) {
+  JobHandle handle;
+  handle.id = id;
+  handle.work_folder = home.JobWorkFolder(id);
+  handle.log_path = home.JobLogPath(id);
+  // What a crash before the row was written may have left.
+  RETURN_IF_ERROR(RemoveAll(home.JobFolder(id)));
+  RETURN_IF_ERROR(MakeDirs(handle.work_folder));
+  RETURN_IF_ERROR(WriteFileAtomic(handle.log_path, ""));
+  ASSIGN_OR_RETURN(handle.lock, FileLock::Acquire(home.JobLockPath(id), 0));
+  return handle;
+}
+
+}  // namespace
+
+std::string_view JobStatusName(JobStatus status) {
+  switch (status) {
+    case JobStatus::kQueued:
+      return "queued";
+    case JobStatus::kRunning:
+      return "running";
+    case JobStatus::kDone:
+      return "done";
+    case JobStatus::kFailed:
+      return "failed";
+    case JobStatus::kAborted:
+      return "aborted";
+  }
+  return "failed";
+}
+
+Result<JobHandle> Jobs::Create(const NewJob& job) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  ASSIGN_OR_RETURN(const int64_t number, NextNumber(database_, "job"));
+  const std::string id = IdText(number);
+  auto create = [&]() -> Result<JobHandle> {
+    ASSIGN_OR_RETURN(JobHandle handle, MakeJobFolder(home_, id));
+    RETURN_IF_ERROR(database_.Execute(
+        "INSERT INTO jobs(id, kind, project, targets, mode, status, who, created_at) "
+        "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+        {number, job.kind, job.project, TargetsToText(job.targets), job.mode, job.who, NowText()}));
+    for (size_t i = 0; i < job.activities.size(); ++i) {
+      RETURN_IF_ERROR(WriteActivity(database_, number, static_cast<int64_t>(i), job.activities[i]));
+    }
+    RETURN_IF_ERROR(transaction.Commit());
+    return handle;
+  };
+  auto handle = create();
+  if (!handle.ok()) (void)RemoveAll(home_.JobFolder(id)).ok();
+  return handle;
+}
+
+Status Jobs::Start(std::string_view id) {
+  ASSIGN_OR_RETURN(
+      const int64_t changed,
+      database_.Execute("UPDATE jobs SET status = 'running', started_at = ? WHERE id = ? AND "
+                        "status = 'queued'",
+                        {NowText(), IdNumber(id).value_or(-1)}));
+  if (changed == 1) return {};
+  ASSIGN_OR_RETURN(const JobRecord job, Get(id));
+  return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) + " already");
+}
+
+Status Jobs::PutActivity(std::string_view id, int64_t index, const ActivityRecord& activity) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  const int64_t job = IdNumber(id).value_or(-1);
+  ASSIGN_OR_RETURN(
+      auto rows,
+      database_.Query("SELECT (SELECT count(*) FROM activities WHERE job_id = j.id) FROM "
+                      "jobs j WHERE j.id = ?",
+                      {job}));
+  if (rows.empty()) return NoJob(id);
+  if (index < 0 || index > rows[0].Int(0))
+    return Internal("activity " + std::to_string(index) + " leaves a gap");
+  RETURN_IF_ERROR(WriteActivity(database_, job, index, activity));
+  return transaction.Commit();
+}
+
+Status Jobs::Finish(std::string_view id, JobStatus status, std::string_view error) {
+  if (status == JobStatus::kQueued || status == JobStatus::kRunning)
+    return Internal("a job does not finish as that");
+  ASSIGN_OR_RETURN(
+      const int64_t changed,
+      database_.Execute(
+          "UPDATE jobs SET status = ?, error = ?, finished_at = ? WHERE id = ? AND "
+          "status IN ('queued', 'running')",
+          {SqlText(JobStatusName(status)), SqlText(error), NowText(), IdNumber(id).value_or(-1)}));
+  ASSIGN_OR_RETURN(const JobRecord job, Get(id));
+  if (changed != 1) {
+    return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) +
+                    " already");
+  }
+  // What cannot be removed is a leftover for the garbage collection.
+  (void)RemoveAll(home_.JobWorkFolder(job.id)).ok();
+  (void)RemoveAll(JoinPath(home_.JobFolder(job.id), "abort")).ok();
+  return {};
+}
+
+Result<std::vector<JobRecord>> Jobs::Select(std::string_view where,
+                                            std::vector<SqlValue> values) const {
+  ASSIGN_OR_RETURN(
+      auto rows,
+      database_.Query("SELECT id, kind, project, targets, mode, status, interrupted, error, "
+                      "who, created_at, started_at, finished_at FROM jobs " +
+                          std::string(where),
+                      std::move(values)));
+  std::vector<JobRecord> jobs;
+  for (const SqlRow& row : rows) {
+    JobRecord job;
+    job.id = IdText(row.Int(0));
+    job.kind = row.Text(1);
+    job.project = row.Text(2);
+    job.targets = TargetsFromText(row.Text(3));
+    job.mode = row.Text(4);
+    job.status = StatusFromName(row.Text(5)).value_or(JobStatus::kFailed);
+    job.interrupted = row.Int(6) != 0;
+    job.error = row.Text(7);
+    job.who = row.Text(8);
+    job.created_at = row.Text(9);
+    job.started_at = row.Text(10);
+    job.finished_at = row.Text(11);
+    job.log_path = home_.JobLogPath(job.id);
+    ASSIGN_OR_RETURN(job.activities, ReadActivities(database_, row.Int(0)));
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
+}
+
+Result<JobRecord> Jobs::Get(std::string_view id) const {
+  ASSIGN_OR_RETURN(auto found, Select("WHERE id = ?", {IdNumber(id).value_or(-1)}));
+  if (found.empty()) return NoJob(id);
+  return std::move(found[0]);
+}
+
+Result<std::vector<JobRecord>> Jobs::List(std::string_view project, int64_t limit) const {
+  const int64_t rows = limit > 0 ? limit : int64_t{1} << 40;
+  if (project.empty()) return Select("ORDER BY id DESC LIMIT ?", {rows});
+  return Select("WHERE project = ? ORDER BY id DESC LIMIT ?", {SqlText(project), rows});
+}
+
+Result<std::vector<JobRecord>> Jobs::DeadJobs() const {
+  ASSIGN_OR_RETURN(auto open, Select("WHERE status IN ('queued', 'running') ORDER BY id", {}));
+  std::erase_if(
+      open, [this](const JobRecord& job) { return FileLock::IsHeld(home_.JobLockPath(job.id)); });
+  return open;
+}
+
+Result<std::vector<JobRecord>> Jobs::MarkInterruptedJobs() {
+  ASSIGN_OR_RETURN(const auto dead, DeadJobs());
+  std::vector<JobRecord> marked;
+  for (const JobRecord& job : dead) {
+    const int64_t number = IdNumber(job.id).value_or(-1);
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+    // Its process may have finished it just before it ended.
+    ASSIGN_OR_RETURN(
+        const int64_t changed,
+        database_.Execute(
+            "UPDATE jobs SET status = 'failed', interrupted = 1, error = ?, finished_at = ? "
+            "WHERE id = ? AND status IN ('queued', 'running')",
+            {SqlText(kInterrupted), NowText(), number}));
+    if (changed == 0) continue;
+    RETURN_IF_ERROR(
+        database_.Execute("UPDATE activities SET status = 'failed', error = ? WHERE job_id = ? AND "
+                          "status = 'running'",
+                          {SqlText(kInterrupted), number}));
+    RETURN_IF_ERROR(database_.Execute(
+        "UPDATE activities SET status = 'aborted' WHERE job_id = ? AND status = 'queued'",
+        {number}));
+    RETURN_IF_ERROR(transaction.Commit());
+    (void)RemoveAll(home_.JobWorkFolder(job.id)).ok();
+    (void)RemoveAll(JoinPath(home_.JobFolder(job.id), "abort")).ok();
+    ASSIGN_OR_RETURN(JobRecord record, Get(job.id));
+    marked.push_back(std::move(record));
+  }
+  return marked;
+}
+
+Status Jobs::RequestAbort(std::string_view id) const {
+  ASSIGN_OR_RETURN(const JobRecord job, Get(id));
+  if (job.status != JobStatus::kQueued && job.status != JobStatus::kRunning) {
+    return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) +
+                    " already");
+  }
+  return WriteFileAtomic(JoinPath(home_.JobFolder(job.id), "abort"), "");
+}
+
+bool Jobs::AbortRequested(std::string_view id) const {
+  const std::optional<int64_t> number = IdNumber(id);
+  return number && PathExists(JoinPath(home_.JobFolder(IdText(*number)), "abort"));
+}
+
+}  // namespace slipway

@@ -1,0 +1,160 @@
+#include "slipway/registry/schema.h"
+
+namespace slipway {
+namespace {
+
+// Numbers that never go back: job ids, version numbers, data versions. Rows stay when what they
+// count is deleted.
+constexpr Migration kSteps[] = {{"registry", R"sql(
+CREATE TABLE sequences(
+  name TEXT PRIMARY KEY,
+  last INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE projects(
+  name TEXT PRIMARY KEY,
+  definition TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  etag TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  updated_by TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE dataset_data(
+  project TEXT NOT NULL REFERENCES projects(name),
+  dataset TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  file TEXT NOT NULL,
+  schema TEXT NOT NULL,
+  row_count INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL,
+  build TEXT NOT NULL,
+  at TEXT NOT NULL,
+  made_by TEXT NOT NULL,
+  previous_version INTEGER NOT NULL,
+  previous_file TEXT NOT NULL,
+  PRIMARY KEY(project, dataset)
+) STRICT;
+
+CREATE TABLE dataset_files(
+  project TEXT NOT NULL REFERENCES projects(name),
+  dataset TEXT NOT NULL,
+  definition_hash TEXT NOT NULL,
+  inspection TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  fingerprint_state TEXT NOT NULL,
+  row_count INTEGER,
+  bytes INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  PRIMARY KEY(project, dataset)
+) STRICT;
+
+CREATE TABLE blobs(
+  hash TEXT PRIMARY KEY,
+  bytes INTEGER NOT NULL,
+  stored_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE models(
+  id INTEGER PRIMARY KEY,
+  project TEXT NOT NULL REFERENCES projects(name),
+  name TEXT NOT NULL,
+  active_version INTEGER,
+  created_at TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  UNIQUE(project, name),
+  FOREIGN KEY(id, active_version) REFERENCES versions(model_id, number)
+    DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+
+CREATE TABLE versions(
+  model_id INTEGER NOT NULL REFERENCES models(id),
+  number INTEGER NOT NULL CHECK(number > 0),
+  origin TEXT NOT NULL CHECK(origin IN ('train', 'import')),
+  info TEXT NOT NULL,
+  bundle_hash TEXT NOT NULL REFERENCES blobs(hash),
+  reference_hash TEXT REFERENCES blobs(hash),
+  holdout_hash TEXT REFERENCES blobs(hash),
+  dataset_fingerprint TEXT NOT NULL,
+  build TEXT NOT NULL,
+  note TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  PRIMARY KEY(model_id, number)
+) STRICT;
+CREATE INDEX versions_bundle ON versions(bundle_hash);
+CREATE INDEX versions_reference ON versions(reference_hash);
+CREATE INDEX versions_holdout ON versions(holdout_hash);
+
+CREATE TRIGGER first_version_is_active AFTER INSERT ON versions
+BEGIN
+  UPDATE models SET active_version = NEW.number WHERE id = NEW.model_id AND active_version IS NULL;
+END;
+CREATE TRIGGER a_model_with_versions_has_an_active_one BEFORE UPDATE OF active_version ON models
+WHEN NEW.active_version IS NULL AND EXISTS(SELECT 1 FROM versions WHERE model_id = NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'a model with versions must have an active one');
+END;
+
+CREATE TABLE activations(
+  id INTEGER PRIMARY KEY,
+  model_id INTEGER NOT NULL REFERENCES models(id),
+  kind TEXT NOT NULL CHECK(kind IN ('activate', 'rollback', 'train', 'import')),
+  from_version INTEGER,
+  to_version INTEGER NOT NULL,
+  who TEXT NOT NULL,
+  why TEXT NOT NULL,
+  at TEXT NOT NULL
+) STRICT;
+CREATE INDEX activations_model ON activations(model_id, id);
+
+CREATE TABLE jobs(
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL,
+  project TEXT NOT NULL,
+  targets TEXT NOT NULL,
+  mode TEXT NOT NULL,
+  status TEXT NOT NULL CHECK(status IN ('queued', 'running', 'done', 'failed', 'aborted')),
+  interrupted INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  who TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  started_at TEXT NOT NULL DEFAULT '',
+  finished_at TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX jobs_open ON jobs(status) WHERE status IN ('queued', 'running');
+CREATE INDEX jobs_project ON jobs(project, id);
+
+CREATE TABLE activities(
+  job_id INTEGER NOT NULL REFERENCES jobs(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  recipe TEXT NOT NULL,
+  output TEXT NOT NULL,
+  status TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  row_count INTEGER,
+  seconds REAL NOT NULL,
+  error TEXT NOT NULL,
+  details TEXT NOT NULL,
+  PRIMARY KEY(job_id, position)
+) STRICT;
+
+CREATE TABLE idempotency(
+  scope TEXT NOT NULL,
+  key TEXT NOT NULL,
+  request_hash TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY(scope, key)
+) STRICT;
+)sql"}};
+
+}  // namespace
+
+std::span<const Migration> RegistrySchema() { return kSteps; }
+
+}  // namespace slipway

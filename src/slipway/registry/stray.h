@@ -1,0 +1,14 @@
+// Stray files: what a crash can leave in the home. They are removed only once they are old, since a
+// young one may be somebody's work in progress.
+#pragma once
+
+#include <string>
+
+namespace slipway {
+
+// True when the file or folder was last changed at least `seconds` ago.
+bool IsOlderThan(const std::string& path, double seconds);
+// Removes it when it is old; true when it is gone because of this call.
+bool RemoveIfOld(const std::string& path, double seconds);
+
+}  // namespace slipway
