@@ -1,11 +1,14 @@
-// The fitted feature pipeline: raw input batch -> prepared columns -> a row-major matrix of doubles, one column per
-// model feature. Fitted on training rows only; part of the version; one implementation for every path.
+// The fitted feature pipeline: raw input batch -> prepared columns -> a row-major matrix of
+// doubles, one column per model feature. Fitted on training rows only; part of the version; one
+// implementation for every path.
 //
-// Encodings: numeric: the value (boolean 0/1), missing as its policy says; scale applied after. category native/ordinal:
-// the code of the category (0, 1, ... by falling count in training, ties by text), missing -> NaN, unseen -> as the
-// policy says (other: the code after the last one when training had rare categories folded into it, else NaN).
-// one_hot: one 0/1 column per category, and one "other" column when rare ones were folded; missing: all 0.
-// timestamp and date: one numeric column per part, missing -> NaN.
+// Encodings: numeric: the value (boolean 0/1), missing as its policy says; scale applied after.
+// category native/ordinal: the code of the category (0, 1, ... by falling count in training, ties
+// by text), missing -> NaN, unseen -> as the policy says (other: the code after the last one when
+// training had rare categories folded into it, else NaN). one_hot: one 0/1 column per category, and
+// one "other" column when rare ones were folded; missing: all 0. timestamp and date: one numeric
+// column per part, missing -> NaN. weekday: 0 = Sunday, as in expressions. Rare categories that
+// training folded stay "other" at scoring under every policy. docs/features.md is the user's page.
 #pragma once
 
 #include <cstdint>
@@ -43,15 +46,15 @@ class PipelineScratch {
 // Immutable; thread-safe with one scratch per thread. Copies share state.
 class Pipeline {
  public:
-  // The raw columns that scoring needs, with their pinned types: the version's input schema. Not the target, unless a
-  // kept step reads it.
+  // The raw columns that scoring needs, with their pinned types: the version's input schema. Not
+  // the target, unless a kept step reads it.
   const Schema& inputs() const;
   const std::vector<ModelFeature>& features() const;
   int feature_count() const { return static_cast<int>(features().size()); }
 
-  // batch.schema must equal inputs() (names, types, order). Writes rows*feature_count() doubles to `matrix`, row-major.
-  // `keep` (rows bytes): 0 where a filter dropped the row or an `unseen: error` category stands; such a row's values are
-  // defined but meaningless.
+  // batch.schema must equal inputs() (names, types, order). Writes rows*feature_count() doubles to
+  // `matrix`, row-major. `keep` (rows bytes): 0 where a filter dropped the row or an `unseen:
+  // error` category stands; such a row's values are defined but meaningless.
   void Transform(const Batch& batch, PipelineScratch* scratch, double* matrix, uint8_t* keep) const;
 
   Json ToJson() const;
@@ -59,6 +62,8 @@ class Pipeline {
   static Result<Pipeline> FromJson(const Json& json);
 
   // The second half alone (prepared columns -> matrix), for the trainer, which prepares once.
+  // `keep` may be nullptr; Encode only clears it (where an `unseen: error` category stands), it
+  // never sets it: begin with what the preparer says, or 1.
   const Preparer& preparer() const;
   void Encode(const Batch& prepared, PipelineScratch* scratch, double* matrix, uint8_t* keep) const;
   // Prepared columns that Encode reads, as indices into preparer().output().
@@ -77,26 +82,29 @@ struct FitOptions {
   std::vector<std::string> exclude;
 };
 
-// Learns a Pipeline from prepared training rows in one streaming pass. Memory is bounded: medians come from an exact
-// buffer up to 1,000,000 values and a deterministic quantile sketch beyond; category counts up to 100,000 distinct values a
-// column. Confined to one thread.
+// Learns a Pipeline from prepared training rows in one streaming pass. Memory is bounded: medians
+// come from an exact buffer up to 1,000,000 values and a deterministic quantile sketch beyond;
+// category counts up to 100,000 distinct values a column. Confined to one thread.
 class PipelineFitter {
  public:
-  // Checks the specs against the prepared schema: an unknown column, or a kind that the type cannot have, is an error
-  // with a suggestion.
+  // Checks the specs against the prepared schema: an unknown column, or a kind that the type cannot
+  // have, is an error with a suggestion.
   static Result<PipelineFitter> Make(const Schema& raw_input, FitOptions options);
   PipelineFitter(PipelineFitter&&) noexcept;
   PipelineFitter& operator=(PipelineFitter&&) noexcept;
   ~PipelineFitter();
 
   const Preparer& preparer() const;
+  // Prepared columns that Observe reads: all but the excluded and the ignored.
+  std::vector<std::string> observed_columns() const;
   // `use`: 1 for the rows to learn from (kept by filters, in the training part); nullptr: all.
   Status Observe(const Batch& prepared, const uint8_t* use);
-  // Infers what is silent (interfaces.md 4: ids and >1,000 distinct strings are ignored with a warning), drops nothing
-  // else silently. Errors: no usable feature; no rows.
+  // Infers what is silent (interfaces.md 4: ids and >1,000 distinct strings are ignored with a
+  // warning), drops nothing else silently. Errors: no usable feature; no rows.
   Result<Pipeline> Finish(std::vector<std::string>* warnings);
 
  private:
+  PipelineFitter() = default;
   struct State;
   std::unique_ptr<State> state_;
 };

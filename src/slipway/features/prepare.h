@@ -1,4 +1,7 @@
-// Prepare steps compiled against a schema: the same object runs in training, in batch and (later) for one record.
+// Prepare steps compiled against a schema: the same object runs in training, in batch and (later)
+// for one record. Each step sees the schema that the one before left. Several filters are and-ed, a
+// null drops the row; a filter does not stop later steps from being evaluated on the rows it
+// dropped. A cast value that does not convert becomes missing.
 #pragma once
 
 #include <memory>
@@ -26,7 +29,7 @@ class PrepareScratch {
 };
 
 struct PreparedRows {
-  Batch batch;                    // output columns, ALL rows of the input in place (also dropped ones)
+  Batch batch;  // output columns, ALL rows of the input in place (also dropped ones)
   const uint8_t* keep = nullptr;  // 1 per row: 0 = a filter dropped it; nullptr: all kept
 };
 
@@ -41,7 +44,12 @@ class Preparer {
   const std::vector<PrepareStep>& steps() const;
   // Which input columns are needed to make the given output columns and all filters.
   std::vector<int> InputsFor(const std::vector<std::string>& outputs) const;
-  // Result valid until the scratch's next use. Input columns that are not needed may have data == nullptr.
+  // The same for fewer outputs: only the steps that they and the filters need, compiled against
+  // only the inputs of InputsFor(outputs), in input order. Unknown names are ignored.
+  Result<Preparer> PrunedFor(const std::vector<std::string>& outputs) const;
+  // Result valid until the scratch's next use, and as long as the batch. Untouched columns are
+  // passed on without a copy. A column made from one with data == nullptr (not read) has data ==
+  // nullptr too; the columns that filters read must be there. batch.rows <= kBatchRows.
   PreparedRows Run(const Batch& batch, PrepareScratch* scratch) const;
 
  private:

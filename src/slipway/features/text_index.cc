@@ -1,0 +1,77 @@
+#include "slipway/features/text_index.h"
+
+#include "slipway/base/hash.h"
+
+namespace slipway {
+
+int TextIndex::Find(std::string_view text) const {
+  if (slots_.empty()) return -1;
+  const uint64_t hash = Xxh3(text);
+  const uint32_t tag = static_cast<uint32_t>(hash >> 32);
+  const size_t mask = slots_.size() - 1;
+  for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Slot& slot = slots_[at];
+    if (slot.index < 0) return -1;
+    if (slot.tag == tag && texts_[static_cast<size_t>(slot.index)] == text) return slot.index;
+  }
+}
+
+int TextIndex::Insert(std::string_view text) {
+  if (int found = Find(text); found >= 0) return found;
+  texts_.emplace_back(text);
+  bytes_ += text.size();
+  const int index = size() - 1;
+  if (texts_.size() * 2 > slots_.size()) {
+    Grow();
+    return index;
+  }
+  const uint64_t hash = Xxh3(text);
+  const size_t mask = slots_.size() - 1;
+  size_t at = hash & mask;
+  while (slots_[at].index >= 0) at = (at + 1) & mask;
+  slots_[at] = {static_cast<uint32_t>(hash >> 32), index};
+  return index;
+}
+
+void TextIndex::Grow() {
+  const size_t size = slots_.empty() ? 16 : slots_.size() * 2;
+  slots_.assign(size, {});
+  for (size_t i = 0; i < texts_.size(); ++i) {
+    const uint64_t hash = Xxh3(texts_[i]);
+    size_t at = hash & (size - 1);
+    while (slots_[at].index >= 0) at = (at + 1) & (size - 1);
+    slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<int32_t>(i)};
+  }
+}
+
+void DistinctCounter::Add(uint64_t hash) {
+  if (full()) return;
+  if (hash == 0) {
+    if (!zero_) ++distinct_;
+    zero_ = true;
+    return;
+  }
+  if (static_cast<size_t>(distinct_) * 2 >= slots_.size()) Grow();
+  const size_t mask = slots_.size() - 1;
+  size_t at = hash & mask;
+  while (slots_[at] != 0) {
+    if (slots_[at] == hash) return;
+    at = (at + 1) & mask;
+  }
+  slots_[at] = hash;
+  ++distinct_;
+}
+
+void DistinctCounter::Grow() {
+  std::vector<uint64_t> old(slots_.empty() ? 64 : slots_.size() * 2, 0);
+  old.swap(slots_);
+  const size_t mask = slots_.size() - 1;
+  for (uint64_t hash : old) {
+    if (hash == 0) continue;
+    size_t at = hash & mask;
+    while (slots_[at] != 0) at = (at + 1) & mask;
+    slots_[at] = hash;
+  }
+}
+
+}  // namespace slipway
