@@ -7,15 +7,9 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
+#include "slipway/project/position.h"
 
 namespace slipway {
-
-// Where a value stood in the YAML, for messages. Empty file: it did not come from YAML.
-struct SourcePosition {
-  std::string file;
-  int line = 0;  // 1-based
-  int column = 0;
-};
 
 enum class DatasetType { kFiles, kManaged };
 struct DatasetDefinition {
@@ -55,10 +49,37 @@ struct ProjectDefinition {
   Json services = Json::object();   // validated for shape, used by later parts
   Json scenarios = Json::object();
   SourcePosition position;
+  // Of every value that came from YAML, by its JSON pointer there ("/recipes/train_fare/target").
+  PositionIndex positions;
 };
 
 // One canonical JSON form: the registry's storage, the API's body and the base of diff. Positions are not kept.
 Json ProjectToJson(const ProjectDefinition& project);
+// Checks the shape (names, keys, types, ranges); references are for Validate.
 Result<ProjectDefinition> ProjectFromJson(const Json& json);
+// The same with positions for the messages; the loader's way in. Takes what YAML may say: `input:` for `inputs:`, ...
+Result<ProjectDefinition> ProjectFromJson(const Json& json, PositionIndex positions);
+
+// The members of ProjectToJson's maps. They hold only what differs from the defaults, so that what was left out stays out.
+Json DatasetToJson(const DatasetDefinition& dataset);
+Json ModelToJson(const ModelDefinition& model);
+Json RecipeToJson(const RecipeDefinition& recipe);
+
+// Equal but for positions.
+bool SameProject(const ProjectDefinition& a, const ProjectDefinition& b);
+
+// "sql", "sync", "train", "score".
+std::string_view RecipeTypeName(RecipeType type);
+std::string_view DatasetTypeName(DatasetType type);  // "files", "managed"
+
+// Changes when what the recipe does changes: SHA-256 of its canonical JSON without the description.
+std::string RecipeHash(const RecipeDefinition& recipe);
+
+// "fare@3" -> {"fare", "3"}; "fare" -> {"fare", ""}.
+struct ModelReference {
+  std::string name;
+  std::string version;  // "", "active", "latest" or a number
+};
+ModelReference ParseModelReference(const std::string& text);
 
 }  // namespace slipway
