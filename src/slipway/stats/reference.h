@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "slipway/base/json_fwd.h"
@@ -16,14 +19,17 @@
 namespace slipway {
 
 // One numeric column: up to 255 bins between quantile bounds (upper bounds, inclusive), with exact counts.
+// A column of few distinct values has one bin a value and an empty bin on either side.
 struct NumericReference {
-  int64_t count = 0;    // present
+  int64_t count = 0;    // present, infinities included
   int64_t missing = 0;
+  // Of the finite values: mean and stddev (population, as StandardScaler). Of all: min and max. NaN when there are none.
   double mean = 0, stddev = 0, min = 0, max = 0;
-  std::vector<double> bounds;   // ascending, distinct; bin i holds (bounds[i-1], bounds[i]]; one more bin above the last
+  std::vector<double> bounds;   // ascending, distinct, finite; bin i holds (bounds[i-1], bounds[i]]; one more bin above the last
   std::vector<int64_t> counts;  // bounds.size() + 1
   QuantileSketch sketch;
   Json ToJson() const;
+  // Strict: what cannot be the statistics of a column is kCorruption.
   static Result<NumericReference> FromJson(const Json& json);
 };
 
@@ -46,11 +52,16 @@ class NumericReferenceBuilder {
   void Count(std::span<const double> values);
   NumericReference Finish();
   // The bounds of another builder (hold-out is counted on the training bounds).
+  // Then there is no first pass: Count() feeds the sketch too.
   void UseBounds(std::vector<double> bounds);
   const std::vector<double>& bounds() const { return reference_.bounds; }
 
  private:
   NumericReference reference_;
+  std::set<double> distinct_;      // finite values, while there are few
+  bool many_distinct_ = false;
+  bool sketch_in_count_ = false;
+  int64_t finite_ = 0;             // Welford's mean and sum of squares are over these
   double mean_ = 0, m2_ = 0;
 };
 
@@ -61,8 +72,12 @@ class CategoryReferenceBuilder {
   CategoryReference Finish(int max_categories = 1000);
 
  private:
-  std::map<std::string, int64_t, std::less<>> counts_;
-  int64_t count_ = 0, missing_ = 0, overflow_ = 0;
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::unordered_map<std::string, int64_t, TextHash, std::equal_to<>> counts_;  // the first 100,000 texts
+  int64_t count_ = 0, missing_ = 0;
 };
 
 }  // namespace slipway
