@@ -35,7 +35,8 @@ class ModelsTest : public testing::Test {
   }
   std::vector<int64_t> Numbers() {
     std::vector<int64_t> numbers;
-    for (const VersionRecord& version : *models().Versions("p", "fare")) numbers.push_back(version.number);
+    const auto versions = *models().Versions("p", "fare");
+    for (const VersionRecord& version : versions) numbers.push_back(version.number);
     return numbers;
   }
   TestHome home_;
@@ -120,11 +121,12 @@ TEST(RollbackTarget, FollowsTheUndoList) {
   const auto go = [](const std::string& kind, int64_t to) {
     return Activation{"", "", "", kind, 0, to};
   };
-  const std::vector<Activation> there_and_back = {go("train", 1), go("train", 2), go("activate", 1)};
+  const std::vector<Activation> there_and_back = {go("train", 1), go("train", 2),
+                                                  go("activate", 1)};
   EXPECT_EQ(RollbackTarget(there_and_back, {1, 2}, 1), 2);
   EXPECT_EQ(RollbackTarget(there_and_back, {1}, 1), std::nullopt);
-  const std::vector<Activation> undone = {go("train", 1), go("train", 2), go("train", 3), go("rollback", 2),
-                                          go("import", 4)};
+  const std::vector<Activation> undone = {go("train", 1), go("train", 2), go("train", 3),
+                                          go("rollback", 2), go("import", 4)};
   EXPECT_EQ(RollbackTarget(undone, {1, 2, 3, 4}, 4), 2);
   EXPECT_EQ(RollbackTarget(undone, {1, 3, 4}, 4), 1);
   EXPECT_EQ(RollbackTarget({}, {1}, 1), std::nullopt);
@@ -159,14 +161,18 @@ TEST_F(ModelsTest, KeepVersionsDeletesTheOldestThatNobodyUses) {
 TEST_F(ModelsTest, TheSchemaItselfForbidsNoActiveVersion) {
   ASSERT_TRUE(Add().ok());
   Database& database = registry_->database();
-  EXPECT_EQ(database.Execute("UPDATE models SET active_version = NULL").error().code, ErrorCode::kConflict);
-  EXPECT_EQ(database.Execute("UPDATE models SET active_version = 9").error().code, ErrorCode::kConflict);
+  EXPECT_EQ(database.Execute("UPDATE models SET active_version = NULL").error().code,
+            ErrorCode::kConflict);
+  EXPECT_EQ(database.Execute("UPDATE models SET active_version = 9").error().code,
+            ErrorCode::kConflict);
   EXPECT_EQ(database.Execute("DELETE FROM versions").error().code, ErrorCode::kConflict);
   EXPECT_EQ(Active(), 1);
 }
 
 TEST_F(ModelsTest, WhatDoesNotExistIsSaidWithWhatDoes) {
-  const auto resolve = [&](const char* ref) { return models().Resolve(*ParseModelRef(ref)).error(); };
+  const auto resolve = [&](const char* ref) {
+    return models().Resolve(*ParseModelRef(ref)).error();
+  };
   EXPECT_THAT(resolve("q/fare").message, HasSubstr("no project 'q'"));
   EXPECT_THAT(resolve("p/fair").hint, HasSubstr("fare"));
   EXPECT_THAT(resolve("p/fare").message, HasSubstr("has no version yet"));
@@ -188,8 +194,9 @@ TEST(ModelRefs, AllFormsAreReadAndBadOnesExplained) {
   EXPECT_EQ(ParseModelRef("p/m@latest")->ToText(), "p/m@latest");
   EXPECT_EQ(ParseModelRef("p/m@12")->number, 12);
   EXPECT_EQ(ParseModelRefIn("p", "m@3")->ToText(), "p/m@3");
-  for (const char* bad : {"", "m", "/m", "p/", "p/m@", "p/m@0", "p/m@-1", "p/m@+1", "p/m@1.5", "p/m@newest",
-                          "p/m@99999999999999999999", "p/../m", "p/m/n", "p/ m", "../m"}) {
+  for (const char* bad :
+       {"", "m", "/m", "p/", "p/m@", "p/m@0", "p/m@-1", "p/m@+1", "p/m@1.5", "p/m@newest",
+        "p/m@99999999999999999999", "p/../m", "p/m/n", "p/ m", "../m"}) {
     auto ref = ParseModelRef(bad);
     ASSERT_FALSE(ref.ok()) << bad;
     EXPECT_EQ(ref.error().code, ErrorCode::kInvalidArgument);

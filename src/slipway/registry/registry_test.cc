@@ -1,8 +1,8 @@
 #include "slipway/registry/registry.h"
 
-#include <sys/stat.h>
-
 #include <csignal>
+
+#include <sys/stat.h>
 
 #include "slipway/base/hash.h"
 #include "slipway/registry/sequence.h"
@@ -74,7 +74,8 @@ TEST(Home, ANewerSchemaIsRefused) {
             .Execute("INSERT INTO schema_history(version, name, at) VALUES (99, 'future', '')")
             .ok());
   }
-  EXPECT_THAT(Registry::OpenForReading(home.path).error().message, HasSubstr("made by a newer Slipway"));
+  EXPECT_THAT(Registry::OpenForReading(home.path).error().message,
+              HasSubstr("made by a newer Slipway"));
   EXPECT_THAT(Registry::OpenForWriting(home.path, "x").error().message,
               HasSubstr("made by a newer Slipway"));
 }
@@ -97,7 +98,8 @@ TEST_F(RegistryTest, ASecondWriterIsToldWhoHoldsTheHome) {
   auto second = Registry::OpenForWriting(home_.path, "second", 0);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
-  EXPECT_THAT(second.error().message, HasSubstr("process " + std::to_string(::getpid()) + ": test"));
+  EXPECT_THAT(second.error().message,
+              HasSubstr("process " + std::to_string(::getpid()) + ": test"));
   EXPECT_TRUE(Registry::OpenForReading(home_.path).ok()) << "reading takes no lock";
   registry_.reset();
   EXPECT_TRUE(Registry::OpenForWriting(home_.path, "second", 0).ok());
@@ -114,7 +116,8 @@ TEST_F(RegistryTest, ProjectsHaveRevisionsAndEtags) {
   const ProjectRecord first = *registry_->projects().Get("p");
   EXPECT_EQ(first.revision, 1);
   EXPECT_EQ(first.created_by, "ann");
-  EXPECT_EQ(registry_->projects().Put("p", first.definition_json, "bob")->revision, 1) << "the same";
+  EXPECT_EQ(registry_->projects().Put("p", first.definition_json, "bob")->revision, 1)
+      << "the same";
   const ProjectRecord second = *registry_->projects().Put("p", "{}", "bob", first.etag);
   EXPECT_EQ(second.revision, 2);
   EXPECT_EQ(second.created_by, "ann");
@@ -122,7 +125,8 @@ TEST_F(RegistryTest, ProjectsHaveRevisionsAndEtags) {
   EXPECT_EQ(registry_->projects().Put("p", "{\"a\":1}", "eve", first.etag).error().code,
             ErrorCode::kConflict);
   EXPECT_EQ(registry_->projects().Put("p", "{}", "eve", "new").error().code, ErrorCode::kConflict);
-  EXPECT_EQ(registry_->projects().Put("../x", "{}", "eve").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(registry_->projects().Put("../x", "{}", "eve").error().code,
+            ErrorCode::kInvalidArgument);
   ASSERT_TRUE(registry_->projects().Put("ny_taxi", "{}", "ann").ok());
   const auto typo = registry_->projects().Get("ny_taxy");
   EXPECT_EQ(typo.error().code, ErrorCode::kNotFound);
@@ -234,7 +238,8 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   ASSERT_TRUE(registry_->jobs().RequestAbort("1").ok());
   EXPECT_TRUE(registry_->jobs().AbortRequested(alive.id));
   ASSERT_TRUE(registry_->jobs().Finish(alive.id, JobStatus::kAborted).ok());
-  EXPECT_EQ(registry_->jobs().Finish(alive.id, JobStatus::kDone).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(registry_->jobs().Finish(alive.id, JobStatus::kDone).error().code,
+            ErrorCode::kConflict);
   EXPECT_EQ(registry_->jobs().Get("job-77").error().code, ErrorCode::kNotFound);
   const auto all = *registry_->jobs().List("p");
   ASSERT_EQ(all.size(), 2u);
@@ -298,8 +303,8 @@ TEST_F(RegistryTest, ADeletedProjectLeavesNothingAndItsNumbersAreNotReused) {
 }
 
 TEST(BuildRecords, ReadBackAsTheyWere) {
-  BuildRecord record{"train_fare", "h", R"({"type":"train"})", {{"trips", "f"}}, "m", 3, "job-000001",
-                     R"({"lightgbm":"4.7.0"})"};
+  BuildRecord record{"train_fare", "h", R"({"type":"train"})", {{"trips", "f"}},
+                     "m",          3,   "job-000001",          R"({"lightgbm":"4.7.0"})"};
   const BuildRecord back = *BuildRecordFromText(BuildRecordToText(record));
   EXPECT_EQ(back.recipe_json, record.recipe_json);
   EXPECT_EQ(back.extra_json, record.extra_json);
