@@ -1,0 +1,246 @@
+#include "slipway/dataset/parquet_writer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <numeric>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "slipway/base/file.h"
+#include "slipway/base/hash.h"
+#include "slipway/base/mutex.h"
+#include "slipway/dataset/duckdb_connection.h"
+#include "slipway/dataset/stream_function.h"
+
+namespace slipway {
+namespace {
+
+constexpr size_t kQueuedBatches = 16;
+constexpr size_t kSpareBatches = 32;
+
+// Batches on their way from Append() to the engine's thread, and used ones on their way back to the
+// encoders. Thread-safe.
+class BatchQueue : public BatchFeed {
+ public:
+  // Waits for room. False: the reading side has ended.
+  bool Push(std::unique_ptr<OwnedBatch> batch) {
+    MutexLock lock(mutex_);
+    while (batches_.size() >= kQueuedBatches && !closed_) changed_.Wait(mutex_);
+    if (closed_) return false;
+    batches_.push_back(std::move(batch));
+    changed_.NotifyAll();
+    return true;
+  }
+  // No more batches will come.
+  void End() {
+    MutexLock lock(mutex_);
+    ended_ = true;
+    changed_.NotifyAll();
+  }
+  // The writing side gives up: Next() fails.
+  void Abort() {
+    MutexLock lock(mutex_);
+    aborted_ = true;
+    changed_.NotifyAll();
+  }
+  // The reading side has ended: Push() no longer waits.
+  void Close() {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    changed_.NotifyAll();
+  }
+  Result<bool> Next(Batch* batch) override {
+    MutexLock lock(mutex_);
+    if (current_ && spare_.size() < kSpareBatches) spare_.push_back(std::move(current_));
+    while (batches_.empty() && !ended_ && !aborted_) changed_.Wait(mutex_);
+    if (aborted_) return Cancelled("interrupted");
+    if (batches_.empty()) return false;
+    current_ = std::move(batches_.front());
+    batches_.pop_front();
+    changed_.NotifyAll();
+    *batch = current_->View();
+    return true;
+  }
+  std::unique_ptr<OwnedBatch> Spare() {
+    MutexLock lock(mutex_);
+    if (spare_.empty()) return nullptr;
+    std::unique_ptr<OwnedBatch> out = std::move(spare_.back());
+    spare_.pop_back();
+    return out;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<std::unique_ptr<OwnedBatch>> batches_ GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<OwnedBatch>> spare_ GUARDED_BY(mutex_);
+  std::unique_ptr<OwnedBatch> current_ GUARDED_BY(mutex_);
+  bool ended_ GUARDED_BY(mutex_) = false;
+  bool aborted_ GUARDED_BY(mutex_) = false;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+// What DuckDB's scan owns; the queue itself belongs to the writer.
+class QueueFeed : public BatchFeed {
+ public:
+  explicit QueueFeed(BatchQueue* queue) : queue_(queue) {}
+  Result<bool> Next(Batch* batch) override { return queue_->Next(batch); }
+
+ private:
+  BatchQueue* queue_;
+};
+
+class ParquetEncoder : public ChunkEncoder {
+ public:
+  ParquetEncoder(const Schema& schema, BatchQueue* queue) : schema_(schema), queue_(queue) {}
+  Status Encode(const Batch& batch, EncodedChunk* out) override {
+    if (batch.rows == 0) return {};
+    std::unique_ptr<OwnedBatch> copy = queue_->Spare();
+    if (!copy) copy = std::make_unique<OwnedBatch>(schema_);
+    copy->CopyFrom(batch);
+    out->rows += batch.rows;
+    out->batches.push_back(std::move(copy));
+    return {};
+  }
+
+ private:
+  const Schema& schema_;
+  BatchQueue* queue_;
+};
+
+class ParquetWriter : public TableWriter {
+ public:
+  ParquetWriter(std::string path, std::string temporary, Schema schema)
+      : path_(std::move(path)), temporary_(std::move(temporary)), schema_(std::move(schema)) {}
+  ~ParquetWriter() override {
+    queue_.Abort();
+    if (thread_.joinable()) thread_.join();
+    if (!finished_) unlink(temporary_.c_str());
+  }
+
+  Status Start(int threads);
+  std::unique_ptr<ChunkEncoder> NewEncoder() override {
+    return std::make_unique<ParquetEncoder>(schema_, &queue_);
+  }
+  Status Append(EncodedChunk chunk) override;
+  Status Finish() override;
+
+ private:
+  void Copy() noexcept;
+  // What the engine's thread ended with. REQUIRES: it has ended.
+  Status Outcome();
+
+  const std::string path_;
+  const std::string temporary_;
+  const Schema schema_;
+  BatchQueue queue_;
+  std::unique_ptr<FeedTables> tables_;
+  std::unique_ptr<DuckConnection> connection_;
+  std::thread thread_;
+  Status copied_;  // written by the thread, read after join
+  int64_t rows_ = 0;
+  bool finished_ = false;
+};
+
+Status ParquetWriter::Start(int threads) {
+  EngineOptions options;
+  options.files = {temporary_};
+  options.threads = std::clamp(threads, 1, 2);
+  options.memory_limit = 256 << 20;
+  ASSIGN_OR_RETURN(connection_, DuckConnection::Open(options));
+  FeedTable table;
+  table.schema = schema_;
+  table.open = [this](const std::vector<int>&) -> Result<std::unique_ptr<BatchFeed>> {
+    return std::unique_ptr<BatchFeed>(new QueueFeed(&queue_));
+  };
+  tables_ = std::make_unique<FeedTables>(std::vector<FeedTable>{std::move(table)});
+  RETURN_IF_ERROR(tables_->Register(connection_.get()));
+  thread_ = std::thread([this] { Copy(); });
+  return {};
+}
+
+void ParquetWriter::Copy() noexcept {
+  try {
+    const Result<DuckResult> result =
+        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + SqlText(temporary_) + " " +
+                           ParquetCopyOptions(schema_));
+    if (!result.ok()) copied_ = result.error();
+  } catch (const std::exception& e) {
+    copied_ = Unavailable(std::string("cannot write Parquet: ") + e.what());
+  }
+  queue_.Close();
+}
+
+Status ParquetWriter::Outcome() {
+  if (thread_.joinable()) thread_.join();
+  if (copied_.ok()) return {};
+  if (Status failed = tables_->error(); !failed.ok()) return failed;
+  return copied_.error().Within("cannot write '" + path_ + "'");
+}
+
+Status ParquetWriter::Append(EncodedChunk chunk) {
+  for (std::unique_ptr<OwnedBatch>& batch : chunk.batches) {
+    rows_ += batch->rows;
+    if (queue_.Push(std::move(batch))) continue;
+    RETURN_IF_ERROR(Outcome());
+    return Internal("the Parquet writer ended early on '" + path_ + "'");
+  }
+  return {};
+}
+
+Status ParquetWriter::Finish() {
+  queue_.End();
+  RETURN_IF_ERROR(Outcome());
+  connection_.reset();
+  RETURN_IF_ERROR(FsyncFile(temporary_));
+  RETURN_IF_ERROR(RenameDurably(temporary_, path_));
+  finished_ = true;
+  return {};
+}
+
+}  // namespace
+
+std::string ParquetCopyOptions(const Schema& schema) {
+  // A row group is held in memory while it is built: about 64 MB at most, in whole vectors.
+  const int64_t fits = (int64_t{64} << 20) / (std::max(1, schema.size()) * 16);
+  const int64_t rows = std::clamp<int64_t>(fits / kBatchRows * kBatchRows, kBatchRows, 122880);
+  return "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " + std::to_string(rows) +
+         ", USE_TMP_FILE false)";
+}
+
+Result<std::string> CreateFileBeside(const std::string& path) {
+  struct stat info{};
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return InvalidArgument("'" + path +
+                           "' is not a regular file, so a table cannot be written there");
+  }
+  const std::string name = "." + BaseName(path) + "." + RandomId().substr(0, 8) + ".tmp";
+  std::string temporary = JoinPath(DirName(path), name);
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd < 0) return FileError("create", path, errno);
+  close(fd);
+  return temporary;
+}
+
+Result<std::unique_ptr<TableWriter>> CreateParquetWriter(const std::string& path,
+                                                         const Schema& schema, int threads) {
+  if (path == "-") {
+    return InvalidArgument("Parquet cannot be written to standard output",
+                           "name a file, or choose csv or jsonl");
+  }
+  if (schema.fields.empty())
+    return InvalidArgument("a table without columns cannot be written as Parquet");
+  const std::string absolute = AbsolutePath(path);
+  ASSIGN_OR_RETURN(std::string temporary, CreateFileBeside(absolute));
+  auto writer = std::make_unique<ParquetWriter>(absolute, std::move(temporary), schema);
+  RETURN_IF_ERROR(writer->Start(threads));
+  return std::unique_ptr<TableWriter>(std::move(writer));
+}
+
+}  // namespace slipway
