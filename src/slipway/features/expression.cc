@@ -29,7 +29,8 @@ void Warm(const Program& program, ScratchState* state) {
   }
   if (state->slot_operands.size() < state->slots.size()) {
     state->slot_operands.clear();
-    for (const Slot& slot : state->slots) state->slot_operands.push_back({slot.data.get(), slot.validity.data()});
+    for (const Slot& slot : state->slots)
+      state->slot_operands.push_back({slot.data.get(), slot.validity.data()});
   }
   if (state->column_operands.size() < program.columns.size()) {
     state->column_operands.resize(program.columns.size());
@@ -46,7 +47,8 @@ Operand Load(const ColumnView& column, Type type, int rows, uint64_t* validity) 
   for (int base = 0; base < rows; base += 64) {
     const int n = std::min(64, rows - base);
     uint64_t numbers = 0;
-    for (int j = 0; j < n; ++j) numbers |= static_cast<uint64_t>(values[base + j] == values[base + j]) << j;
+    for (int j = 0; j < n; ++j)
+      numbers |= static_cast<uint64_t>(values[base + j] == values[base + j]) << j;
     validity[base >> 6] = present[base >> 6] & numbers;
   }
   return {column.data, validity};
@@ -73,8 +75,9 @@ size_t ElementBytes(Type type) {
 Operand RunProgram(const Program& program, const Batch& batch, ScratchState* state, Column* arena) {
   Warm(program, state);
   for (size_t i = 0; i < program.columns.size(); ++i) {
-    state->column_operands[i] = Load(batch.columns[static_cast<size_t>(program.columns[i])], program.column_types[i],
-                                     batch.rows, state->column_validity[i].data());
+    state->column_operands[i] =
+        Load(batch.columns[static_cast<size_t>(program.columns[i])], program.column_types[i],
+             batch.rows, state->column_validity[i].data());
   }
   for (const Instruction& instruction : program.instructions) {
     Slot& slot = state->slots[static_cast<size_t>(instruction.out)];
@@ -94,13 +97,15 @@ Operand RunProgram(const Program& program, const Batch& batch, ScratchState* sta
 
 using expression_internal::kWords;
 
-ExpressionScratch::ExpressionScratch() : state_(std::make_unique<expression_internal::ScratchState>()) {}
+ExpressionScratch::ExpressionScratch()
+    : state_(std::make_unique<expression_internal::ScratchState>()) {}
 ExpressionScratch::~ExpressionScratch() = default;
 ExpressionScratch::ExpressionScratch(ExpressionScratch&&) noexcept = default;
 ExpressionScratch& ExpressionScratch::operator=(ExpressionScratch&&) noexcept = default;
 
 Result<Expression> Expression::Compile(std::string_view text, const Schema& schema) {
-  ASSIGN_OR_RETURN(std::unique_ptr<expression_internal::Node> root, expression_internal::ParseExpression(text));
+  ASSIGN_OR_RETURN(std::unique_ptr<expression_internal::Node> root,
+                   expression_internal::ParseExpression(text));
   ASSIGN_OR_RETURN(expression_internal::Program program,
                    expression_internal::Compiler(text, schema).Compile(*root));
   Expression expression;
@@ -125,10 +130,12 @@ void Expression::Evaluate(const Batch& batch, ExpressionScratch* scratch, Column
   if (program.type == Type::kString) {
     // A column may hold anything under its nulls.
     for (int row = 0; row < batch.rows; ++row) {
-      out->strings()[row] = out->valid(row) ? result.as<std::string_view>()[row] : std::string_view();
+      out->strings()[row] =
+          out->valid(row) ? result.as<std::string_view>()[row] : std::string_view();
     }
   } else {
-    std::memcpy(out->booleans(), result.data, rows * expression_internal::ElementBytes(program.type));
+    std::memcpy(out->booleans(), result.data,
+                rows * expression_internal::ElementBytes(program.type));
   }
 }
 

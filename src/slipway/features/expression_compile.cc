@@ -66,7 +66,9 @@ Constant Fold(Instruction instruction, const std::vector<Value>& args) {
 
 }  // namespace
 
-std::string TypeWord(const Value& value) { return value.type ? std::string(TypeName(*value.type)) : "null"; }
+std::string TypeWord(const Value& value) {
+  return value.type ? std::string(TypeName(*value.type)) : "null";
+}
 
 Result<Program> Compiler::Compile(const Node& root) {
   ASSIGN_OR_RETURN(Value value, Visit(root));
@@ -89,7 +91,8 @@ Result<Program> Compiler::Compile(const Node& root) {
     const size_t column = static_cast<size_t>(order[i]);
     place[column] = static_cast<int>(i);
     program_.columns.push_back(schema_columns_[column]);
-    program_.column_types.push_back(schema_.fields[static_cast<size_t>(schema_columns_[column])].type);
+    program_.column_types.push_back(
+        schema_.fields[static_cast<size_t>(schema_columns_[column])].type);
   }
   auto move = [&](int& operand) {
     if (operand < 0) operand = ~place[static_cast<size_t>(~operand)];
@@ -129,7 +132,8 @@ Result<Value> Compiler::Column(const Node& node) {
 
 Result<Value> Compiler::CallFunction(const Node& node) {
   const std::span<const Function> functions = Functions();
-  auto function = std::find_if(functions.begin(), functions.end(), [&](const Function& f) { return f.name == node.name; });
+  auto function = std::find_if(functions.begin(), functions.end(),
+                               [&](const Function& f) { return f.name == node.name; });
   if (function == functions.end()) {
     std::vector<std::string> names;
     for (const Function& f : functions) {
@@ -142,7 +146,8 @@ Result<Value> Compiler::CallFunction(const Node& node) {
   const int count = static_cast<int>(node.args.size());
   if (count < function->min_args || (function->max_args >= 0 && count > function->max_args)) {
     return Fail(node.position,
-                "'" + node.name + "' got " + std::to_string(count) + (count == 1 ? " argument" : " arguments"),
+                "'" + node.name + "' got " + std::to_string(count) +
+                    (count == 1 ? " argument" : " arguments"),
                 "it is written " + std::string(function->usage));
   }
   Values args;
@@ -153,10 +158,12 @@ Result<Value> Compiler::CallFunction(const Node& node) {
   return (this->*function->make)(node, std::move(args));
 }
 
-Result<Value> Compiler::Emit(Kernel kernel, Type type, Values args, Instruction extra, std::span<const Value> keep) {
+Result<Value> Compiler::Emit(Kernel kernel, Type type, Values args, Instruction extra,
+                             std::span<const Value> keep) {
   extra.kernel = kernel;
   extra.type = type;
-  if (std::all_of(args.begin(), args.end(), [](const Value& v) { return v.constant.has_value(); })) {
+  if (std::all_of(args.begin(), args.end(),
+                  [](const Value& v) { return v.constant.has_value(); })) {
     return Value{type, Fold(std::move(extra), args), 0};
   }
   for (Value& arg : args) {
@@ -181,7 +188,8 @@ Result<Value> Compiler::As(Value value, Type type) {
   if (!value.type) return Value{type, NullOf(type), 0};
   Values args;
   args.push_back(std::move(value));
-  return Emit(type == Type::kDouble ? IntToDoubleKernel() : DateToTimestampKernel(), type, std::move(args));
+  return Emit(type == Type::kDouble ? IntToDoubleKernel() : DateToTimestampKernel(), type,
+              std::move(args));
 }
 
 Status Compiler::AsAll(Values* values, Type type) {
@@ -193,7 +201,8 @@ Status Compiler::AsAll(Values* values, Type type) {
 
 Status Compiler::Want(const Node& node, Values* args, size_t i, Type type) {
   Value& value = (*args)[i];
-  const bool fits = !value.type || value.type == type || (type == Type::kDouble && value.type == Type::kInt64) ||
+  const bool fits = !value.type || value.type == type ||
+                    (type == Type::kDouble && value.type == Type::kInt64) ||
                     (type == Type::kTimestamp && value.type == Type::kDate);
   if (!fits) {
     std::string hint;
@@ -210,8 +219,8 @@ Status Compiler::Want(const Node& node, Values* args, size_t i, Type type) {
                                : type == Type::kTimestamp ? "a date or timestamp"
                                                           : "a " + std::string(TypeName(type));
     const std::string which = args->size() == 1 ? "" : " as argument " + std::to_string(i + 1);
-    return Fail(node.args[i]->position, "'" + node.name + "' takes " + wanted + which + ", not " + TypeWord(value),
-                hint);
+    return Fail(node.args[i]->position,
+                "'" + node.name + "' takes " + wanted + which + ", not " + TypeWord(value), hint);
   }
   ASSIGN_OR_RETURN(value, As(std::move(value), type));
   return {};
@@ -253,13 +262,15 @@ Result<int> Compiler::TakeSlot() {
     return slot;
   }
   if (program_.slots == kMaxSlots) {
-    return InvalidArgument("the expression needs more than 256 values at once", "split it into several column steps");
+    return InvalidArgument("the expression needs more than 256 values at once",
+                           "split it into several column steps");
   }
   return program_.slots++;
 }
 
 void Compiler::Release(const Value& value) {
-  if (!value.constant && value.operand >= 0 && std::find(free_.begin(), free_.end(), value.operand) == free_.end()) {
+  if (!value.constant && value.operand >= 0 &&
+      std::find(free_.begin(), free_.end(), value.operand) == free_.end()) {
     free_.push_back(value.operand);
   }
 }
@@ -268,14 +279,16 @@ Error Compiler::Fail(size_t position, std::string message, std::string hint) con
   return InvalidArgument(std::move(message) + " at " + Place(text_, position), std::move(hint));
 }
 
-Error Compiler::WrongTypes(const Node& node, std::string_view wanted, const Values& args, std::string hint) const {
+Error Compiler::WrongTypes(const Node& node, std::string_view wanted, const Values& args,
+                           std::string hint) const {
   std::string types;
   for (size_t i = 0; i < args.size(); ++i) {
     if (i > 0) types += i + 1 == args.size() ? " and " : ", ";
     types += TypeWord(args[i]);
   }
   const std::string name = node.name == "unary -" ? "-" : node.name == "unary +" ? "+" : node.name;
-  return Fail(node.position, "'" + name + "' takes " + std::string(wanted) + ", not " + types, std::move(hint));
+  return Fail(node.position, "'" + name + "' takes " + std::string(wanted) + ", not " + types,
+              std::move(hint));
 }
 
 Error Compiler::CannotMix(const Node& node, std::string_view action, const Values& args) const {
@@ -288,7 +301,8 @@ Error Compiler::CannotMix(const Node& node, std::string_view action, const Value
     Value pair[] = {*a, value};
     if (b == nullptr && !Common(pair, Type::kDouble)) b = &value;
   }
-  const std::string one = a != nullptr ? TypeWord(*a) : "null", other = b != nullptr ? TypeWord(*b) : "null";
+  const std::string one = a != nullptr ? TypeWord(*a) : "null",
+                    other = b != nullptr ? TypeWord(*b) : "null";
   auto has = [&](std::string_view type) { return one == type || other == type; };
   std::string hint = "make the types equal";
   if (has("string") && (has("int64") || has("double"))) {

@@ -15,7 +15,8 @@
 
 namespace slipway::expression_internal {
 
-// What a subtree has become: a constant, or a column or slot that holds it. No type: the literal null.
+// What a subtree has become: a constant, or a column or slot that holds it. No type: the literal
+// null.
 struct Value {
   std::optional<Type> type;
   std::optional<Constant> constant;  // the value itself, not yet in a slot
@@ -70,7 +71,8 @@ class Compiler {
   Result<Value> ToInt(const Node& node, Values args);
   Result<Value> ToString(const Node& node, Values args);
 
-  // Emits kernel(args) and frees the args' slots, except those of `keep`. All constant: computed now.
+  // Emits kernel(args) and frees the args' slots, except those of `keep`. All constant: computed
+  // now.
   Result<Value> Emit(Kernel kernel, Type type, Values args, Instruction extra = {},
                      std::span<const Value> keep = {});
   // `value` as `type`: null becomes that type's null, int64 a double, date a timestamp.
@@ -87,7 +89,8 @@ class Compiler {
   void Release(const Value& value);
 
   Error Fail(size_t position, std::string message, std::string hint = "") const;
-  Error WrongTypes(const Node& node, std::string_view wanted, const Values& args, std::string hint = "") const;
+  Error WrongTypes(const Node& node, std::string_view wanted, const Values& args,
+                   std::string hint = "") const;
   Error CannotMix(const Node& node, std::string_view action, const Values& args) const;
 
   std::string_view text_;
@@ -100,6 +103,7 @@ class Compiler {
 // "int64", "null", ...
 std::string TypeWord(const Value& value);
 // Runs the kernels over `rows` rows; the result is operand program.result.
-Operand RunProgram(const Program& program, const Batch& batch, ScratchState* state, slipway::Column* arena);
+Operand RunProgram(const Program& program, const Batch& batch, ScratchState* state,
+                   slipway::Column* arena);
 
 }  // namespace slipway::expression_internal

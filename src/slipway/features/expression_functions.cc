@@ -74,7 +74,8 @@ std::span<const Compiler::Function> Compiler::Functions() {
 Result<Value> Compiler::Math(const Node& node, Values args) {
   const bool whole = args[0].type == Type::kInt64;
   if (whole && (node.name == "floor" || node.name == "ceil")) return args[0];
-  if (whole && node.name == "abs") return Emit(AbsKernel(Type::kInt64), Type::kInt64, std::move(args));
+  if (whole && node.name == "abs")
+    return Emit(AbsKernel(Type::kInt64), Type::kInt64, std::move(args));
   RETURN_IF_ERROR(Want(node, &args, 0, Type::kDouble));
   const Kernel kernel = node.name == "abs" ? AbsKernel(Type::kDouble) : MathKernel(node.name);
   return Emit(kernel, Type::kDouble, std::move(args));
@@ -133,10 +134,12 @@ Result<Value> Compiler::TimePart(const Node& node, Values args) {
 }
 
 Result<Value> Compiler::DateDiff(const Node& node, Values args) {
-  static const std::vector<std::string> kUnits = {"second", "minute", "hour", "day", "week", "month", "year"};
+  static const std::vector<std::string> kUnits = {"second", "minute", "hour", "day",
+                                                  "week",   "month",  "year"};
   const size_t at = node.args[0]->position;
   if (args[0].type != Type::kString || !args[0].constant || args[0].constant->null) {
-    return Fail(at, "the unit of 'date_diff' must be a text in quotes", "the units are " + QuotedList(kUnits));
+    return Fail(at, "the unit of 'date_diff' must be a text in quotes",
+                "the units are " + QuotedList(kUnits));
   }
   const std::string& unit = args[0].constant->text;
   const std::optional<Kernel> kernel = DateDiffKernel(ToLower(unit));
@@ -159,7 +162,8 @@ Result<Value> Compiler::ParseTimestamp(const Node& node, Values args) {
   if (args.size() == 1) return Emit(ParseTimestampKernel(), Type::kTimestamp, std::move(args));
   const size_t at = node.args[1]->position;
   if (args[1].type != Type::kString || !args[1].constant || args[1].constant->null) {
-    return Fail(at, "the format of 'parse_timestamp' must be a text in quotes", "for example '%d/%m/%Y %H:%M'");
+    return Fail(at, "the format of 'parse_timestamp' must be a text in quotes",
+                "for example '%d/%m/%Y %H:%M'");
   }
   const std::string problem = TimestampFormatProblem(args[1].constant->text);
   if (!problem.empty()) return Fail(at, problem, "it can have %Y %m %d %H %M %S %f and %%");
@@ -176,12 +180,14 @@ Result<Value> Compiler::Haversine(const Node& node, Values args) {
 }
 
 Result<Value> Compiler::ToDouble(const Node& node, Values args) {
-  if (args[0].type == Type::kString) return Emit(TextToDoubleKernel(), Type::kDouble, std::move(args));
+  if (args[0].type == Type::kString)
+    return Emit(TextToDoubleKernel(), Type::kDouble, std::move(args));
   if (args[0].type == Type::kBoolean) {
     ASSIGN_OR_RETURN(args[0], Emit(BooleanToIntKernel(), Type::kInt64, {args[0]}));
   }
   if (args[0].type == Type::kDate || args[0].type == Type::kTimestamp) {
-    return WrongTypes(node, "a number, text or boolean", args, "use date_diff('second', a, b), year(x), ...");
+    return WrongTypes(node, "a number, text or boolean", args,
+                      "use date_diff('second', a, b), year(x), ...");
   }
   return As(args[0], Type::kDouble);
 }
@@ -201,7 +207,8 @@ Result<Value> Compiler::ToInt(const Node& node, Values args) {
     case Type::kTimestamp:
       break;
   }
-  return WrongTypes(node, "a number, text or boolean", args, "use date_diff('second', a, b), year(x), ...");
+  return WrongTypes(node, "a number, text or boolean", args,
+                    "use date_diff('second', a, b), year(x), ...");
 }
 
 Result<Value> Compiler::ToString(const Node& /*node*/, Values args) {

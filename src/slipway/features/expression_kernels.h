@@ -42,7 +42,7 @@ Kernel ToTextKernel();  // immediate: the argument's Type
 Kernel DateToTimestampKernel();
 
 // Texts.
-Kernel TextKernel(std::string_view name);      // lower upper trim, of one text
+Kernel TextKernel(std::string_view name);  // lower upper trim, of one text
 Kernel LengthKernel();
 Kernel TextTestKernel(std::string_view name);  // contains starts_with ends_with
 Kernel SubstrKernel();                         // (text, int64 start[, int64 length])
@@ -50,8 +50,9 @@ Kernel ConcatKernel();                         // any number of texts
 Kernel ReplaceKernel();                        // (text, what, by)
 
 // Dates and timestamps.
-Kernel TimePartKernel(std::string_view name);  // year month day hour minute second weekday, of a timestamp
-Kernel DaysBetweenKernel();                    // date - date
+Kernel TimePartKernel(
+    std::string_view name);  // year month day hour minute second weekday, of a timestamp
+Kernel DaysBetweenKernel();  // date - date
 // date_diff of two timestamps; nullopt for an unknown unit.
 std::optional<Kernel> DateDiffKernel(std::string_view unit);
 Kernel ParseTimestampKernel();        // the cell grammar of table/cell.h

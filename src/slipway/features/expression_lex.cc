@@ -14,7 +14,8 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsWordStart(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         static_cast<unsigned char>(c) >= 0x80;
 }
 
 class Lexer {
@@ -24,7 +25,9 @@ class Lexer {
   Result<std::vector<Token>> Run() {
     std::vector<Token> tokens;
     while (true) {
-      while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) ++at_;
+      while (at_ < text_.size() &&
+             std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos)
+        ++at_;
       if (at_ == text_.size()) break;
       ASSIGN_OR_RETURN(Token token, Next());
       tokens.push_back(std::move(token));
@@ -67,7 +70,8 @@ class Lexer {
     }
     std::string_view number = text_.substr(at_, end - at_);
     if (IsWordStart(Char(end)) || Char(end) == '.') {
-      return Fail("'" + std::string(number) + "' is directly followed by '" + std::string(1, Char(end)) + "'",
+      return Fail("'" + std::string(number) + "' is directly followed by '" +
+                      std::string(1, Char(end)) + "'",
                   "a column whose name begins with a digit is written in double quotes");
     }
     Token token{TokenKind::kNumber, std::string(number), {}, at_};
@@ -80,7 +84,8 @@ class Lexer {
     out->null = false;
     if (real) {
       std::optional<double> value = ParseDouble(number);
-      if (!value || *value - *value != 0) return Fail("the number " + std::string(number) + " is out of range");
+      if (!value || *value - *value != 0)
+        return Fail("the number " + std::string(number) + " is out of range");
       out->type = Type::kDouble;
       out->real = *value;
       return {};
@@ -100,8 +105,8 @@ class Lexer {
     size_t i = at_ + 1;
     while (true) {
       if (i >= text_.size()) {
-        return Fail(std::string("the ") + (quote == '"' ? "column name" : "text") + " that begins with " + quote +
-                        " is not closed,",
+        return Fail(std::string("the ") + (quote == '"' ? "column name" : "text") +
+                        " that begins with " + quote + " is not closed,",
                     std::string("a ") + quote + " inside is written twice");
       }
       if (text_[i] == quote) {
@@ -117,8 +122,8 @@ class Lexer {
   }
 
   Result<Token> Word() {
-    static constexpr std::array<std::string_view, 9> kKeywords = {"and", "or",   "not",  "in",   "between",
-                                                                  "is",  "null", "true", "false"};
+    static constexpr std::array<std::string_view, 9> kKeywords = {
+        "and", "or", "not", "in", "between", "is", "null", "true", "false"};
     size_t end = at_;
     while (IsWordStart(Char(end)) || IsDigit(Char(end))) ++end;
     Token token{TokenKind::kWord, std::string(text_.substr(at_, end - at_)), {}, at_};
@@ -138,8 +143,8 @@ class Lexer {
         {"**", "write ^"},
         {"!", "write not, or != between two values"},
     }};
-    static constexpr std::array<std::string_view, 17> kSymbols = {"==", "!=", "<>", "<=", ">=", "<", ">", "=", "+",
-                                                                  "-",  "*",  "/",  "%",  "^",  "(", ")", ","};
+    static constexpr std::array<std::string_view, 17> kSymbols = {
+        "==", "!=", "<>", "<=", ">=", "<", ">", "=", "+", "-", "*", "/", "%", "^", "(", ")", ","};
     std::string_view rest = text_.substr(at_);
     for (const auto& [symbol, hint] : kForeign) {
       if (rest.starts_with(symbol) && !rest.starts_with("!=")) {
@@ -154,10 +159,12 @@ class Lexer {
     }
     unsigned char c = static_cast<unsigned char>(rest.front());
     static constexpr char kHex[] = "0123456789abcdef";
-    std::string shown =
-        c < 0x20 || c == 0x7F ? std::string("\\x") + kHex[c >> 4] + kHex[c & 15] : std::string(1, rest.front());
+    std::string shown = c < 0x20 || c == 0x7F ? std::string("\\x") + kHex[c >> 4] + kHex[c & 15]
+                                              : std::string(1, rest.front());
     return Fail("unexpected character '" + shown + "'",
-                c == '[' || c == '`' ? "a column name with special characters is written in double quotes" : "");
+                c == '[' || c == '`'
+                    ? "a column name with special characters is written in double quotes"
+                    : "");
   }
 
   std::string_view text_;

@@ -12,11 +12,16 @@ namespace {
 
 template <typename T>
 Kernel Compare(std::string_view op) {
-  if (op == "=") return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a == b); });
-  if (op == "!=") return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a != b); });
-  if (op == "<") return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a < b); });
-  if (op == "<=") return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a <= b); });
-  if (op == ">") return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a > b); });
+  if (op == "=")
+    return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a == b); });
+  if (op == "!=")
+    return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a != b); });
+  if (op == "<")
+    return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a < b); });
+  if (op == "<=")
+    return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a <= b); });
+  if (op == ">")
+    return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a > b); });
   return MapKernel<uint8_t, T, T>([](T a, T b) { return static_cast<uint8_t>(a >= b); });
 }
 
@@ -80,8 +85,9 @@ template <typename T>
 struct If {
   static void Run(const Call& call) {
     const Operand& condition = call.arg(0);
-    Choose<T>(call, call.arg(1), call.arg(2),
-              [&](int row) { return IsValid(condition, row) && condition.as<uint8_t>()[row] != 0; });
+    Choose<T>(call, call.arg(1), call.arg(2), [&](int row) {
+      return IsValid(condition, row) && condition.as<uint8_t>()[row] != 0;
+    });
   }
 };
 
@@ -143,7 +149,8 @@ struct InSet {
     } else if constexpr (std::is_same_v<T, std::string_view>) {
       return std::binary_search(set.texts.begin(), set.texts.end(), value, std::less<>());
     } else {
-      return std::binary_search(set.integers.begin(), set.integers.end(), static_cast<int64_t>(value));
+      return std::binary_search(set.integers.begin(), set.integers.end(),
+                                static_cast<int64_t>(value));
     }
   }
   static void Run(const Call& call) {
@@ -180,7 +187,9 @@ Kernel CompareKernel(std::string_view op, Type type) {
   return nullptr;
 }
 
-Kernel LeastKernel(bool greatest, Type type) { return greatest ? ByType<GreatestOf>(type) : ByType<LeastOf>(type); }
+Kernel LeastKernel(bool greatest, Type type) {
+  return greatest ? ByType<GreatestOf>(type) : ByType<LeastOf>(type);
+}
 Kernel AndKernel() { return &Logic<false>; }
 Kernel OrKernel() { return &Logic<true>; }
 Kernel NotKernel() {

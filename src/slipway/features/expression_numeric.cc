@@ -18,7 +18,8 @@ double HaversineKm(double lat1, double lon1, double lat2, double lon2) {
   const double a = std::sin(Radians(lat2 - lat1) / 2);
   const double b = std::sin(Radians(lon2 - lon1) / 2);
   const double h = a * a + std::cos(Radians(lat1)) * std::cos(Radians(lat2)) * b * b;
-  return 2 * kEarthRadiusKm * std::asin(std::sqrt(h > 1 ? 1.0 : h));  // rounding may pass 1 at antipodes
+  return 2 * kEarthRadiusKm *
+         std::asin(std::sqrt(h > 1 ? 1.0 : h));  // rounding may pass 1 at antipodes
 }
 
 double RoundDigits(double x, int64_t digits) {
@@ -115,7 +116,8 @@ Kernel NegateKernel(Type type) {
 }
 
 Kernel AbsKernel(Type type) {
-  if (type == Type::kDouble) return MapKernel<double, double>([](double a) { return std::fabs(a); });
+  if (type == Type::kDouble)
+    return MapKernel<double, double>([](double a) { return std::fabs(a); });
   return MapKernel<int64_t, int64_t>([](bool& ok, int64_t a) {
     ok = a != std::numeric_limits<int64_t>::min();
     return ok && a < 0 ? -a : a;

@@ -41,7 +41,8 @@ Result<Value> Compiler::Arithmetic(const Node& node, Values args) {
     if (AnyIs(args, Type::kDate) || AnyIs(args, Type::kTimestamp)) {
       hint = "use date_diff('day', a, b) for the time between two";
     } else if (AnyIs(args, Type::kString)) {
-      hint = op == '+' ? "join texts with concat(a, b); convert them with to_double(x)" : "convert with to_double(x)";
+      hint = op == '+' ? "join texts with concat(a, b); convert them with to_double(x)"
+                       : "convert with to_double(x)";
     } else {
       hint = "convert with to_int(x)";
     }
@@ -79,9 +80,10 @@ Result<Value> Compiler::Between(const Node& node, Values args) {
   if (!args[1].constant || !args[2].constant) {
     RETURN_IF_ERROR(Materialise(&args[0]));
   }
-  ASSIGN_OR_RETURN(Value above,
-                   Emit(CompareKernel(">=", *type), Type::kBoolean, {args[0], args[1]}, {}, {&args[0], 1}));
-  ASSIGN_OR_RETURN(Value below, Emit(CompareKernel("<=", *type), Type::kBoolean, {args[0], args[2]}));
+  ASSIGN_OR_RETURN(Value above, Emit(CompareKernel(">=", *type), Type::kBoolean, {args[0], args[1]},
+                                     {}, {&args[0], 1}));
+  ASSIGN_OR_RETURN(Value below,
+                   Emit(CompareKernel("<=", *type), Type::kBoolean, {args[0], args[2]}));
   return Emit(AndKernel(), Type::kBoolean, {above, below});
 }
 
@@ -111,8 +113,8 @@ Result<Value> Compiler::In(const Node& node, Values args) {
                                      {&subject, computed.empty() ? size_t{0} : size_t{1}}));
   for (size_t i = 0; i < computed.size(); ++i) {
     const size_t kept = i + 1 < computed.size() ? 1 : 0;
-    ASSIGN_OR_RETURN(Value equal, Emit(CompareKernel("=", *type), Type::kBoolean, {subject, computed[i]}, {},
-                                       {&subject, kept}));
+    ASSIGN_OR_RETURN(Value equal, Emit(CompareKernel("=", *type), Type::kBoolean,
+                                       {subject, computed[i]}, {}, {&subject, kept}));
     ASSIGN_OR_RETURN(found, Emit(OrKernel(), Type::kBoolean, {found, equal}));
   }
   return found;
@@ -126,7 +128,9 @@ Result<Value> Compiler::Logic(const Node& node, Values args) {
     }
   }
   RETURN_IF_ERROR(AsAll(&args, Type::kBoolean));
-  const Kernel kernel = node.name == "and" ? AndKernel() : node.name == "or" ? OrKernel() : NotKernel();
+  const Kernel kernel = node.name == "and"  ? AndKernel()
+                        : node.name == "or" ? OrKernel()
+                                            : NotKernel();
   return Emit(kernel, Type::kBoolean, std::move(args));
 }
 
@@ -144,7 +148,8 @@ Result<Value> Compiler::If(const Node& node, Values args) {
   const std::optional<Type> type = Common(branches, Type::kDouble);
   if (!type) return CannotMix(node, "'if' cannot choose between", {args[1], args[2]});
   if (!args[1].type && !args[2].type) {
-    return Fail(node.position, "both branches of 'if' are null", "give one of them a type: to_double(null)");
+    return Fail(node.position, "both branches of 'if' are null",
+                "give one of them a type: to_double(null)");
   }
   ASSIGN_OR_RETURN(args[0], As(args[0], Type::kBoolean));
   ASSIGN_OR_RETURN(args[1], As(args[1], *type));
@@ -155,7 +160,8 @@ Result<Value> Compiler::If(const Node& node, Values args) {
 Result<Value> Compiler::Coalesce(const Node& node, Values args) {
   std::optional<Type> type = Common(args, Type::kDouble);
   if (!type) return CannotMix(node, "'coalesce' cannot choose between", args);
-  if (std::none_of(args.begin(), args.end(), [](const Value& v) { return v.type.has_value(); })) return args[0];
+  if (std::none_of(args.begin(), args.end(), [](const Value& v) { return v.type.has_value(); }))
+    return args[0];
   RETURN_IF_ERROR(AsAll(&args, *type));
   Value chosen = args[0];
   for (size_t i = 1; i < args.size(); ++i) {
@@ -171,7 +177,8 @@ Result<Value> Compiler::Least(const Node& node, Values args) {
   RETURN_IF_ERROR(AsAll(&args, *type));
   Value chosen = args[0];
   for (size_t i = 1; i < args.size(); ++i) {
-    ASSIGN_OR_RETURN(chosen, Emit(LeastKernel(node.name == "max", *type), *type, {chosen, args[i]}));
+    ASSIGN_OR_RETURN(chosen,
+                     Emit(LeastKernel(node.name == "max", *type), *type, {chosen, args[i]}));
   }
   return chosen;
 }

@@ -24,11 +24,13 @@ struct Infix {
 
 std::optional<Infix> InfixOf(const Token& token) {
   static constexpr std::pair<std::string_view, Infix> kInfix[] = {
-      {"or", {kOr, "or"}},      {"and", {kAnd, "and"}},    {"=", {kCompare, "="}},   {"==", {kCompare, "="}},
-      {"!=", {kCompare, "!="}}, {"<>", {kCompare, "!="}},  {"<", {kCompare, "<"}},   {"<=", {kCompare, "<="}},
-      {">", {kCompare, ">"}},   {">=", {kCompare, ">="}},  {"in", {kCompare, "in"}}, {"between", {kCompare, "between"}},
-      {"is", {kCompare, "is"}}, {"not", {kCompare, "not"}}, {"+", {kAdd, "+"}},      {"-", {kAdd, "-"}},
-      {"*", {kMultiply, "*"}},  {"/", {kMultiply, "/"}},   {"%", {kMultiply, "%"}},  {"^", {kPower, "^"}}};
+      {"or", {kOr, "or"}},      {"and", {kAnd, "and"}},     {"=", {kCompare, "="}},
+      {"==", {kCompare, "="}},  {"!=", {kCompare, "!="}},   {"<>", {kCompare, "!="}},
+      {"<", {kCompare, "<"}},   {"<=", {kCompare, "<="}},   {">", {kCompare, ">"}},
+      {">=", {kCompare, ">="}}, {"in", {kCompare, "in"}},   {"between", {kCompare, "between"}},
+      {"is", {kCompare, "is"}}, {"not", {kCompare, "not"}}, {"+", {kAdd, "+"}},
+      {"-", {kAdd, "-"}},       {"*", {kMultiply, "*"}},    {"/", {kMultiply, "/"}},
+      {"%", {kMultiply, "%"}},  {"^", {kPower, "^"}}};
   if (token.kind != TokenKind::kSymbol && token.kind != TokenKind::kKeyword) return std::nullopt;
   for (const auto& [text, infix] : kInfix) {
     if (token.text == text) return infix;
@@ -38,7 +40,8 @@ std::optional<Infix> InfixOf(const Token& token) {
 
 class Parser {
  public:
-  Parser(std::string_view text, std::vector<Token> tokens) : text_(text), tokens_(std::move(tokens)) {}
+  Parser(std::string_view text, std::vector<Token> tokens)
+      : text_(text), tokens_(std::move(tokens)) {}
 
   Result<NodePtr> ParseAll() {
     if (Peek().kind == TokenKind::kEnd) return InvalidArgument("the expression is empty");
@@ -48,7 +51,9 @@ class Parser {
   }
 
  private:
-  const Token& Peek(size_t ahead = 0) const { return tokens_[std::min(next_ + ahead, tokens_.size() - 1)]; }
+  const Token& Peek(size_t ahead = 0) const {
+    return tokens_[std::min(next_ + ahead, tokens_.size() - 1)];
+  }
   const Token& Take() {
     const Token& token = Peek();
     if (next_ + 1 < tokens_.size()) ++next_;
@@ -56,7 +61,8 @@ class Parser {
   }
   bool At(std::string_view text) const {
     const Token& token = Peek();
-    return (token.kind == TokenKind::kSymbol || token.kind == TokenKind::kKeyword) && token.text == text;
+    return (token.kind == TokenKind::kSymbol || token.kind == TokenKind::kKeyword) &&
+           token.text == text;
   }
   bool TakeIf(std::string_view text) {
     if (!At(text)) return false;
@@ -130,7 +136,8 @@ class Parser {
     if (infix.name == "not") {
       if (!At("in") && !At("between")) return Unexpected("'in' or 'between' after 'not'");
       bool in = Take().text == "in";
-      ASSIGN_OR_RETURN(NodePtr inner, in ? In(std::move(left), position) : Between(std::move(left), position));
+      ASSIGN_OR_RETURN(NodePtr inner,
+                       in ? In(std::move(left), position) : Between(std::move(left), position));
       return Make("not", position, std::move(inner));
     }
     if (infix.name == "in") return In(std::move(left), position);
@@ -222,7 +229,9 @@ class Parser {
       return Literal(std::move(value), token.position);
     }
     return At(token.position, "expected a value, found '" + token.text + "'",
-              token.kind == TokenKind::kKeyword ? "a column of this name is written \"" + token.text + "\"" : "");
+              token.kind == TokenKind::kKeyword
+                  ? "a column of this name is written \"" + token.text + "\""
+                  : "");
   }
 
   Result<NodePtr> Word(const Token& token) {
@@ -247,8 +256,10 @@ class Parser {
       state = ParseTimestampCell(text.literal.text, &value.integer);
     }
     if (state != CellState::kValue) {
-      return At(text.position, "'" + text.literal.text.substr(0, 40) + "' is not a " + (date ? "date" : "timestamp"),
-                date ? "write date '2015-05-07'" : "write timestamp '2015-05-07 19:52:06'");
+      return At(
+          text.position,
+          "'" + text.literal.text.substr(0, 40) + "' is not a " + (date ? "date" : "timestamp"),
+          date ? "write date '2015-05-07'" : "write timestamp '2015-05-07 19:52:06'");
     }
     return Literal(std::move(value), position);
   }
@@ -286,12 +297,14 @@ std::string Place(std::string_view text, size_t position) {
     }
   }
   std::string place = "column " + std::to_string(column);
-  return text.find('\n') == std::string_view::npos ? place : "line " + std::to_string(line) + ", " + place;
+  return text.find('\n') == std::string_view::npos ? place
+                                                   : "line " + std::to_string(line) + ", " + place;
 }
 
 Result<NodePtr> ParseExpression(std::string_view text) {
   if (text.size() > kMaxTextBytes) {
-    return InvalidArgument("the expression is longer than 64 KiB", "split it into several column steps");
+    return InvalidArgument("the expression is longer than 64 KiB",
+                           "split it into several column steps");
   }
   if (!IsValidUtf8(text)) return InvalidArgument("the expression is not valid UTF-8");
   ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(text));

@@ -1,6 +1,6 @@
 // What a compiled expression is: a flat list of instructions, each one kernel over a whole batch.
-// Part of features/expression.h. A Program is immutable once compiled; ScratchState is confined to one
-// thread.
+// Part of features/expression.h. A Program is immutable once compiled; ScratchState is confined to
+// one thread.
 #pragma once
 
 #include <array>
@@ -63,8 +63,8 @@ struct Instruction {
   ConstantSet set;
 };
 
-// One kernel's work on the rows of one batch. A kernel writes every row's data (also under a null) and
-// every validity word of the rows; texts go to `arena`.
+// One kernel's work on the rows of one batch. A kernel writes every row's data (also under a null)
+// and every validity word of the rows; texts go to `arena`.
 struct Call {
   const Instruction& instruction;
   int rows;

@@ -22,13 +22,16 @@ Schema TestSchema() {
            {"passenger_count", Type::kInt64}}};
 }
 
-// One row: i=7 d=2.5 s='Ärger  ' b=true day=2015-05-07 t=2015-05-07 19:52:06.5, j and passenger_count null.
+// One row: i=7 d=2.5 s='Ärger  ' b=true day=2015-05-07 t=2015-05-07 19:52:06.5, j and
+// passenger_count null.
 class OneRow {
  public:
   OneRow() : batch_(TestSchema()) {
     batch_.rows = 1;
-    const char* cells[] = {"7", "2.5", "Ärger  ", "true", "2015-05-07", "2015-05-07 19:52:06.5", "3", "", ""};
-    for (int i = 0; i < batch_.schema().size(); ++i) EXPECT_TRUE(ParseCellInto(cells[i], 0, &batch_.column(i)));
+    const char* cells[] = {"7", "2.5", "Ärger  ", "true", "2015-05-07", "2015-05-07 19:52:06.5",
+                           "3", "",    ""};
+    for (int i = 0; i < batch_.schema().size(); ++i)
+      EXPECT_TRUE(ParseCellInto(cells[i], 0, &batch_.column(i)));
   }
   Batch View() { return batch_.View(); }
 
@@ -40,7 +43,8 @@ class OneRow {
 std::string Eval(const std::string& text) {
   OneRow row;
   auto expression = Expression::Compile(text, TestSchema());
-  if (!expression.ok()) return "error: " + expression.error().message + " | " + expression.error().hint;
+  if (!expression.ok())
+    return "error: " + expression.error().message + " | " + expression.error().hint;
   ExpressionScratch scratch;
   Column out;
   expression->Evaluate(row.View(), &scratch, &out);
@@ -98,8 +102,9 @@ TEST(Expression, Int64StaysInt64AndOverflowIsNull) {
 }
 
 TEST(Expression, UndefinedResultsAreNullAndOverflowIsInfinite) {
-  for (const char* text : {"1 / 0", "d / 0", "0.0 / 0", "5.5 % 0", "sqrt(-d)", "ln(0)", "ln(-1)", "log10(0)",
-                           "(-8) ^ (1 / 3)", "0 ^ -1", "to_double('nan')", "exp(1000) - exp(1000)"}) {
+  for (const char* text :
+       {"1 / 0", "d / 0", "0.0 / 0", "5.5 % 0", "sqrt(-d)", "ln(0)", "ln(-1)", "log10(0)",
+        "(-8) ^ (1 / 3)", "0 ^ -1", "to_double('nan')", "exp(1000) - exp(1000)"}) {
     EXPECT_EQ(Eval(text), "double:null") << text;
   }
   EXPECT_EQ(Eval("5 % 0"), "int64:null");
@@ -109,9 +114,11 @@ TEST(Expression, UndefinedResultsAreNullAndOverflowIsInfinite) {
 }
 
 TEST(Expression, NullsSpreadExceptWhereSqlSaysOtherwise) {
-  for (const char* text : {"j + 1", "null + 1", "-j", "abs(j)", "round(j)"}) EXPECT_EQ(Eval(text), "int64:null") << text;
-  for (const char* text : {"j = 1", "j != j", "null = null", "not (j > 1)", "j in (1, 2)", "i in (1, null)",
-                           "i not in (1, null)", "j between 1 and 2", "b and j = 1", "false or j = 1"}) {
+  for (const char* text : {"j + 1", "null + 1", "-j", "abs(j)", "round(j)"})
+    EXPECT_EQ(Eval(text), "int64:null") << text;
+  for (const char* text :
+       {"j = 1", "j != j", "null = null", "not (j > 1)", "j in (1, 2)", "i in (1, null)",
+        "i not in (1, null)", "j between 1 and 2", "b and j = 1", "false or j = 1"}) {
     EXPECT_EQ(Eval(text), "boolean:null") << text;
   }
   EXPECT_EQ(Eval("false and j = 1"), "boolean:false");
@@ -137,7 +144,8 @@ TEST(Expression, NaNInADataColumnIsANull) {
   Schema schema{{{"x", Type::kDouble}}};
   OwnedBatch batch(schema);
   batch.rows = 3;
-  const double values[] = {1, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()};
+  const double values[] = {1, std::numeric_limits<double>::quiet_NaN(),
+                           std::numeric_limits<double>::infinity()};
   for (int row = 0; row < 3; ++row) {
     batch.column(0).doubles()[row] = values[row];
     batch.column(0).SetValid(row);
@@ -215,7 +223,8 @@ TEST(Expression, TextFunctionsCountCodePointsAndCompareBytes) {
 
 TEST(Expression, TextsOverOneMebibyteAreNull) {
   std::string doubling = "'0123456789abcdef'";  // 16 bytes; 17 doublings are 2 MiB
-  for (int i = 0; i < 17; ++i) doubling = "replace(replace(" + doubling + ", '0', '0x'), 'x', '0123456789abcdef')";
+  for (int i = 0; i < 17; ++i)
+    doubling = "replace(replace(" + doubling + ", '0', '0x'), 'x', '0123456789abcdef')";
   EXPECT_EQ(Eval("length(" + doubling + ")").substr(0, 6), "int64:");
   std::string sixteen = "concat(s, s)";
   for (int i = 0; i < 18; ++i) sixteen = "replace(" + sixteen + ", 'r', 'rrrrrrrr')";
@@ -238,8 +247,11 @@ TEST(Expression, DateDiffCountsBoundaries) {
   EXPECT_EQ(Eval("date_diff('year', date '2015-12-31', date '2016-01-01')"), "int64:1");
   EXPECT_EQ(Eval("date_diff('month', date '2024-01-31', date '2024-02-01')"), "int64:1");
   EXPECT_EQ(Eval("date_diff('DAY', t, timestamp '2015-05-08 00:00:00')"), "int64:1");
-  EXPECT_EQ(Eval("date_diff('hour', timestamp '1969-12-31 23:59:59', timestamp '1970-01-01 00:00:01')"), "int64:1");
-  EXPECT_EQ(Eval("date_diff('second', timestamp '1969-12-31 23:59:59.5', timestamp '1970-01-01 00:00:01')"),
+  EXPECT_EQ(
+      Eval("date_diff('hour', timestamp '1969-12-31 23:59:59', timestamp '1970-01-01 00:00:01')"),
+      "int64:1");
+  EXPECT_EQ(Eval("date_diff('second', timestamp '1969-12-31 23:59:59.5', timestamp '1970-01-01 "
+                 "00:00:01')"),
             "int64:2");
   EXPECT_EQ(Eval("date_diff('minute', t, day)"), "int64:-1192");
   EXPECT_EQ(Eval("date_diff('week', date '2024-01-01', date '2024-01-15')"), "int64:2");
@@ -249,8 +261,10 @@ TEST(Expression, DateDiffCountsBoundaries) {
 TEST(Expression, ParseTimestampFollowsTheCellGrammarOrTheFormat) {
   EXPECT_EQ(Eval("parse_timestamp('2015-05-07 19:52:06 UTC')"), "timestamp:2015-05-07T19:52:06Z");
   EXPECT_EQ(Eval("parse_timestamp('rubbish')"), "timestamp:null");
-  EXPECT_EQ(Eval("parse_timestamp('07/05/2015 19:52', '%d/%m/%Y %H:%M')"), "timestamp:2015-05-07T19:52:00Z");
-  EXPECT_EQ(Eval("parse_timestamp('20150507195206.25', '%Y%m%d%H%M%S.%f')"), "timestamp:2015-05-07T19:52:06.250000Z");
+  EXPECT_EQ(Eval("parse_timestamp('07/05/2015 19:52', '%d/%m/%Y %H:%M')"),
+            "timestamp:2015-05-07T19:52:00Z");
+  EXPECT_EQ(Eval("parse_timestamp('20150507195206.25', '%Y%m%d%H%M%S.%f')"),
+            "timestamp:2015-05-07T19:52:06.250000Z");
   EXPECT_EQ(Eval("parse_timestamp('30/02/2015', '%d/%m/%Y')"), "timestamp:null");
   EXPECT_EQ(Eval("parse_timestamp('01/02/2015 x', '%d/%m/%Y')"), "timestamp:null");
   EXPECT_EQ(Eval("parse_timestamp('24:00', '%H:%M')"), "timestamp:null");
@@ -278,7 +292,8 @@ TEST(Expression, ErrorsSayWhereAndHowToPutItRight) {
   const ErrorCase cases[] = {
       {"", "the expression is empty", ""},
       {"  ", "the expression is empty", ""},
-      {"i + passenger_cout", "no column 'passenger_cout' in the data at column 5", "did you mean 'passenger_count'?"},
+      {"i + passenger_cout", "no column 'passenger_cout' in the data at column 5",
+       "did you mean 'passenger_count'?"},
       {"lenght(s)", "no function 'lenght' at column 1", "did you mean 'length'?"},
       {"neg(i)", "no function 'neg'", ""},
       {"substr(s)", "'substr' got 1 argument at column 1", "substr(text, start)"},
@@ -360,7 +375,8 @@ TEST(Expression, ColumnsListsWhatIsReadAscending) {
   EXPECT_EQ(e->text(), "if(t > day, i + d, i * \"Trip Distance\")");
 }
 
-// The same rows in one batch, in many, and through a scratch warmed by other expressions: the same bits.
+// The same rows in one batch, in many, and through a scratch warmed by other expressions: the same
+// bits.
 TEST(Expression, AnswersDoNotDependOnTheBatchOrTheScratch) {
   Schema schema{{{"x", Type::kDouble}, {"s", Type::kString}, {"n", Type::kInt64}}};
   OwnedBatch all(schema);
@@ -375,8 +391,9 @@ TEST(Expression, AnswersDoNotDependOnTheBatchOrTheScratch) {
     }
   }
   ExpressionScratch shared;
-  for (const char* text : {"x * 2 + n", "concat(upper(s), '/', n)", "if(x > 0, ln(x), exp(x))", "x between 0 and n",
-                           "s in ('row 1', 'row 2') or n > 50", "coalesce(s, to_string(n), 'none')", "min(x, n, 3)"}) {
+  for (const char* text :
+       {"x * 2 + n", "concat(upper(s), '/', n)", "if(x > 0, ln(x), exp(x))", "x between 0 and n",
+        "s in ('row 1', 'row 2') or n > 50", "coalesce(s, to_string(n), 'none')", "min(x, n, 3)"}) {
     auto e = Expression::Compile(text, schema);
     ASSERT_TRUE(e.ok()) << e.error().message;
     Column whole;

@@ -16,7 +16,8 @@ using std::string_view;
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 int64_t CodePoints(string_view text) {
-  return static_cast<int64_t>(text.size()) - std::count_if(text.begin(), text.end(), IsContinuation);
+  return static_cast<int64_t>(text.size()) -
+         std::count_if(text.begin(), text.end(), IsContinuation);
 }
 
 // Byte offset of code point `index`, which is at most their number.
@@ -29,8 +30,8 @@ size_t ByteOf(string_view text, int64_t index) {
   return at;
 }
 
-// The code points [begin, end) where begin is start - 1, or counts from the end when start is negative;
-// a negative length reaches to the left. Start 0 is the place before the first.
+// The code points [begin, end) where begin is start - 1, or counts from the end when start is
+// negative; a negative length reaches to the left. Start 0 is the place before the first.
 string_view Substr(string_view text, int64_t start, bool to_end, int64_t length) {
   constexpr int64_t kFar = int64_t{1} << 40;  // beyond any text; keeps the sums from overflowing
   const int64_t n = CodePoints(text);
@@ -48,7 +49,8 @@ string_view Substr(string_view text, int64_t start, bool to_end, int64_t length)
 
 template <char kFrom, char kTo>
 string_view ShiftCase(const Call& call, string_view text) {
-  if (std::none_of(text.begin(), text.end(), [](char c) { return c >= kFrom && c <= kTo; })) return text;
+  if (std::none_of(text.begin(), text.end(), [](char c) { return c >= kFrom && c <= kTo; }))
+    return text;
   call.buffer->assign(text);
   for (char& c : *call.buffer) {
     if (c >= kFrom && c <= kTo) c = static_cast<char>(c ^ 0x20);
@@ -56,7 +58,8 @@ string_view ShiftCase(const Call& call, string_view text) {
   return call.arena->Intern(*call.buffer);
 }
 
-string_view Replace(const Call& call, bool& ok, string_view text, string_view what, string_view by) {
+string_view Replace(const Call& call, bool& ok, string_view text, string_view what,
+                    string_view by) {
   if (what.empty()) return text;
   size_t hit = text.find(what);
   if (hit == string_view::npos) return text;
@@ -142,7 +145,9 @@ Kernel SubstrKernel() {
           [](string_view s, int64_t start) { return Substr(s, start, true, 0); })(call);
     } else {
       MapKernel<string_view, string_view, int64_t, int64_t>(
-          [](string_view s, int64_t start, int64_t length) { return Substr(s, start, false, length); })(call);
+          [](string_view s, int64_t start, int64_t length) {
+            return Substr(s, start, false, length);
+          })(call);
     }
   };
 }

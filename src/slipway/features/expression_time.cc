@@ -1,4 +1,5 @@
-// Kernels on dates (days) and timestamps (microseconds), both since 1970-01-01 UTC, proleptic Gregorian.
+// Kernels on dates (days) and timestamps (microseconds), both since 1970-01-01 UTC, proleptic
+// Gregorian.
 #include <limits>
 #include <string>
 
@@ -29,7 +30,8 @@ Civil CivilOf(int64_t days) {
   const int64_t day_of_era = shifted - era * 146'097;
   const int64_t year_of_era =
       (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t month = (5 * day_of_year + 2) / 153;  // 0 = March
   Civil civil;
   civil.day = day_of_year - (153 * month + 2) / 5 + 1;
@@ -44,7 +46,8 @@ int64_t DaysOf(const Civil& civil) {
   const int64_t year_of_era = year - era * 400;
   const int64_t month = civil.month > 2 ? civil.month - 3 : civil.month + 9;
   const int64_t day_of_year = (153 * month + 2) / 5 + civil.day - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
+  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719'468;
 }
 
 Civil CivilOfTime(int64_t time) { return CivilOf(FloorDiv(time, kDay)); }
@@ -89,13 +92,27 @@ bool ParseWithFormat(std::string_view text, std::string_view format, int64_t* ou
     } else {
       const size_t before = text.size();
       switch (format[++i]) {
-        case 'Y': ok = TakeNumber(&text, 4, &civil.year) && before - text.size() == 4; break;
-        case 'm': ok = TakeNumber(&text, 2, &civil.month); break;
-        case 'd': ok = TakeNumber(&text, 2, &civil.day); break;
-        case 'H': ok = TakeNumber(&text, 2, &hour); break;
-        case 'M': ok = TakeNumber(&text, 2, &minute); break;
-        case 'S': ok = TakeNumber(&text, 2, &second); break;
-        case 'f': ok = TakeFraction(&text, &micros); break;
+        case 'Y':
+          ok = TakeNumber(&text, 4, &civil.year) && before - text.size() == 4;
+          break;
+        case 'm':
+          ok = TakeNumber(&text, 2, &civil.month);
+          break;
+        case 'd':
+          ok = TakeNumber(&text, 2, &civil.day);
+          break;
+        case 'H':
+          ok = TakeNumber(&text, 2, &hour);
+          break;
+        case 'M':
+          ok = TakeNumber(&text, 2, &minute);
+          break;
+        case 'S':
+          ok = TakeNumber(&text, 2, &second);
+          break;
+        case 'f':
+          ok = TakeFraction(&text, &micros);
+          break;
         default:
           ok = !text.empty() && text.front() == '%';
           if (ok) text.remove_prefix(1);
@@ -114,18 +131,25 @@ bool ParseWithFormat(std::string_view text, std::string_view format, int64_t* ou
 }  // namespace
 
 Kernel TimePartKernel(std::string_view name) {
-  if (name == "year") return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).year; });
-  if (name == "month") return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).month; });
-  if (name == "day") return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).day; });
-  if (name == "hour") return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kDay) / kHour; });
-  if (name == "minute") return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kHour) / kMinute; });
-  if (name == "second") return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kMinute) / kSecond; });
+  if (name == "year")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).year; });
+  if (name == "month")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).month; });
+  if (name == "day")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return CivilOfTime(t).day; });
+  if (name == "hour")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kDay) / kHour; });
+  if (name == "minute")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kHour) / kMinute; });
+  if (name == "second")
+    return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(t, kMinute) / kSecond; });
   // 1970-01-01 was a Thursday; Sunday is 0.
   return MapKernel<int64_t, int64_t>([](int64_t t) { return FloorMod(FloorDiv(t, kDay) + 4, 7); });
 }
 
 Kernel DaysBetweenKernel() {
-  return MapKernel<int64_t, int32_t, int32_t>([](int32_t a, int32_t b) { return int64_t{a} - int64_t{b}; });
+  return MapKernel<int64_t, int32_t, int32_t>(
+      [](int32_t a, int32_t b) { return int64_t{a} - int64_t{b}; });
 }
 
 Kernel DateToTimestampKernel() {
@@ -146,7 +170,8 @@ std::optional<Kernel> DateDiffKernel(std::string_view unit) {
         [](int64_t a, int64_t b) { return (FloorDiv(b, kDay) - FloorDiv(a, kDay)) / 7; });
   }
   if (unit == "month") {
-    return MapKernel<int64_t, int64_t, int64_t>([](int64_t a, int64_t b) { return MonthOf(b) - MonthOf(a); });
+    return MapKernel<int64_t, int64_t, int64_t>(
+        [](int64_t a, int64_t b) { return MonthOf(b) - MonthOf(a); });
   }
   if (unit == "year") {
     return MapKernel<int64_t, int64_t, int64_t>(
@@ -164,11 +189,12 @@ Kernel ParseTimestampKernel() {
 }
 
 Kernel ParseTimestampFormatKernel() {
-  return MapKernel<int64_t, std::string_view>([](const Call& call, bool& ok, std::string_view text) {
-    int64_t value = 0;
-    ok = ParseWithFormat(text, call.instruction.constant.text, &value);
-    return ok ? value : int64_t{0};
-  });
+  return MapKernel<int64_t, std::string_view>(
+      [](const Call& call, bool& ok, std::string_view text) {
+        int64_t value = 0;
+        ok = ParseWithFormat(text, call.instruction.constant.text, &value);
+        return ok ? value : int64_t{0};
+      });
 }
 
 std::string TimestampFormatProblem(std::string_view format) {

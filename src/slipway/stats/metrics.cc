@@ -26,7 +26,8 @@ struct Tie {
 
 // By falling score.
 template <typename IsPositive, typename Score>
-std::vector<Tie> Ranked(size_t n, std::span<const double> weight, Score score, IsPositive positive) {
+std::vector<Tie> Ranked(size_t n, std::span<const double> weight, Score score,
+                        IsPositive positive) {
   std::vector<uint32_t> order(n);
   std::iota(order.begin(), order.end(), 0U);
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
@@ -42,7 +43,8 @@ std::vector<Tie> Ranked(size_t n, std::span<const double> weight, Score score, I
   return ties;
 }
 
-// The area under the ROC curve: the share of (positive, negative) pairs in the right order, ties half.
+// The area under the ROC curve: the share of (positive, negative) pairs in the right order, ties
+// half.
 double Auc(const std::vector<Tie>& ties) {
   Sum right, above, negatives;
   for (const Tie& tie : ties) {
@@ -107,9 +109,11 @@ Metrics BinaryMetrics(std::span<const uint8_t> label, std::span<const double> pr
   const double total = weights.value();
   const bool defined = n > 0 && total > 0;
   const double tn = cell[0][0], fp = cell[0][1], fn = cell[1][0], tp = cell[1][1];
-  const double spread = std::sqrt(tp + fp) * std::sqrt(tp + fn) * std::sqrt(tn + fp) * std::sqrt(tn + fn);
-  const auto ties =
-      Ranked(n, weight, [&](size_t row) { return probability[row]; }, [&](size_t row) { return label[row] != 0; });
+  const double spread =
+      std::sqrt(tp + fp) * std::sqrt(tp + fn) * std::sqrt(tn + fp) * std::sqrt(tn + fn);
+  const auto ties = Ranked(
+      n, weight, [&](size_t row) { return probability[row]; },
+      [&](size_t row) { return label[row] != 0; });
   auto when_defined = [&](double value) { return defined ? value : kNaN; };
   return {{"auc", Auc(ties)},
           {"log_loss", when_defined(loss.value() / total)},
@@ -122,8 +126,8 @@ Metrics BinaryMetrics(std::span<const uint8_t> label, std::span<const double> pr
           {"mcc", when_defined(Ratio(tp * tn - fp * fn, spread))}};
 }
 
-Metrics MulticlassMetrics(std::span<const int32_t> label, std::span<const double> probability, int classes,
-                          std::span<const double> weight) {
+Metrics MulticlassMetrics(std::span<const int32_t> label, std::span<const double> probability,
+                          int classes, std::span<const double> weight) {
   const size_t n = label.size(), k = static_cast<size_t>(classes);
   Sum weights, loss, hits;
   std::vector<int32_t> predicted(n);
@@ -174,20 +178,24 @@ Metrics MulticlassMetrics(std::span<const int32_t> label, std::span<const double
           {"auc_weighted", over(auc_weighted, auc_support)}};
 }
 
-std::vector<std::vector<double>> ConfusionMatrix(std::span<const int32_t> label, std::span<const int32_t> predicted,
-                                                 int classes, std::span<const double> weight) {
+std::vector<std::vector<double>> ConfusionMatrix(std::span<const int32_t> label,
+                                                 std::span<const int32_t> predicted, int classes,
+                                                 std::span<const double> weight) {
   const size_t k = static_cast<size_t>(classes);
   std::vector<std::vector<double>> out(k, std::vector<double>(k, 0));
   for (size_t i = 0; i < label.size(); ++i) {
-    out[static_cast<size_t>(label[i])][static_cast<size_t>(predicted[i])] += weight.empty() ? 1 : weight[i];
+    out[static_cast<size_t>(label[i])][static_cast<size_t>(predicted[i])] +=
+        weight.empty() ? 1 : weight[i];
   }
   return out;
 }
 
-std::vector<CalibrationBin> Calibration(std::span<const uint8_t> label, std::span<const double> probability,
+std::vector<CalibrationBin> Calibration(std::span<const uint8_t> label,
+                                        std::span<const double> probability,
                                         std::span<const double> weight, int bins) {
   auto ties = Ranked(
-      label.size(), weight, [&](size_t row) { return probability[row]; }, [&](size_t row) { return label[row] != 0; });
+      label.size(), weight, [&](size_t row) { return probability[row]; },
+      [&](size_t row) { return label[row] != 0; });
   std::reverse(ties.begin(), ties.end());
   double total = 0;
   for (const Tie& tie : ties) total += tie.positive + tie.negative;
@@ -213,14 +221,18 @@ std::vector<CalibrationBin> Calibration(std::span<const uint8_t> label, std::spa
 
 Result<bool> LargerIsBetter(const std::string& metric) {
   static const std::vector<std::string> kLarger = {
-      "r2",     "explained_variance", "auc", "accuracy",     "precision",          "recall",         "f1",
-      "average_precision", "mcc",     "auc_weighted", "precision_weighted", "recall_weighted", "f1_weighted"};
-  static const std::vector<std::string> kSmaller = {"rmse", "mae", "mape", "median_absolute_error", "max_error",
-                                                    "log_loss", "brier"};
+      "r2",           "explained_variance", "auc",
+      "accuracy",     "precision",          "recall",
+      "f1",           "average_precision",  "mcc",
+      "auc_weighted", "precision_weighted", "recall_weighted",
+      "f1_weighted"};
+  static const std::vector<std::string> kSmaller = {
+      "rmse", "mae", "mape", "median_absolute_error", "max_error", "log_loss", "brier"};
   if (std::find(kLarger.begin(), kLarger.end(), metric) != kLarger.end()) return true;
   if (std::find(kSmaller.begin(), kSmaller.end(), metric) != kSmaller.end()) return false;
   if (metric == "mean_error") {
-    return InvalidArgument("'mean_error' is best near 0: neither larger nor smaller is better", "use 'mae'");
+    return InvalidArgument("'mean_error' is best near 0: neither larger nor smaller is better",
+                           "use 'mae'");
   }
   std::vector<std::string> known = kLarger;
   known.insert(known.end(), kSmaller.begin(), kSmaller.end());
@@ -231,7 +243,8 @@ Result<bool> LargerIsBetter(const std::string& metric) {
 
 Json MetricsToJson(const Metrics& metrics) {
   Json json = Json::object();
-  for (const auto& [name, value] : metrics) json[name] = std::isfinite(value) ? Json(value) : Json();
+  for (const auto& [name, value] : metrics)
+    json[name] = std::isfinite(value) ? Json(value) : Json();
   return json;
 }
 

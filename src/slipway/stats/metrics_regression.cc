@@ -12,7 +12,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// scikit-learn's two: without weights the mean of the middle two, with weights the lower weighted median.
+// scikit-learn's two: without weights the mean of the middle two, with weights the lower weighted
+// median.
 double MedianOf(std::vector<double> values, std::span<const double> weight) {
   const size_t n = values.size();
   if (weight.empty()) {
@@ -23,12 +24,14 @@ double MedianOf(std::vector<double> values, std::span<const double> weight) {
   }
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return values[a] != values[b] ? values[a] < values[b] : a < b; });
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return values[a] != values[b] ? values[a] < values[b] : a < b;
+  });
   std::vector<double> cumulative(n);
   double sum = 0;
   for (size_t i = 0; i < n; ++i) cumulative[i] = sum += weight[order[i]];
-  const auto at = std::lower_bound(cumulative.begin(), cumulative.end(), sum / 2) - cumulative.begin();
+  const auto at =
+      std::lower_bound(cumulative.begin(), cumulative.end(), sum / 2) - cumulative.begin();
   return values[order[std::min(static_cast<size_t>(at), n - 1)]];
 }
 
@@ -54,7 +57,8 @@ Metrics RegressionMetrics(std::span<const double> label, std::span<const double>
     weights.Add(w);
     square.Add(w * e * e);
     absolute.Add(w * magnitude[i]);
-    percentage.Add(w * (magnitude[i] / std::max(std::fabs(label[i]), std::numeric_limits<double>::epsilon())));
+    percentage.Add(
+        w * (magnitude[i] / std::max(std::fabs(label[i]), std::numeric_limits<double>::epsilon())));
     error.Add(w * e);
     labels.Add(w * label[i]);
   }

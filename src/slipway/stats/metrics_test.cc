@@ -11,8 +11,9 @@
 namespace slipway {
 namespace {
 
-
-std::map<std::string, double> ByName(const Metrics& metrics) { return {metrics.begin(), metrics.end()}; }
+std::map<std::string, double> ByName(const Metrics& metrics) {
+  return {metrics.begin(), metrics.end()};
+}
 
 void ExpectMetrics(const Metrics& got, const std::map<std::string, double>& wanted) {
   const auto values = ByName(got);
@@ -77,10 +78,12 @@ TEST(Metrics, BinaryEqualsScikitLearnWithTiesAndWeights) {
 
 TEST(Metrics, MulticlassEqualsScikitLearn) {
   const std::vector<int32_t> y = {0, 1, 2, 2, 0, 1};
-  const std::vector<double> p = {.5, .3, .2, .2, .5, .3, .1, .2, .7, .4, .4, .2, .3, .3, .4, .2, .6, .2};
+  const std::vector<double> p = {.5, .3, .2, .2, .5, .3, .1, .2, .7,
+                                 .4, .4, .2, .3, .3, .4, .2, .6, .2};
   const std::vector<double> w = {1, 2, .5, 1, 3, 1};
-  ExpectMetrics(MulticlassMetrics(y, p, 3, {}),
-                {{"log_loss", 0.8445342742641083}, {"accuracy", 0.6666666666666666}, {"auc", 0.8333333333333334}});
+  ExpectMetrics(MulticlassMetrics(y, p, 3, {}), {{"log_loss", 0.8445342742641083},
+                                                 {"accuracy", 0.6666666666666666},
+                                                 {"auc", 0.8333333333333334}});
   ExpectMetrics(MulticlassMetrics(y, p, 3, w), {{"log_loss", 0.9399954073914237},
                                                 {"accuracy", 0.5294117647058824},
                                                 {"precision", 0.5476190476190476},
@@ -100,15 +103,20 @@ TEST(Metrics, WhatIsNotDefinedIsNaN) {
   EXPECT_EQ(one["precision"], 0);
   EXPECT_EQ(one["mcc"], 0);
   EXPECT_EQ(one["accuracy"], 0.5);
-  for (const auto& [name, value] : RegressionMetrics({}, {}, {})) EXPECT_TRUE(std::isnan(value)) << name;
-  for (const auto& [name, value] : BinaryMetrics({}, {}, {})) EXPECT_TRUE(std::isnan(value)) << name;
-  for (const auto& [name, value] : MulticlassMetrics({}, {}, 3, {})) EXPECT_TRUE(std::isnan(value)) << name;
-  auto constant = ByName(RegressionMetrics(std::vector<double>{1, 1}, std::vector<double>{1, 2}, {}));
+  for (const auto& [name, value] : RegressionMetrics({}, {}, {}))
+    EXPECT_TRUE(std::isnan(value)) << name;
+  for (const auto& [name, value] : BinaryMetrics({}, {}, {}))
+    EXPECT_TRUE(std::isnan(value)) << name;
+  for (const auto& [name, value] : MulticlassMetrics({}, {}, 3, {}))
+    EXPECT_TRUE(std::isnan(value)) << name;
+  auto constant =
+      ByName(RegressionMetrics(std::vector<double>{1, 1}, std::vector<double>{1, 2}, {}));
   EXPECT_EQ(constant["r2"], 0);
   auto single = ByName(RegressionMetrics(std::vector<double>{1}, std::vector<double>{2}, {}));
   EXPECT_TRUE(std::isnan(single["r2"]));
   const std::vector<double> no_weight = {0, 0};
-  auto weightless = ByName(RegressionMetrics(std::vector<double>{1, 2}, std::vector<double>{1, 2}, no_weight));
+  auto weightless =
+      ByName(RegressionMetrics(std::vector<double>{1, 2}, std::vector<double>{1, 2}, no_weight));
   EXPECT_TRUE(std::isnan(weightless["rmse"]));
 }
 
@@ -126,8 +134,8 @@ TEST(Metrics, AClassThatNeverOccursDoesNotCount) {
 }
 
 TEST(Metrics, ConfusionMatrixHasActualRowsAndWeights) {
-  const auto m = ConfusionMatrix(std::vector<int32_t>{0, 0, 1, 1}, std::vector<int32_t>{0, 1, 1, 1}, 2,
-                                 std::vector<double>{1, 2, 3, 4});
+  const auto m = ConfusionMatrix(std::vector<int32_t>{0, 0, 1, 1}, std::vector<int32_t>{0, 1, 1, 1},
+                                 2, std::vector<double>{1, 2, 3, 4});
   EXPECT_EQ(m, (std::vector<std::vector<double>>{{1, 2}, {0, 7}}));
 }
 
@@ -145,7 +153,8 @@ TEST(Metrics, CalibrationBinsShareTheWeightAndKeepTiesTogether) {
     EXPECT_NEAR(bins[b].mean_predicted, static_cast<double>(b) / 10 + 0.0495, 1e-12);
     EXPECT_NEAR(bins[b].observed, static_cast<double>(b) / 10, 1e-12);
   }
-  const auto same = Calibration(std::vector<uint8_t>{0, 1, 1}, std::vector<double>{.5, .5, .5}, {}, 10);
+  const auto same =
+      Calibration(std::vector<uint8_t>{0, 1, 1}, std::vector<double>{.5, .5, .5}, {}, 10);
   ASSERT_EQ(same.size(), 1u);
   EXPECT_NEAR(same[0].observed, 2.0 / 3, 1e-15);
   EXPECT_TRUE(Calibration({}, {}, {}).empty());
@@ -158,7 +167,8 @@ TEST(Metrics, DirectionIsKnownAndMisspellingsAreHelped) {
   ASSERT_FALSE(wrong.ok());
   EXPECT_THAT(wrong.error().hint, testing::HasSubstr("rmse"));
   EXPECT_FALSE(LargerIsBetter("mean_error").ok());
-  std::vector<Metrics> all = {RegressionMetrics({}, {}, {}), BinaryMetrics({}, {}, {}), MulticlassMetrics({}, {}, 2, {})};
+  std::vector<Metrics> all = {RegressionMetrics({}, {}, {}), BinaryMetrics({}, {}, {}),
+                              MulticlassMetrics({}, {}, 2, {})};
   for (const Metrics& metrics : all) {
     for (const auto& [name, value] : metrics) {
       EXPECT_TRUE(name == "mean_error" || LargerIsBetter(name).ok()) << name;
@@ -198,7 +208,8 @@ Case RandomCase(int kind, bool weighted, std::mt19937_64& random) {
       p[i] = static_cast<double>(random() % 51) / 50;
       y[i] = static_cast<double>(random() % 100) / 100 < p[i] + shift ? 1 : 0;
     }
-    out.json.update({{"kind", "binary"}, {"label", std::vector<int>(y.begin(), y.end())}, {"prediction", p}});
+    out.json.update(
+        {{"kind", "binary"}, {"label", std::vector<int>(y.begin(), y.end())}, {"prediction", p}});
     out.ours = BinaryMetrics(y, p, w);
   } else {
     const size_t k = static_cast<size_t>(classes);
@@ -218,7 +229,8 @@ Case RandomCase(int kind, bool weighted, std::mt19937_64& random) {
 
 TEST(Metrics, RandomCasesEqualScikitLearn) {
   const std::string source = SLIPWAY_SOURCE_DIR, python = source + "/.venv/bin/python";
-  if (!PathExists(python)) GTEST_SKIP() << "NOT CHECKED against scikit-learn: there is no " << python;
+  if (!PathExists(python))
+    GTEST_SKIP() << "NOT CHECKED against scikit-learn: there is no " << python;
   std::mt19937_64 random(2024);
   std::vector<Case> cases;
   for (int i = 0; i < 180; ++i) cases.push_back(RandomCase(i % 3, i % 2 == 0, random));
@@ -244,7 +256,8 @@ TEST(Metrics, RandomCasesEqualScikitLearn) {
         EXPECT_TRUE(std::isnan(value)) << name << " of case " << i;
       } else {
         const double theirs = wanted[name].get<double>();
-        EXPECT_NEAR(value, theirs, 1e-11 * std::max(1.0, std::fabs(theirs))) << name << " of case " << i;
+        EXPECT_NEAR(value, theirs, 1e-11 * std::max(1.0, std::fabs(theirs)))
+            << name << " of case " << i;
       }
     }
   }

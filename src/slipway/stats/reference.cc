@@ -56,7 +56,8 @@ void NumericReferenceBuilder::FinishBounds(int max_bins) {
     std::vector<double> q;
     for (int i = 1; i < max_bins; ++i) q.push_back(static_cast<double>(i) / max_bins);
     for (double bound : reference_.sketch.Quantiles(q)) {
-      if (std::isfinite(bound) && (bounds.empty() || bound > bounds.back())) bounds.push_back(bound);
+      if (std::isfinite(bound) && (bounds.empty() || bound > bounds.back()))
+        bounds.push_back(bound);
     }
   }
   reference_.counts.assign(bounds.size() + 1, 0);
@@ -121,8 +122,8 @@ Result<NumericReference> NumericReference::FromJson(const Json& json) {
   NumericReference out;
   ASSIGN_OR_RETURN(out.count, CountMember(json, "count"));
   ASSIGN_OR_RETURN(out.missing, CountMember(json, "missing"));
-  for (auto [key, to] : {std::pair{"mean", &out.mean}, std::pair{"stddev", &out.stddev}, std::pair{"min", &out.min},
-                         std::pair{"max", &out.max}}) {
+  for (auto [key, to] : {std::pair{"mean", &out.mean}, std::pair{"stddev", &out.stddev},
+                         std::pair{"min", &out.min}, std::pair{"max", &out.max}}) {
     const Json* value = FindMember(json, key);
     auto number = value == nullptr ? Result<double>(Bad("")) : DoubleFromJson(*value);
     if (!number.ok()) return Bad("'" + std::string(key) + "' is not a number");
@@ -144,7 +145,8 @@ Result<NumericReference> NumericReference::FromJson(const Json& json) {
   }
   int64_t left = out.count;
   for (const Json& count : *counts) {
-    if (!count.is_number_integer() || count < 0 || count > left) return Bad("'counts' do not add up to 'count'");
+    if (!count.is_number_integer() || count < 0 || count > left)
+      return Bad("'counts' do not add up to 'count'");
     out.counts.push_back(count.get<int64_t>());
     left -= out.counts.back();
   }
@@ -205,11 +207,12 @@ Result<CategoryReference> CategoryReference::FromJson(const Json& json) {
   ASSIGN_OR_RETURN(out.other, CountMember(json, "other"));
   ASSIGN_OR_RETURN(out.distinct, CountMember(json, "distinct"));
   const Json* counts = FindMember(json, "counts");
-  if (counts == nullptr || !counts->is_array() || counts->size() > kMostDistinct) return Bad("'counts' is not a list");
+  if (counts == nullptr || !counts->is_array() || counts->size() > kMostDistinct)
+    return Bad("'counts' is not a list");
   int64_t left = out.count;
   for (const Json& item : *counts) {
-    if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number_integer() || item[1] < 0 ||
-        item[1] > left) {
+    if (!item.is_array() || item.size() != 2 || !item[0].is_string() ||
+        !item[1].is_number_integer() || item[1] < 0 || item[1] > left) {
       return Bad("a category is not [text, count], or the counts exceed 'count'");
     }
     std::pair<std::string, int64_t> category{item[0].get<std::string>(), item[1].get<int64_t>()};
@@ -223,7 +226,8 @@ Result<CategoryReference> CategoryReference::FromJson(const Json& json) {
     out.counts.push_back(std::move(category));
   }
   if (left != out.other) return Bad("the counts do not add up to 'count'");
-  if (out.distinct < static_cast<int64_t>(out.counts.size())) return Bad("'distinct' is less than the categories");
+  if (out.distinct < static_cast<int64_t>(out.counts.size()))
+    return Bad("'distinct' is less than the categories");
   return out;
 }
 

@@ -1,5 +1,5 @@
-// Reference statistics: what a column looked like when the version was trained. Drift compares with them.
-// Two passes: the first learns bounds from a sketch, the second counts exactly.
+// Reference statistics: what a column looked like when the version was trained. Drift compares with
+// them. Two passes: the first learns bounds from a sketch, the second counts exactly.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,16 @@
 
 namespace slipway {
 
-// One numeric column: up to 255 bins between quantile bounds (upper bounds, inclusive), with exact counts.
-// A column of few distinct values has one bin a value and an empty bin on either side.
+// One numeric column: up to 255 bins between quantile bounds (upper bounds, inclusive), with exact
+// counts. A column of few distinct values has one bin a value and an empty bin on either side.
 struct NumericReference {
-  int64_t count = 0;    // present, infinities included
+  int64_t count = 0;  // present, infinities included
   int64_t missing = 0;
-  // Of the finite values: mean and stddev (population, as StandardScaler). Of all: min and max. NaN when there are none.
+  // Of the finite values: mean and stddev (population, as StandardScaler). Of all: min and max. NaN
+  // when there are none.
   double mean = 0, stddev = 0, min = 0, max = 0;
-  std::vector<double> bounds;   // ascending, distinct, finite; bin i holds (bounds[i-1], bounds[i]]; one more bin above the last
+  std::vector<double> bounds;  // ascending, distinct, finite; bin i holds (bounds[i-1], bounds[i]];
+                               // one more bin above the last
   std::vector<int64_t> counts;  // bounds.size() + 1
   QuantileSketch sketch;
   Json ToJson() const;
@@ -44,7 +46,8 @@ struct CategoryReference {
   static Result<CategoryReference> FromJson(const Json& json);
 };
 
-// Confined to one thread. Pass 1: See() every value; FinishBounds(); pass 2: Count() every value; Finish().
+// Confined to one thread. Pass 1: See() every value; FinishBounds(); pass 2: Count() every value;
+// Finish().
 class NumericReferenceBuilder {
  public:
   void See(std::span<const double> values);  // NaN is missing
@@ -58,10 +61,10 @@ class NumericReferenceBuilder {
 
  private:
   NumericReference reference_;
-  std::set<double> distinct_;      // finite values, while there are few
+  std::set<double> distinct_;  // finite values, while there are few
   bool many_distinct_ = false;
   bool sketch_in_count_ = false;
-  int64_t finite_ = 0;             // Welford's mean and sum of squares are over these
+  int64_t finite_ = 0;  // Welford's mean and sum of squares are over these
   double mean_ = 0, m2_ = 0;
 };
 
@@ -76,7 +79,8 @@ class CategoryReferenceBuilder {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  std::unordered_map<std::string, int64_t, TextHash, std::equal_to<>> counts_;  // the first 100,000 texts
+  std::unordered_map<std::string, int64_t, TextHash, std::equal_to<>>
+      counts_;  // the first 100,000 texts
   int64_t count_ = 0, missing_ = 0;
 };
 

@@ -21,7 +21,9 @@ NumericReference Reference(const std::vector<double>& values, int bins = 255) {
   return builder.Finish();
 }
 
-int64_t Total(const NumericReference& r) { return std::accumulate(r.counts.begin(), r.counts.end(), int64_t{0}); }
+int64_t Total(const NumericReference& r) {
+  return std::accumulate(r.counts.begin(), r.counts.end(), int64_t{0});
+}
 
 // What a bin holds, counted the slow way.
 void ExpectExactCounts(const NumericReference& r, const std::vector<double>& values) {
@@ -64,7 +66,8 @@ TEST(NumericReference, MomentsAreThoseOfThePopulation) {
 TEST(NumericReference, FewDistinctValuesGetABinEachWithEmptyOnesOutside) {
   NumericReference r = Reference({1, 2, 2, 3, 3, 3, -0.0, 0.0});
   ASSERT_EQ(r.bounds.size(), 5u);
-  EXPECT_EQ(std::vector<double>(r.bounds.begin() + 1, r.bounds.end()), (std::vector<double>{0, 1, 2, 3}));
+  EXPECT_EQ(std::vector<double>(r.bounds.begin() + 1, r.bounds.end()),
+            (std::vector<double>{0, 1, 2, 3}));
   EXPECT_EQ(r.counts, (std::vector<int64_t>{0, 2, 1, 2, 3, 0}));
 }
 
@@ -81,7 +84,8 @@ TEST(NumericReference, AConstantColumnTellsOtherValuesApartOnBothSides) {
 TEST(NumericReference, HeavyTiesShareOneBound) {
   std::mt19937_64 random(8);
   std::vector<double> values(20'000, 0.0);
-  for (size_t i = 0; i < 2000; ++i) values[i * 10] = static_cast<double>(random() % 100'000) / 7 + 1;
+  for (size_t i = 0; i < 2000; ++i)
+    values[i * 10] = static_cast<double>(random() % 100'000) / 7 + 1;
   NumericReference r = Reference(values);
   for (size_t i = 1; i < r.bounds.size(); ++i) ASSERT_LT(r.bounds[i - 1], r.bounds[i]);
   EXPECT_EQ(r.bounds.front(), 0);

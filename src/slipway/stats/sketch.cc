@@ -50,7 +50,8 @@ void QuantileSketch::Add(double value) {
   if (levels_[0].size() > lowest_capacity_) Compact();
 }
 
-// Halves every level that is too full, from the bottom: of each two neighbours in order, one moves up.
+// Halves every level that is too full, from the bottom: of each two neighbours in order, one moves
+// up.
 void QuantileSketch::Compact() {
   for (size_t h = 0; h < levels_.size(); ++h) {
     if (levels_[h].size() <= Capacity(h)) continue;
@@ -84,7 +85,8 @@ void QuantileSketch::Merge(const QuantileSketch& other) {
   for (size_t h = 0; h < other.levels_.size(); ++h) {
     const auto middle = static_cast<std::ptrdiff_t>(levels_[h].size());
     levels_[h].insert(levels_[h].end(), other.levels_[h].begin(), other.levels_[h].end());
-    if (h > 0) std::inplace_merge(levels_[h].begin(), levels_[h].begin() + middle, levels_[h].end());
+    if (h > 0)
+      std::inplace_merge(levels_[h].begin(), levels_[h].begin() + middle, levels_[h].end());
   }
   Compact();
 }
@@ -97,7 +99,8 @@ double QuantileSketch::Quantile(double q) const { return Quantiles({&q, 1}).fron
 std::vector<double> QuantileSketch::Quantiles(std::span<const double> q) const {
   std::vector<double> out(q.size(), kNaN);
   if (count_ == 0) return out;
-  std::vector<std::pair<double, int64_t>> items;  // value, how many it stands for; then: how many up to here
+  std::vector<std::pair<double, int64_t>>
+      items;  // value, how many it stands for; then: how many up to here
   for (size_t h = 0; h < levels_.size(); ++h) {
     for (double value : levels_[h]) items.emplace_back(value, int64_t{1} << h);
   }
@@ -112,9 +115,10 @@ std::vector<double> QuantileSketch::Quantiles(std::span<const double> q) const {
     } else if (rank >= static_cast<double>(count_)) {
       out[i] = max_;
     } else {
-      out[i] = std::lower_bound(items.begin(), items.end(), static_cast<int64_t>(rank),
-                                [](const auto& item, int64_t wanted) { return item.second < wanted; })
-                   ->first;
+      out[i] =
+          std::lower_bound(items.begin(), items.end(), static_cast<int64_t>(rank),
+                           [](const auto& item, int64_t wanted) { return item.second < wanted; })
+              ->first;
     }
   }
   return out;
@@ -138,10 +142,12 @@ Json QuantileSketch::ToJson() const {
 }
 
 Result<QuantileSketch> QuantileSketch::FromJson(const Json& json) {
-  if (!json.is_object() || json.size() != 6) return Bad("its keys are not k, count, coin, min, max, levels");
+  if (!json.is_object() || json.size() != 6)
+    return Bad("its keys are not k, count, coin, min, max, levels");
   auto number = [&](std::string_view key, int64_t least, int64_t most) -> Result<int64_t> {
     const Json* value = FindMember(json, key);
-    if (value == nullptr || !value->is_number_integer()) return Bad("'" + std::string(key) + "' is not a whole number");
+    if (value == nullptr || !value->is_number_integer())
+      return Bad("'" + std::string(key) + "' is not a whole number");
     const bool huge = value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX};
     if (huge || value->get<int64_t>() < least || value->get<int64_t>() > most) {
       return Bad("'" + std::string(key) + "' is out of range");
@@ -167,11 +173,14 @@ Result<QuantileSketch> QuantileSketch::FromJson(const Json& json) {
   int64_t left = sketch.count_;
   for (size_t h = 0; h < levels->size(); ++h) {
     const Json& values = (*levels)[h];
-    if (!values.is_array() || values.size() > static_cast<size_t>(kMaxK) * 2) return Bad("a level is not a short list");
+    if (!values.is_array() || values.size() > static_cast<size_t>(kMaxK) * 2)
+      return Bad("a level is not a short list");
     for (const Json& item : values) {
       ASSIGN_OR_RETURN(const double value, DoubleFromJson(item));
-      if (!(value >= sketch.min_ && value <= sketch.max_)) return Bad("a value is not between min and max");
-      if (h > 0 && !sketch.levels_[h].empty() && value < sketch.levels_[h].back()) return Bad("a level is not sorted");
+      if (!(value >= sketch.min_ && value <= sketch.max_))
+        return Bad("a value is not between min and max");
+      if (h > 0 && !sketch.levels_[h].empty() && value < sketch.levels_[h].back())
+        return Bad("a level is not sorted");
       if (left < int64_t{1} << h) return Bad("its values stand for more than its count");
       left -= int64_t{1} << h;
       sketch.levels_[h].push_back(value);

@@ -1,5 +1,6 @@
-// A mergeable quantile sketch (KLL; Karnin, Lang, Liberty, "Optimal Quantile Approximation in Streams", FOCS 2016),
-// deterministic: its coin is a counter. Rank error about 1 % at k = 200, 0.25 % at k = 800. Confined to one thread.
+// A mergeable quantile sketch (KLL; Karnin, Lang, Liberty, "Optimal Quantile Approximation in
+// Streams", FOCS 2016), deterministic: its coin is a counter. Rank error about 1 % at k = 200, 0.25
+// % at k = 800. Confined to one thread.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ class QuantileSketch {
   int64_t count() const { return count_; }
   double min() const;  // exact; NaN when empty
   double max() const;
-  // The value at rank ceil(q * count), counted from 1 (numpy's "inverted_cdf"), q in [0, 1]; NaN when empty.
-  // Exact while count() <= k and, whatever the count, for q = 0 and q = 1.
+  // The value at rank ceil(q * count), counted from 1 (numpy's "inverted_cdf"), q in [0, 1]; NaN
+  // when empty. Exact while count() <= k and, whatever the count, for q = 0 and q = 1.
   double Quantile(double q) const;
   std::vector<double> Quantiles(std::span<const double> q) const;
   Json ToJson() const;
@@ -38,7 +39,8 @@ class QuantileSketch {
   int64_t count_ = 0;
   uint64_t coin_ = 0;
   double min_ = 0, max_ = 0;
-  std::vector<std::vector<double>> levels_;  // a value of level h stands for 2^h; sorted from level 1 on
+  std::vector<std::vector<double>>
+      levels_;  // a value of level h stands for 2^h; sorted from level 1 on
 };
 
 }  // namespace slipway

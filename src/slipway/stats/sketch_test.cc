@@ -10,8 +10,10 @@
 namespace slipway {
 namespace {
 
-// The largest distance of a quantile's true rank range from the rank that was asked for, as a share of the count.
-double RankError(const QuantileSketch& sketch, const std::vector<double>& values) {  // values sorted
+// The largest distance of a quantile's true rank range from the rank that was asked for, as a share
+// of the count.
+double RankError(const QuantileSketch& sketch,
+                 const std::vector<double>& values) {  // values sorted
   const double n = static_cast<double>(values.size());
   double worst = 0;
   std::vector<double> asked;
@@ -24,7 +26,8 @@ double RankError(const QuantileSketch& sketch, const std::vector<double>& values
     const auto high = std::upper_bound(values.begin(), values.end(), value) - values.begin();
     EXPECT_GT(high, low) << "a quantile must be one of the values";
     const double wanted = q * n;
-    worst = std::max({worst, (static_cast<double>(low) - wanted) / n, (wanted - static_cast<double>(high)) / n});
+    worst = std::max(
+        {worst, (static_cast<double>(low) - wanted) / n, (wanted - static_cast<double>(high)) / n});
   }
   return worst;
 }
@@ -82,10 +85,12 @@ TEST(QuantileSketch, RankErrorIsSmallOnEveryKindOfStream) {
     for (size_t s = 0; s < 5; ++s) {
       std::vector<double> in_order = *streams[s];
       std::sort(in_order.begin(), in_order.end());
-      for (auto [k, bound] : {std::pair{200, 0.015}, std::pair{400, 0.008}, std::pair{800, 0.004}}) {
+      for (auto [k, bound] :
+           {std::pair{200, 0.015}, std::pair{400, 0.008}, std::pair{800, 0.004}}) {
         if (n > 100'000 && k != 400) continue;  // keeps the test quick
         const double error = RankError(Of(*streams[s], k), in_order);
-        RecordProperty("worst_" + std::to_string(s) + "_" + std::to_string(k), std::to_string(error));
+        RecordProperty("worst_" + std::to_string(s) + "_" + std::to_string(k),
+                       std::to_string(error));
         EXPECT_LT(error, bound) << "stream " << s << " n " << n << " k " << k;
       }
     }

@@ -1,5 +1,5 @@
-// A compensated sum (Neumaier): the error does not grow with the number of terms, so that metrics of
-// millions of rows agree with pairwise summation. Confined to one thread.
+// A compensated sum (Neumaier): the error does not grow with the number of terms, so that metrics
+// of millions of rows agree with pairwise summation. Confined to one thread.
 #pragma once
 
 #include <cmath>
