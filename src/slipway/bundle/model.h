@@ -1,7 +1,8 @@
-// A Model is what scores: input schema + pipeline + engine + outputs, from a bundle or a bare model file.
-// Immutable and thread-safe; one ModelScratch per thread.
+// A Model is what scores: input schema + pipeline + engine + outputs, from a bundle or a bare model
+// file. Immutable and thread-safe; one ModelScratch per thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "slipway/base/json_fwd.h"
 #include "slipway/base/result.h"
+#include "slipway/bundle/bundle.h"
 #include "slipway/features/pipeline.h"
 #include "slipway/forest/forest.h"
 #include "slipway/score/engine.h"
@@ -24,30 +26,41 @@ struct ModelScratch {
   std::vector<ColumnView> views;
 };
 
-// How to treat an input that lacks columns: batch = error, record = missing values.
 class Model {
  public:
-  // A bundle (see docs/bundle-format.md) or a LightGBM text file, by content. The bundle's hashes are verified and its
-  // sample rows scored again; any difference is kCorruption.
+  // A bundle (see docs/bundle-format.md) or a LightGBM text file, by content. The bundle's hashes
+  // are verified and its sample rows scored again; any difference (docs/bundle-format.md) is
+  // kCorruption.
   static Result<std::unique_ptr<Model>> Open(const std::string& path);
 
-  // Raw input columns with pinned types. A bare model file: one double per feature (categories of pandas_categorical: string).
+  // The same from the file's bytes.
+  static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes);
+  // From a bundle's content. The sample is scored again when it has scores.
+  static Result<std::unique_ptr<Model>> FromContent(const BundleContent& content);
+
+  // Raw input columns with pinned types. A bare model file: one double per feature (categories of
+  // pandas_categorical: string).
   const Schema& inputs() const { return inputs_; }
-  // Output columns, in order: regression `prediction`; classification `proba_<class>`..., `prediction`.
+  // Output columns, in order: regression `prediction`; classification `proba_<class>`...,
+  // `prediction`.
   const Schema& outputs() const { return outputs_; }
   PredictionKind kind() const { return forest_kind_; }
   const std::vector<std::string>& classes() const { return classes_; }
   double threshold() const { return threshold_; }
-  const Json& info() const;       // algorithm, version, created_at, metrics, library versions, ...
+  // Another threshold for class 1, in [0, 1]; binary only. Before the model is shared between
+  // threads.
+  Status SetThreshold(double threshold);
+  const Json& info() const;  // algorithm, version, created_at, metrics, library versions, ...
   std::string engine_name() const;
   const Pipeline* pipeline() const { return pipeline_ ? &*pipeline_ : nullptr; }
   int feature_count() const;
   std::vector<std::string> feature_names() const;
 
-  // batch.schema must equal inputs(). Gives outputs().size() columns that live in the scratch until its next use. A row
-  // that a filter drops keeps its place with null outputs.
+  // batch.schema must equal inputs(). Gives outputs().size() columns that live in the scratch until
+  // its next use. A row that a filter drops keeps its place with null outputs.
   std::span<const ColumnView> Score(const Batch& batch, ModelScratch* scratch) const;
-  // Transformed scores (regression value / probability of class 1 / probabilities per class) of feature rows.
+  // Transformed scores (regression value / probability of class 1 / probabilities per class) of
+  // feature rows.
   void PredictMatrix(const double* matrix, int64_t rows, double* out) const;
 
   ~Model();
@@ -55,6 +68,10 @@ class Model {
  private:
   friend class ModelLoader;
   Model();
+  void ReadFeatures(const Batch& batch, double* matrix) const;
+  void WriteScores(int rows, const ModelScratch& scratch, std::vector<Column>* columns) const;
+  void WriteLabel(int row, size_t label, Column* column) const;
+
   Schema inputs_, outputs_;
   PredictionKind forest_kind_ = PredictionKind::kRegression;
   std::vector<std::string> classes_;
@@ -64,6 +81,11 @@ class Model {
   std::unique_ptr<Forest> head_;  // transform settings only, no trees
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Json> info_;
+  // classes_ as values of label_type_: those of the one vector that suits the type.
+  std::vector<int64_t> label_ints_;
+  std::vector<double> label_doubles_;
+  // Of a bare model file with pandas_categorical, per feature: category -> code; empty: a number.
+  std::vector<std::map<std::string, double, std::less<>>> category_codes_;
 };
 
 }  // namespace slipway

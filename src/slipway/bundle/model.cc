@@ -1,0 +1,144 @@
+#include "slipway/bundle/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "slipway/base/file.h"
+#include "slipway/base/json.h"
+#include "slipway/bundle/model_loader.h"
+
+namespace slipway {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kMaxFileBytes = size_t{2} << 30;
+
+}  // namespace
+
+Model::Model() = default;
+Model::~Model() = default;
+
+Result<std::unique_ptr<Model>> Model::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
+  Result<std::unique_ptr<Model>> model = FromBytes(bytes);
+  if (!model.ok()) return model.error().Within(path);
+  return model;
+}
+
+Result<std::unique_ptr<Model>> Model::FromBytes(std::string_view bytes) {
+  return ModelLoader::FromBytes(bytes);
+}
+
+Result<std::unique_ptr<Model>> Model::FromContent(const BundleContent& content) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Model> model, ModelLoader::FromContent(content));
+  if (!content.sample_scores.empty()) RETURN_IF_ERROR(ModelLoader::CheckSample(*model, content));
+  return model;
+}
+
+const Json& Model::info() const { return *info_; }
+std::string Model::engine_name() const { return std::string(engine_->name()); }
+int Model::feature_count() const { return engine_->feature_count(); }
+
+std::vector<std::string> Model::feature_names() const {
+  if (!pipeline_) return inputs_.Names();
+  std::vector<std::string> names;
+  for (const ModelFeature& feature : pipeline_->features()) names.push_back(feature.name);
+  return names;
+}
+
+// Of a bare model file: every column is a feature.
+void Model::ReadFeatures(const Batch& batch, double* matrix) const {
+  const int width = inputs_.size();
+  for (int i = 0; i < width; ++i) {
+    const ColumnView& column = batch.columns[static_cast<size_t>(i)];
+    const auto& codes = category_codes_[static_cast<size_t>(i)];
+    for (int row = 0; row < batch.rows; ++row) {
+      double& cell = matrix[static_cast<int64_t>(row) * width + i];
+      cell = kMissing;
+      if (column.data == nullptr || !column.valid(row)) continue;
+      if (column.type == Type::kDouble) {
+        cell = column.doubles()[row];
+      } else if (const auto found = codes.find(column.strings()[row]); found != codes.end()) {
+        cell = found->second;
+      }
+    }
+  }
+}
+
+void Model::WriteLabel(int row, size_t label, Column* column) const {
+  column->SetValid(row);
+  switch (label_type_) {
+    case Type::kBoolean:
+      column->booleans()[row] = static_cast<uint8_t>(label_ints_[label]);
+      return;
+    case Type::kInt64:
+    case Type::kTimestamp:
+      column->ints()[row] = label_ints_[label];
+      return;
+    case Type::kDate:
+      column->dates()[row] = static_cast<int32_t>(label_ints_[label]);
+      return;
+    case Type::kDouble:
+      column->doubles()[row] = label_doubles_[label];
+      return;
+    case Type::kString:
+      column->strings()[row] = classes_[label];
+      return;
+  }
+}
+
+void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Column>* columns) const {
+  const size_t outputs = static_cast<size_t>(engine_->outputs());
+  const bool labels =
+      forest_kind_ == PredictionKind::kBinary || forest_kind_ == PredictionKind::kMulticlass;
+  for (int row = 0; row < rows; ++row) {
+    if (scratch.keep[static_cast<size_t>(row)] == 0) continue;
+    const double* scores = &scratch.scores[static_cast<size_t>(row) * outputs];
+    const auto write = [&](size_t column, double value) {
+      (*columns)[column].doubles()[row] = value;
+      (*columns)[column].SetValid(row);
+    };
+    if (forest_kind_ == PredictionKind::kBinary) {
+      write(0, 1 - scores[0]);
+      write(1, scores[0]);
+    } else {
+      for (size_t i = 0; i < outputs; ++i) write(i, scores[i]);
+    }
+    if (!labels) continue;
+    // max_element gives the first of equals.
+    const size_t label =
+        forest_kind_ == PredictionKind::kBinary
+            ? size_t{scores[0] > threshold_}
+            : static_cast<size_t>(std::max_element(scores, scores + outputs) - scores);
+    WriteLabel(row, label, &columns->back());
+  }
+}
+
+std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scratch) const {
+  const size_t rows = static_cast<size_t>(batch.rows);
+  scratch->matrix.resize(rows * static_cast<size_t>(feature_count()));
+  scratch->scores.resize(rows * static_cast<size_t>(engine_->outputs()));
+  scratch->keep.resize(rows);
+  if (pipeline_) {
+    pipeline_->Transform(batch, &scratch->pipeline, scratch->matrix.data(), scratch->keep.data());
+  } else {
+    ReadFeatures(batch, scratch->matrix.data());
+    std::fill(scratch->keep.begin(), scratch->keep.end(), uint8_t{1});
+  }
+  PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
+  const size_t columns = static_cast<size_t>(outputs_.size());
+  scratch->outputs.resize(columns);
+  for (size_t i = 0; i < columns; ++i) scratch->outputs[i].Reset(outputs_.fields[i].type);
+  WriteScores(batch.rows, *scratch, &scratch->outputs);
+  scratch->views.clear();
+  for (const Column& column : scratch->outputs) scratch->views.push_back(column.View());
+  return scratch->views;
+}
+
+void Model::PredictMatrix(const double* matrix, int64_t rows, double* out) const {
+  engine_->PredictRaw(matrix, rows, feature_count(), out);
+  ApplyOutputTransform(*head_, rows, out);
+}
+
+}  // namespace slipway
