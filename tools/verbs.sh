@@ -1,1 +1,139 @@
-verb_help() { echo help; }
+# Sourced by ./run: one function per verb.
+
+verb_help() {
+  cat <<'HELP'
+./run VERB
+  setup         install what the build needs (system packages, pinned parts in .deps/, Python in .venv/)
+  build         Release build: build/bin/slipway
+  demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
+  hub           the demo's home in the hub with the web UI (later)
+  test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
+  goldens       the committed figures of peers (later)
+  bench [NAME]  benchmarks with peers side by side: batch, train, startup; results in bench/results/
+  lint          format, layers, clang-tidy
+HELP
+}
+
+later() { say "run: '$1' comes with a later part of Slipway"; exit 2; }
+
+stage_names=() stage_seconds=()
+# stage NAME COMMAND...: runs it and remembers how long it took.
+stage() {
+  local name=$1 start=$SECONDS; shift
+  say "== $name"
+  "$@" || { say "== $name FAILED after $((SECONDS - start)) s"; return 1; }
+  stage_names+=("$name") stage_seconds+=("$((SECONDS - start))")
+}
+print_stages() {
+  local i
+  for i in "${!stage_names[@]}"; do printf '%6s s  %s\n' "${stage_seconds[$i]}" "${stage_names[$i]}" >&2; done
+}
+
+configure_release() {
+  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DSLIPWAY_WERROR="${SLIPWAY_WERROR:-OFF}" >build.log 2>&1 ||
+    { cat build.log >&2; rm -f build.log; die "cmake failed"; }
+  rm -f build.log
+}
+
+verb_build() {
+  verb_setup
+  configure_release
+  cmake --build build --target slipway
+}
+
+build_all() { SLIPWAY_WERROR=ON configure_release; cmake --build build; }
+
+verb_demo() {
+  verb_build
+  build/bin/slipway --home build/demo-home demo "$@"
+}
+
+verb_hub() { later hub; }
+verb_goldens() { later goldens; }
+
+# One line "N passed[, M skipped]" for a set of GoogleTest binaries.
+run_unit() { # build folder
+  local dir=$1 failed=0 passed=0 skipped=0 binary out
+  export SLIPWAY_LIB_DIR=$ROOT/.deps/lib
+  for binary in "$dir"/bin/*_test; do
+    if out=$("$binary" --gtest_brief=1 2>&1); then :; else failed=1; printf '%s\n' "$out" >&2; fi
+    printf '%s\n' "$out" | grep -E 'SKIPPED|Skipped' >&2 || true
+    passed=$((passed + $(printf '%s\n' "$out" | sed -n 's/.*PASSED  *\] \([0-9]*\) test.*/\1/p')))
+    skipped=$((skipped + $(printf '%s\n' "$out" | sed -n 's/.*SKIPPED \] \([0-9]*\) test.*/\1/p' | head -1 | grep . || echo 0)))
+  done
+  say "unit: $passed passed, $skipped skipped"
+  return $failed
+}
+
+part_unit() { run_unit build && python3 tools/check_layers.py && .venv/bin/python -m pytest -q tools/check_layers_test.py; }
+part_e2e() { .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
+
+# The parser modules under clang ASan+UBSan: their unit tests, then each fuzzer over its corpus and for a while.
+fuzz_modules="base table csv features forest project bundle"
+build_fuzz() {
+  # shellcheck disable=SC2086
+  install_packages $CLANG_PACKAGES
+  cmake --preset fuzz >/dev/null || die "cmake --preset fuzz failed"
+  local targets; targets=$(cd src/slipway && for m in $fuzz_modules; do ls "$m"/*_fuzz.cc 2>/dev/null; ls "$m"/*_test.cc >/dev/null 2>&1 && echo "x/${m}_test.cc"; done | sed 's/.*\///; s/\.cc$//' | sort -u)
+  # shellcheck disable=SC2086
+  cmake --build --preset fuzz --target $targets
+}
+part_fuzz() { # [seconds per fuzzer]
+  local seconds=${1:-10} fuzzer name failed=0 count=0
+  for fuzzer in build/fuzz/bin/*_fuzz; do
+    name=$(basename "$fuzzer")
+    mkdir -p "fuzz/corpus/$name" "build/fuzz/found/$name"
+    if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 -artifact_prefix="build/fuzz/found/" \
+        "build/fuzz/found/$name" "fuzz/corpus/$name" >"build/fuzz/$name.log" 2>&1; then
+      failed=1; tail -40 "build/fuzz/$name.log" >&2
+    fi
+    count=$((count + 1))
+  done
+  say "fuzz: $count passed"
+  return $failed
+}
+
+sanitizer_part() { # preset
+  verb_setup; python_environment
+  # shellcheck disable=SC2086
+  install_packages $CLANG_PACKAGES
+  cmake --preset "$1" >/dev/null && cmake --build --preset "$1" && run_unit "build/$1"
+}
+
+verb_test() {
+  local part=${1:-all}; shift || true
+  case $part in
+    all)
+      stage setup verb_setup
+      stage python python_environment
+      stage build build_all
+      stage unit part_unit
+      stage e2e part_e2e
+      stage fuzz-build build_fuzz
+      stage fuzz-unit run_unit build/fuzz
+      stage fuzz part_fuzz 10
+      print_stages ;;
+    unit) verb_setup; python_environment; build_all; part_unit ;;
+    e2e) verb_setup; python_environment; build_all; part_e2e "$@" ;;
+    fuzz) verb_setup; build_fuzz; part_fuzz "${1:-600}" ;;
+    asan|tsan) sanitizer_part "$part" ;;
+    tidy) verb_setup; install_packages $CLANG_PACKAGES; cmake --preset tidy >/dev/null && cmake --build --preset tidy --target slipway ;;
+    crash) verb_setup; python_environment; build_all; SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
+    ui|k8s|spark|clients|soak) later "test $part" ;;
+    *) say "run: there is no test part '$part'"; verb_help >&2; exit 2 ;;
+  esac
+}
+
+verb_bench() {
+  verb_build; python_environment
+  .venv/bin/python bench/run.py "$@"
+}
+
+verb_lint() {
+  # shellcheck disable=SC2086
+  install_packages $CLANG_PACKAGES
+  local bad; bad=$(git ls-files 'src/*.cc' 'src/*.h' 'cmake/*.cc' | xargs clang-format-19 --dry-run 2>&1 | grep -c 'warning:' || true)
+  python3 tools/check_layers.py
+  [ "$bad" = 0 ] || { say "lint: clang-format-19 would change $bad places: git ls-files 'src/*.cc' 'src/*.h' | xargs clang-format-19 -i"; exit 1; }
+  verb_test tidy
+}

@@ -141,4 +141,14 @@ void Model::PredictMatrix(const double* matrix, int64_t rows, double* out) const
   ApplyOutputTransform(*head_, rows, out);
 }
 
+Status Model::SetThreshold(double threshold) {
+  if (forest_kind_ != PredictionKind::kBinary) {
+    return InvalidArgument("a threshold is for models of two classes; this one predicts " +
+                           std::string(PredictionKindName(forest_kind_)));
+  }
+  if (!(threshold >= 0 && threshold <= 1)) return InvalidArgument("a threshold lies between 0 and 1");
+  threshold_ = threshold;
+  return {};
+}
+
 }  // namespace slipway

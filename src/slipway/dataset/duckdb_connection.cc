@@ -38,19 +38,19 @@ std::string EscapeGlob(std::string_view path) {
 
 }  // namespace
 
-std::string SqlText(std::string_view text) { return "'" + Replace(text, '\'', "''") + "'"; }
+std::string QuotedSqlText(std::string_view text) { return "'" + Replace(text, '\'', "''") + "'"; }
 std::string SqlName(std::string_view name) { return "\"" + Replace(name, '"', "\"\"") + "\""; }
 
 std::string SqlTexts(const std::vector<std::string>& texts) {
   std::string out = "[";
   for (const std::string& text : texts) {
     if (out.size() > 1) out += ", ";
-    out += SqlText(text);
+    out += QuotedSqlText(text);
   }
   return out + "]";
 }
 
-std::string SqlPath(const std::string& path) { return SqlText(EscapeGlob(path)); }
+std::string SqlPath(const std::string& path) { return QuotedSqlText(EscapeGlob(path)); }
 
 std::string SqlPaths(const std::vector<std::string>& paths) {
   std::vector<std::string> escaped;
@@ -136,7 +136,7 @@ Status DuckConnection::Configure(const EngineOptions& options) {
     return "'" + std::to_string(std::max<int64_t>(1, bytes >> 10)) + "KiB'";
   };
   std::string sql = "SET memory_limit=" + kib(options.memory_limit) + ";";
-  sql += "SET temp_directory=" + SqlText(options.temp_dir) + ";";
+  sql += "SET temp_directory=" + QuotedSqlText(options.temp_dir) + ";";
   sql += "SET streaming_buffer_size=" + kib(options.streaming_buffer) + ";";
   sql += "SET preserve_insertion_order=true;";
   sql +=

@@ -56,7 +56,7 @@ class DuckConnection {
 Error TranslateDuckError(std::string_view message);
 
 // "'it''s'", "\"a\"\"b\"", "['a', 'b']".
-std::string SqlText(std::string_view text);
+std::string QuotedSqlText(std::string_view text);
 std::string SqlName(std::string_view name);
 std::string SqlTexts(const std::vector<std::string>& texts);
 // The path as a literal that DuckDB does not take for a glob.

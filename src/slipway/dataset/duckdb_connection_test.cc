@@ -28,32 +28,32 @@ class Lockdown : public testing::Test {
 
 TEST_F(Lockdown, ReadsAndWritesOnlyTheNamedFiles) {
   EXPECT_EQ(connection_->QueryInt("SELECT a FROM read_csv(" + SqlPath(inside_) + ")").value(), 1);
-  ASSERT_OK(connection_->Query("COPY (SELECT 1 a) TO " + SqlText(dir_.File("out.parquet")) +
+  ASSERT_OK(connection_->Query("COPY (SELECT 1 a) TO " + QuotedSqlText(dir_.File("out.parquet")) +
                                " (USE_TMP_FILE false)"));
   Refused("SELECT * FROM read_csv(" + SqlPath(outside_) + ")");
   Refused("SELECT * FROM read_csv(" + SqlPath(dir_.File("*.csv")) + ")");
   Refused("SELECT * FROM read_text('/etc/passwd')");
   Refused("SELECT * FROM glob('/etc/*')");
   Refused("SELECT * FROM '" + outside_ + "'");
-  Refused("COPY (SELECT 1) TO " + SqlText(dir_.File("other.parquet")));
+  Refused("COPY (SELECT 1) TO " + QuotedSqlText(dir_.File("other.parquet")));
 }
 
 TEST_F(Lockdown, DotDotDoesNotLeadOut) {
   ASSERT_OK(MakeDirs(dir_.File("sub")));
-  Refused("SELECT * FROM read_csv(" + SqlText(inside_ + "/../outside.csv") + ")");
-  Refused("SELECT * FROM read_csv(" + SqlText(dir_.File("sub/../outside.csv")) + ")");
+  Refused("SELECT * FROM read_csv(" + QuotedSqlText(inside_ + "/../outside.csv") + ")");
+  Refused("SELECT * FROM read_csv(" + QuotedSqlText(dir_.File("sub/../outside.csv")) + ")");
 }
 
 TEST_F(Lockdown, AttachLoadInstallAndSettingsAreRefused) {
-  Refused("ATTACH " + SqlText(dir_.File("x.db")));
+  Refused("ATTACH " + QuotedSqlText(dir_.File("x.db")));
   Refused("INSTALL httpfs");
   Refused("LOAD httpfs");
-  Refused("LOAD " + SqlText(dir_.File("x.duckdb_extension")));
+  Refused("LOAD " + QuotedSqlText(dir_.File("x.duckdb_extension")));
   Refused("SET enable_external_access=true");
   Refused("SET lock_configuration=false");
   Refused("SET memory_limit='64GB'");
   Refused("SET temp_directory='/'");
-  Refused("EXPORT DATABASE " + SqlText(dir_.File("dump")));
+  Refused("EXPORT DATABASE " + QuotedSqlText(dir_.File("dump")));
   Refused("SELECT * FROM read_csv('http://127.0.0.1:1/a.csv')");
 }
 

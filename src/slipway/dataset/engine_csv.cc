@@ -78,7 +78,7 @@ std::vector<std::string> FirstRecord(std::string_view text, const CsvDialect& di
   return cells;
 }
 
-std::string SqlChar(char c) { return c == '\0' ? "''" : SqlText(std::string_view(&c, 1)); }
+std::string SqlChar(char c) { return c == '\0' ? "''" : QuotedSqlText(std::string_view(&c, 1)); }
 
 std::string ReadCsvSql(const std::string& file, const EngineCsvOptions& options,
                        const std::vector<std::string>& names) {
@@ -88,10 +88,10 @@ std::string ReadCsvSql(const std::string& file, const EngineCsvOptions& options,
   sql += ", delim=" + SqlChar(dialect.delimiter) + ", quote=" + SqlChar(dialect.quote);
   sql += ", escape=" + SqlChar(dialect.escape == '\0' ? dialect.quote : dialect.escape);
   sql += std::string(", header=") + (dialect.header ? "true" : "false");
-  sql += ", skip=" + std::to_string(dialect.skip_lines) + ", encoding=" + SqlText(dialect.encoding);
+  sql += ", skip=" + std::to_string(dialect.skip_lines) + ", encoding=" + QuotedSqlText(dialect.encoding);
   sql += ", max_line_size=16777216, columns={";
   for (size_t i = 0; i < names.size(); ++i)
-    sql += (i > 0 ? ", " : "") + SqlText(names[i]) + ": 'VARCHAR'";
+    sql += (i > 0 ? ", " : "") + QuotedSqlText(names[i]) + ": 'VARCHAR'";
   return sql + "})";
 }
 

@@ -18,7 +18,7 @@ void WriteForeign(const std::string& path, const std::string& query) {
   auto connection = DuckConnection::Open(options);
   ASSERT_OK(connection);
   ASSERT_OK((*connection)
-                ->Query("COPY (" + query + ") TO " + SqlText(path) +
+                ->Query("COPY (" + query + ") TO " + QuotedSqlText(path) +
                         " (FORMAT parquet, USE_TMP_FILE false)"));
 }
 

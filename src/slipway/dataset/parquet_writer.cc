@@ -168,7 +168,7 @@ Status ParquetWriter::Start(int threads) {
 void ParquetWriter::Copy() noexcept {
   try {
     const Result<DuckResult> result =
-        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + SqlText(temporary_) + " " +
+        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + QuotedSqlText(temporary_) + " " +
                            ParquetCopyOptions(schema_));
     if (!result.ok()) copied_ = result.error();
   } catch (const std::exception& e) {

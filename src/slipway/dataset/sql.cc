@@ -202,7 +202,7 @@ Status SqlRun::Copy(const Output& output) {
   });
   const Result<DuckResult> copied =
       connection_->Query("COPY (SELECT " + select + " FROM slipway_query) TO " +
-                         SqlText(temporary_) + " " + ParquetCopyOptions(output.schema));
+                         QuotedSqlText(temporary_) + " " + ParquetCopyOptions(output.schema));
   watcher.request_stop();
   watcher.join();
   if (task_.cancel != nullptr && task_.cancel->load()) return Cancelled("interrupted");

@@ -31,6 +31,7 @@ Error UnknownColumn(const std::string& name, const Schema& prepared, const Schem
 
 struct PipelineFitter::State {
   Preparer preparer;
+  std::vector<std::string> training_only;  // FitOptions::training_only
   std::vector<ColumnFit> columns;  // those that may become features
   std::vector<int> sources;        // per column: its place in preparer.output()
   int64_t rows = 0;
@@ -43,6 +44,7 @@ PipelineFitter::~PipelineFitter() = default;
 Result<PipelineFitter> PipelineFitter::Make(const Schema& raw_input, FitOptions options) {
   auto state = std::make_unique<State>();
   ASSIGN_OR_RETURN(state->preparer, Preparer::Compile(options.prepare, raw_input));
+  state->training_only = options.training_only;
   const Schema& prepared = state->preparer.output();
   const std::set<std::string> excluded(options.exclude.begin(), options.exclude.end());
   for (const auto& [name, spec] : options.features) {
@@ -110,7 +112,7 @@ Result<Pipeline> PipelineFitter::Finish(std::vector<std::string>* warnings) {
     names.push_back(encoder->column);
     encoders.push_back(std::move(*encoder));
   }
-  ASSIGN_OR_RETURN(Preparer preparer, state_->preparer.PrunedFor(names));
+  ASSIGN_OR_RETURN(Preparer preparer, state_->preparer.PrunedFor(names, state_->training_only));
   ASSIGN_OR_RETURN(auto made, Pipeline::State::Make(std::move(preparer), std::move(encoders)));
   Pipeline pipeline;
   pipeline.state_ = std::move(made);

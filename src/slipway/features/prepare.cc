@@ -111,7 +111,11 @@ struct Preparer::State {
   Status CompileExpression(size_t index, Frame* frame);
   Status CompileCast(size_t index, Frame* frame);
   void Replay(size_t index, size_t* next_op, Frame* frame) const;
-  std::vector<uint8_t> LiveSlots(const std::vector<std::string>& outputs) const;
+  // `skip` (per op, may be empty): filters that do not count.
+  std::vector<uint8_t> LiveSlots(const std::vector<std::string>& outputs, const std::vector<uint8_t>& skip = {}) const;
+  std::vector<uint8_t> SlotsOf(const std::vector<std::string>& outputs) const;
+  Result<std::vector<uint8_t>> TrainingOnlyFilters(const std::vector<std::string>& outputs,
+                                                   const std::vector<std::string>& training_only) const;
 };
 
 Status Preparer::State::CompileExpression(size_t index, Frame* frame) {
@@ -219,18 +223,55 @@ const Schema& Preparer::input() const { return state_->input; }
 const Schema& Preparer::output() const { return state_->output; }
 const std::vector<PrepareStep>& Preparer::steps() const { return state_->steps; }
 
-// Walking the ops backwards: what makes a live slot, and every filter, makes what it reads live.
-std::vector<uint8_t> Preparer::State::LiveSlots(const std::vector<std::string>& outputs) const {
-  std::vector<uint8_t> live(slot_types.size(), 0);
+std::vector<uint8_t> Preparer::State::SlotsOf(const std::vector<std::string>& outputs) const {
+  std::vector<uint8_t> slots(slot_types.size(), 0);
   for (const std::string& name : outputs) {
     int at = output.Find(name);
-    if (at >= 0) live[static_cast<size_t>(output_slots[static_cast<size_t>(at)])] = 1;
+    if (at >= 0) slots[static_cast<size_t>(output_slots[static_cast<size_t>(at)])] = 1;
   }
-  for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
-    if (!op->filter && live[static_cast<size_t>(op->to)] == 0) continue;
-    for (int slot : op->reads) live[static_cast<size_t>(slot)] = 1;
+  return slots;
+}
+
+// Walking the ops backwards: what makes a live slot, and every filter, makes what it reads live.
+std::vector<uint8_t> Preparer::State::LiveSlots(const std::vector<std::string>& outputs,
+                                                const std::vector<uint8_t>& skip) const {
+  std::vector<uint8_t> live = SlotsOf(outputs);
+  for (size_t i = ops.size(); i-- > 0;) {
+    const Op& op = ops[i];
+    if (op.filter ? !skip.empty() && skip[i] != 0 : live[static_cast<size_t>(op.to)] == 0) continue;
+    for (int slot : op.reads) live[static_cast<size_t>(slot)] = 1;
   }
   return live;
+}
+
+// Per op: 1 for a filter that chooses training rows.
+Result<std::vector<uint8_t>> Preparer::State::TrainingOnlyFilters(
+    const std::vector<std::string>& outputs, const std::vector<std::string>& training_only) const {
+  std::vector<uint8_t> skip(ops.size(), 0);
+  if (training_only.empty()) return skip;
+  const std::vector<uint8_t> named = SlotsOf(training_only);
+  // What the outputs need whatever the filters read, and what the training-only columns are made from.
+  const std::vector<uint8_t> needed = LiveSlots(outputs, std::vector<uint8_t>(ops.size(), 1));
+  std::vector<uint8_t> absent = LiveSlots(training_only, std::vector<uint8_t>(ops.size(), 1));
+  for (size_t slot = 0; slot < absent.size(); ++slot) {
+    if (needed[slot] != 0 && named[slot] == 0) absent[slot] = 0;
+  }
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const bool reads_absent = std::any_of(ops[i].reads.begin(), ops[i].reads.end(),
+                                          [&](int slot) { return absent[static_cast<size_t>(slot)] != 0; });
+    if (!reads_absent) continue;
+    if (ops[i].filter) {
+      skip[i] = 1;
+      continue;
+    }
+    absent[static_cast<size_t>(ops[i].to)] = 1;
+    if (needed[static_cast<size_t>(ops[i].to)] != 0) {
+      return InvalidArgument(StepName(ops[i].step, steps[ops[i].step]) + " computes a feature from " +
+                                 QuotedList(training_only) + ", which new data does not have",
+                             "compute it from other columns, or ignore it in features");
+    }
+  }
+  return skip;
 }
 
 std::vector<int> Preparer::InputsFor(const std::vector<std::string>& outputs) const {
@@ -313,8 +354,14 @@ class Pruner {
 
 }  // namespace
 
-Result<Preparer> Preparer::PrunedFor(const std::vector<std::string>& outputs) const {
-  const std::vector<uint8_t> live = state_->LiveSlots(outputs);
+Result<Preparer> Preparer::PrunedFor(const std::vector<std::string>& outputs,
+                                     const std::vector<std::string>& training_only) const {
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> skip, state_->TrainingOnlyFilters(outputs, training_only));
+  const std::vector<uint8_t> live = state_->LiveSlots(outputs, skip);
+  std::set<size_t> skipped_steps;
+  for (size_t i = 0; i < skip.size(); ++i) {
+    if (skip[i] != 0) skipped_steps.insert(state_->ops[i].step);
+  }
   Frame frame{state_->input, {}};
   Schema inputs;
   for (int i = 0; i < state_->input.size(); ++i) {
@@ -328,7 +375,7 @@ Result<Preparer> Preparer::PrunedFor(const std::vector<std::string>& outputs) co
   size_t next_op = 0;
   for (size_t i = 0; i < state_->steps.size(); ++i) {
     state_->Replay(i, &next_op, &frame);
-    pruner.Take(state_->steps[i], frame);
+    if (skipped_steps.count(i) == 0) pruner.Take(state_->steps[i], frame);
   }
   return Compile(std::move(pruner).steps(), inputs);
 }

@@ -46,7 +46,10 @@ class Preparer {
   std::vector<int> InputsFor(const std::vector<std::string>& outputs) const;
   // The same for fewer outputs: only the steps that they and the filters need, compiled against
   // only the inputs of InputsFor(outputs), in input order. Unknown names are ignored.
-  Result<Preparer> PrunedFor(const std::vector<std::string>& outputs) const;
+  // `training_only`: output columns that new data does not have (target, weight). A filter that reads one of them, or a
+  // column that only they are made from, chooses training rows and is left out; an output computed from one is an error.
+  Result<Preparer> PrunedFor(const std::vector<std::string>& outputs,
+                             const std::vector<std::string>& training_only = {}) const;
   // Result valid until the scratch's next use, and as long as the batch. Untouched columns are
   // passed on without a copy. A column made from one with data == nullptr (not read) has data ==
   // nullptr too; the columns that filters read must be there. batch.rows <= kBatchRows.

@@ -1,0 +1,145 @@
+#include "slipway/cli/context.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "slipway/base/file.h"
+#include "slipway/base/text.h"
+
+namespace slipway {
+
+std::atomic<bool> g_interrupted{false};
+
+int ExitCode(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNotFound:
+      return kExitNotFound;
+    case ErrorCode::kPermissionDenied:
+      return kExitNotAllowed;
+    case ErrorCode::kConflict:
+      return kExitConflict;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kDeadlineExceeded:
+      return kExitUnavailable;
+    case ErrorCode::kCancelled:
+      return kExitInterrupted;
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kCorruption:
+    case ErrorCode::kInternal:
+      return kExitFailed;
+  }
+  return kExitFailed;
+}
+
+std::string Context::HomePath() const {
+  if (!home_flag.empty()) return AbsolutePath(home_flag);
+  const char* env = std::getenv("SLIPWAY_HOME");
+  if (env != nullptr && *env != '\0') return AbsolutePath(env);
+  const char* user_home = std::getenv("HOME");
+  return JoinPath(user_home != nullptr && *user_home != '\0' ? user_home : "/", ".slipway");
+}
+
+Status Context::OpenHub(bool write) {
+  if (hub_ && (writable_ || !write)) return {};
+  hub_.reset();
+  HubOptions options;
+  options.home = HomePath();
+  options.write = write;
+  options.command = command_line;
+  ASSIGN_OR_RETURN(hub_, Hub::Open(options));
+  writable_ = write;
+  for (const std::string& notice : hub_->notices()) Warn(notice);
+  return {};
+}
+
+Result<Response> Context::CallRaw(const std::string& method, const std::string& path, const Json& body) {
+  RETURN_IF_ERROR(OpenHub(method != "GET"));
+  return Dispatch(method, path, body);
+}
+
+Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path, const Json& body) {
+  RETURN_IF_ERROR(OpenHub(false));
+  ASSIGN_OR_RETURN(Response response, Dispatch(method, path, body));
+  return ParseJson(response.body);
+}
+
+Result<Response> Context::Dispatch(const std::string& method, const std::string& path, const Json& body) {
+  Request request;
+  request.method = method;
+  const size_t question = path.find('?');
+  request.path = path.substr(0, question);
+  if (question != std::string::npos) {
+    for (const std::string& pair : Split(path.substr(question + 1), '&')) {
+      const size_t equals = pair.find('=');
+      request.query[pair.substr(0, equals)] = equals == std::string::npos ? "" : pair.substr(equals + 1);
+    }
+  }
+  const passwd* user = ::getpwuid(::getuid());
+  request.who = user != nullptr ? user->pw_name : "uid-" + std::to_string(::getuid());
+  if (!body.is_null()) request.body = DumpJson(body);
+  Response response = hub_->router().Dispatch(std::move(request));
+  if (response.status >= 400) return ErrorFromResponse(response);
+  return response;
+}
+
+Result<Json> Context::Call(const std::string& method, const std::string& path, const Json& body) {
+  ASSIGN_OR_RETURN(Response response, CallRaw(method, path, body));
+  if (response.body.empty()) return Json();
+  return ParseJson(response.body, {.max_bytes = size_t{1} << 30, .max_depth = 256});
+}
+
+Status Context::Print(const std::string& human, const Json& machine) const {
+  if (json) return WriteStdout(DumpJson(machine, StdoutIsTerminal() ? 2 : -1) + "\n");
+  return WriteStdout(human);
+}
+
+void Context::Say(const std::string& message) const {
+  if (!quiet && !json) std::fprintf(stderr, "%s\n", message.c_str());
+}
+
+void Context::Warn(const std::string& message) const {
+  if (!quiet) std::fprintf(stderr, "%s %s\n", Styled("warning:", Style::kYellow, StderrIsTerminal()).c_str(), message.c_str());
+}
+
+int Context::Fail(const Error& error) const {
+  if (json) {
+    std::fprintf(stderr, "%s\n", DumpJson(ErrorToJson(error)).c_str());
+  } else {
+    const bool terminal = StderrIsTerminal();
+    std::fprintf(stderr, "%s %s\n", Styled("error:", Style::kRed, terminal).c_str(), error.message.c_str());
+    if (!error.hint.empty()) std::fprintf(stderr, "%s %s\n", Styled("help:", Style::kCyan, terminal).c_str(), error.hint.c_str());
+  }
+  return ExitCode(error.code);
+}
+
+std::string ApiPath(std::string_view pattern, const std::vector<std::string>& parts) {
+  std::string out;
+  size_t next = 0;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern.substr(i, 2) == "{}" && next < parts.size()) {
+      out += parts[next++];
+      ++i;
+    } else {
+      out += pattern[i];
+    }
+  }
+  return out;
+}
+
+Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos || text.find('/', slash + 1) != std::string_view::npos) {
+    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what), "write it as PROJECT/NAME");
+  }
+  ObjectRef ref{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
+  if (!IsValidName(ref.project) || !IsValidName(ref.name)) {
+    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what),
+                           "names have letters, digits, '_', '-' and '.' only");
+  }
+  return ref;
+}
+
+}  // namespace slipway

@@ -1,0 +1,64 @@
+// What every command gets: the global flags, the hub's API, and how to print. Confined to the main thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "slipway/base/json.h"
+#include "slipway/base/result.h"
+#include "slipway/cli/terminal.h"
+#include "slipway/hub/hub.h"
+
+namespace slipway {
+
+// Exit codes (interfaces.md 2).
+inline constexpr int kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitNotFound = 3, kExitNotAllowed = 4, kExitConflict = 5,
+                     kExitDifference = 6, kExitUnavailable = 7, kExitInterrupted = 130;
+int ExitCode(ErrorCode code);
+
+// Set by SIGINT and SIGTERM.
+extern std::atomic<bool> g_interrupted;
+
+class Context {
+ public:
+  std::string home_flag;
+  bool json = false;
+  bool quiet = false;
+  std::string command_line;  // for the lock's note
+
+  // --home, $SLIPWAY_HOME, ~/.slipway.
+  std::string HomePath() const;
+  // The hub of the home, opened in process on first use: for reading for GET, else as its one writer.
+  Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());
+  Result<Response> CallRaw(const std::string& method, const std::string& path, const Json& body = Json());
+  // For POSTs that change nothing (diff) or leave only a note for the process that holds the home's lock (job abort).
+  Result<Json> CallWithoutLock(const std::string& method, const std::string& path, const Json& body = Json());
+  // The hub itself, for following jobs. REQUIRES: a mutating Call succeeded before.
+  Hub& hub() { return *hub_; }
+
+  // Human text to stdout unless --json; JSON document with --json.
+  Status Print(const std::string& human, const Json& machine) const;
+  // A message on stderr unless --quiet.
+  void Say(const std::string& message) const;
+  void Warn(const std::string& message) const;
+  // Prints the error as people or programs want it; gives the exit code.
+  int Fail(const Error& error) const;
+
+ private:
+  Status OpenHub(bool write);
+  Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body);
+  std::unique_ptr<Hub> hub_;
+  bool writable_ = false;
+};
+
+// "/api/v1/projects/{}/models/{}" with each {} replaced by an argument.
+std::string ApiPath(std::string_view pattern, const std::vector<std::string>& parts);
+
+// "PROJECT/NAME" in two.
+struct ObjectRef {
+  std::string project, name;
+};
+Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what);
+
+}  // namespace slipway

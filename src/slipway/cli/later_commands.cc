@@ -1,0 +1,30 @@
+#include "slipway/cli/commands.h"
+
+namespace slipway {
+
+void AddLaterCommands(CLI::App* app, Invocation* invocation) {
+  static constexpr std::pair<const char*, const char*> kLater[] = {
+      {"experiment", "the Lab: several algorithms tried and ranked"},
+      {"evaluate", "metrics and drift of a version on a dataset"},
+      {"evaluation", "evaluation stores"},
+      {"service", "API services"},
+      {"infra", "infrastructures of the API Deployer"},
+      {"deployment", "deployments of the API Deployer"},
+      {"scenario", "automation"},
+      {"hub", "the server and its web UI"},
+      {"user", "accounts"},
+      {"key", "API keys"},
+  };
+  for (const auto& [name, about] : kLater) {
+    CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");
+    command->allow_extras();
+    command->callback([invocation, name = std::string(name)] {
+      invocation->run = [invocation, name] {
+        invocation->context.Fail(InvalidArgument("'" + name + "' comes with a later release of Slipway"));
+        return kExitUsage;
+      };
+    });
+  }
+}
+
+}  // namespace slipway

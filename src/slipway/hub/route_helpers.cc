@@ -1,0 +1,59 @@
+#include "slipway/hub/route_helpers.h"
+
+#include <algorithm>
+
+#include "slipway/base/text.h"
+
+namespace slipway {
+
+Result<Json> ParseBody(const Request& request, const std::vector<std::string>& keys) {
+  if (request.body.empty()) return Json(Json::object());
+  ASSIGN_OR_RETURN(Json body, ParseJson(request.body));
+  if (!body.is_object()) return InvalidArgument("the request's body must be a JSON object");
+  for (const auto& [key, value] : body.items()) {
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      return InvalidArgument("unknown key '" + key + "' in the request", DidYouMean(key, keys));
+    }
+  }
+  return body;
+}
+
+std::string BodyText(const Json& body, const char* key, const std::string& fallback) {
+  const Json* value = FindMember(body, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : fallback;
+}
+
+bool BodyFlag(const Json& body, const char* key) {
+  const Json* value = FindMember(body, key);
+  return value != nullptr && value->is_boolean() && value->get<bool>();
+}
+
+Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& name) {
+  StoredProject out;
+  ASSIGN_OR_RETURN(out.record, registry.projects().Get(name));
+  ASSIGN_OR_RETURN(Json json, ParseJson(out.record.definition_json));
+  ASSIGN_OR_RETURN(out.definition, ProjectFromJson(json));
+  return out;
+}
+
+std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model) {
+  std::set<int64_t> pinned;
+  for (const auto& [name, recipe] : project.recipes) {
+    const size_t at = recipe.model.find('@');
+    if (at == std::string::npos || recipe.model.substr(0, at) != model) continue;
+    if (auto number = ParseInt64(recipe.model.substr(at + 1))) pinned.insert(*number);
+  }
+  return pinned;
+}
+
+std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name) {
+  std::vector<std::string> users;
+  for (const auto& [recipe_name, recipe] : project.recipes) {
+    const bool reads = std::find(recipe.inputs.begin(), recipe.inputs.end(), name) != recipe.inputs.end();
+    const bool scores = recipe.model.substr(0, recipe.model.find('@')) == name;
+    if (reads || scores || recipe.output == name) users.push_back(recipe_name);
+  }
+  return users;
+}
+
+}  // namespace slipway

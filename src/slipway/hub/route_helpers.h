@@ -1,0 +1,34 @@
+// Small shared parts of the routes: bodies, project lookups, names of what uses what.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "slipway/base/json.h"
+#include "slipway/base/result.h"
+#include "slipway/http/router.h"
+#include "slipway/project/definition.h"
+#include "slipway/registry/registry.h"
+
+namespace slipway {
+
+// The request's JSON object; unknown keys are errors with a suggestion.
+Result<Json> ParseBody(const Request& request, const std::vector<std::string>& keys);
+// A key of the body, or `fallback` when absent.
+std::string BodyText(const Json& body, const char* key, const std::string& fallback = "");
+bool BodyFlag(const Json& body, const char* key);
+
+struct StoredProject {
+  ProjectRecord record;
+  ProjectDefinition definition;
+};
+// kNotFound with a suggestion.
+Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& name);
+
+// Version numbers of the model that recipes of the project name ("fare@3").
+std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model);
+// "recipe 'train_fare'": recipes that read or write the dataset or model.
+std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name);
+
+}  // namespace slipway

@@ -1,0 +1,108 @@
+#include "slipway/jobs/worker.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "slipway/base/clock.h"
+#include "slipway/base/file.h"
+#include "slipway/base/hash.h"
+#include "slipway/base/json.h"
+#include "slipway/base/mutex.h"
+#include "slipway/base/process.h"
+
+namespace slipway {
+namespace {
+
+constexpr int kMessageFd = 3;
+
+std::string LastLines(const std::string& path, size_t bytes) {
+  auto text = ReadFile(path, 64 << 20);
+  if (!text.ok() || text->empty()) return "";
+  return text->size() > bytes ? text->substr(text->size() - bytes) : *text;
+}
+
+std::string WorkerExecutable(const WorkerRun& run) {
+  if (!run.executable.empty()) return run.executable;
+  const char* env = std::getenv("SLIPWAY_EXECUTABLE");
+  return env != nullptr && *env != '\0' ? env : ExecutablePath();
+}
+
+// What the child said last: its result, its error, or nothing.
+struct Answer {
+  bool given = false;
+  Result<Json> result = Error{};
+};
+
+void TakeLine(std::string_view line, const WorkerRun& run, Answer* answer) {
+  auto message = ParseJson(line);
+  if (!message.ok() || !message->is_object()) return;
+  if (const Json* result = FindMember(*message, "result")) {
+    answer->given = true;
+    answer->result = *result;
+  } else if (const Json* error = FindMember(*message, "error")) {
+    answer->given = true;
+    answer->result = Error{ErrorCodeFromName(error->value("code", "")), error->value("message", ""), error->value("hint", "")};
+  } else if (run.on_progress) {
+    run.on_progress({message->value("stage", ""), message->value("part", -1.0), message->value("rows", int64_t{0}),
+                     message->value("detail", "")});
+  }
+}
+
+void WriteLine(const Json& message) {
+  std::string line = DumpJson(message) + "\n";
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(kMessageFd, rest.data(), rest.size());
+    if (n <= 0) return;  // the parent is gone, and so will we be
+    rest.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+}  // namespace
+
+Result<Json> RunWorker(const WorkerRun& run, const Json& task) {
+  const std::string task_path = JoinPath(run.work_folder, "task-" + RandomId() + ".json");
+  Json message = task;
+  message["kind"] = run.kind;
+  RETURN_IF_ERROR(WriteFileAtomic(task_path, DumpJson(message), 0600));
+  Answer answer;
+  ProcessOptions options;
+  options.argv = {WorkerExecutable(run), "worker", task_path};
+  options.log_path = run.log_path;
+  options.cancel = run.cancel;
+  options.also_cancel = run.also_cancel;
+  options.on_line = [&](std::string_view line) { TakeLine(line, run, &answer); };
+  auto exit = RunProcess(options);
+  ::unlink(task_path.c_str());
+  if (!exit.ok()) return exit.error();
+  if (exit->cancelled) return Cancelled("aborted");
+  if (answer.given) return std::move(answer.result);
+  std::string hint = exit->signal == 9 ? "the system may have run out of memory" : "";
+  const std::string tail = LastLines(run.log_path, 400);
+  if (!tail.empty()) hint += (hint.empty() ? "" : "; ") + std::string("its log ends with: ") + tail;
+  return Internal("the worker process ended before it was done: " + DescribeExit(*exit), hint);
+}
+
+void WorkerReporter::Progress(const WorkerProgress& progress) {
+  static Mutex mutex;
+  static double last = 0;
+  static std::string last_stage;
+  MutexLock lock(mutex);
+  const double now = SteadySeconds();
+  if (now - last < 0.05 && progress.stage == last_stage) return;
+  last = now;
+  last_stage = progress.stage;
+  WriteLine({{"stage", progress.stage}, {"part", progress.part}, {"rows", progress.rows}, {"detail", progress.detail}});
+}
+
+void WorkerReporter::Finish(const Result<Json>& result) {
+  if (result.ok()) {
+    WriteLine({{"result", *result}});
+  } else {
+    const Error& error = result.error();
+    WriteLine({{"error", {{"code", ErrorCodeName(error.code)}, {"message", error.message}, {"hint", error.hint}}}});
+  }
+}
+
+}  // namespace slipway
