@@ -6,7 +6,8 @@
 namespace slipway {
 
 int64_t NowMicros() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
@@ -19,10 +20,10 @@ std::string FormatTimestamp(int64_t micros) {
   const std::chrono::year_month_day date(day);
   const int64_t rest = (time - day).count();
   char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(rest / 3'600'000'000), static_cast<int>(rest / 60'000'000 % 60),
-                static_cast<int>(rest / 1'000'000 % 60));
+  std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d",
+                static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()), static_cast<int>(rest / 3'600'000'000),
+                static_cast<int>(rest / 60'000'000 % 60), static_cast<int>(rest / 1'000'000 % 60));
   std::string out = buffer;
   if (rest % 1'000'000 != 0) {
     std::snprintf(buffer, sizeof buffer, ".%06d", static_cast<int>(rest % 1'000'000));

@@ -1,10 +1,5 @@
 #include "slipway/base/file.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -13,6 +8,11 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "slipway/base/clock.h"
 
@@ -59,7 +59,8 @@ Status FsyncPath(const std::string& path, int flags) {
 }  // namespace
 
 Error FileError(std::string_view action, const std::string& path, int error_number) {
-  std::string message = "cannot " + std::string(action) + " '" + path + "': " + std::strerror(error_number);
+  std::string message =
+      "cannot " + std::string(action) + " '" + path + "': " + std::strerror(error_number);
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
@@ -67,10 +68,12 @@ Error FileError(std::string_view action, const std::string& path, int error_numb
     case EACCES:
     case EPERM:
     case EROFS:
-      return PermissionDenied(std::move(message), "check the owner and the mode of the file and its folder");
+      return PermissionDenied(std::move(message),
+                              "check the owner and the mode of the file and its folder");
     case ENOSPC:
     case EDQUOT:
-      return Unavailable(std::move(message), "free some disk space and run the command again; nothing was changed");
+      return Unavailable(std::move(message),
+                         "free some disk space and run the command again; nothing was changed");
     default:
       return Unavailable(std::move(message));
   }
@@ -79,11 +82,12 @@ Error FileError(std::string_view action, const std::string& path, int error_numb
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return FileError("open", path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd.get(), &info) != 0) return FileError("read", path, errno);
   if (S_ISDIR(info.st_mode)) return InvalidArgument("'" + path + "' is a folder, not a file");
   std::string out;
-  if (S_ISREG(info.st_mode)) out.reserve(std::min(static_cast<size_t>(info.st_size), max_bytes) + 1);
+  if (S_ISREG(info.st_mode))
+    out.reserve(std::min(static_cast<size_t>(info.st_size), max_bytes) + 1);
   char buffer[1 << 16];
   for (;;) {
     ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
@@ -91,7 +95,8 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
     if (n < 0) return FileError("read", path, errno);
     if (n == 0) return out;
     if (out.size() + static_cast<size_t>(n) > max_bytes) {
-      return InvalidArgument("'" + path + "' is larger than the limit of " + std::to_string(max_bytes) + " bytes");
+      return InvalidArgument("'" + path + "' is larger than the limit of " +
+                             std::to_string(max_bytes) + " bytes");
     }
     out.append(buffer, static_cast<size_t>(n));
   }
@@ -99,7 +104,8 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes) {
 
 Status WriteFileAtomic(const std::string& path, std::string_view content, int mode) {
   static std::atomic<int> counter{0};
-  const std::string temp = path + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(counter++);
+  const std::string temp =
+      path + ".tmp" + std::to_string(::getpid()) + "." + std::to_string(counter++);
   auto write = [&]() -> Status {
     Fd fd(::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (fd.get() < 0) return FileError("create", temp, errno);
@@ -118,13 +124,14 @@ Status FsyncFile(const std::string& path) { return FsyncPath(path, O_RDONLY); }
 Status FsyncDir(const std::string& path) { return FsyncPath(path, O_RDONLY | O_DIRECTORY); }
 
 Status RenameDurably(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return FileError("rename '" + from + "' to", to, errno);
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    return FileError("rename '" + from + "' to", to, errno);
   return FsyncDir(DirName(to));
 }
 
 Status MakeDirs(const std::string& path, int mode) {
   if (path.empty()) return InvalidArgument("empty folder name");
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return {};
     return Conflict("'" + path + "' exists and is not a folder");
@@ -147,12 +154,12 @@ Status RemoveAll(const std::string& path) {
 bool PathExists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 bool IsDirectory(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 Result<int64_t> FileSize(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return FileError("stat", path, errno);
   return static_cast<int64_t>(info.st_size);
 }
@@ -168,7 +175,9 @@ Result<std::vector<std::string>> ListDir(const std::string& path) {
   return out;
 }
 
-std::string JoinPath(std::string_view a, std::string_view b) { return (fs::path(a) / fs::path(b)).string(); }
+std::string JoinPath(std::string_view a, std::string_view b) {
+  return (fs::path(a) / fs::path(b)).string();
+}
 
 std::string DirName(const std::string& path) {
   const std::string parent = fs::path(path).parent_path().string();
@@ -233,7 +242,8 @@ Result<TempDir> TempDir::Make(const std::string& parent) {
     base = env != nullptr && *env != '\0' ? env : "/tmp";
   }
   std::string name = JoinPath(base, "slipway-XXXXXX");
-  if (::mkdtemp(name.data()) == nullptr) return FileError("make a temporary folder in", base, errno);
+  if (::mkdtemp(name.data()) == nullptr)
+    return FileError("make a temporary folder in", base, errno);
   TempDir dir;
   dir.path_ = name;
   return dir;

@@ -1,9 +1,10 @@
 #include "slipway/base/file.h"
 
-#include <gtest/gtest.h>
+#include <csignal>
+
 #include <sys/resource.h>
 
-#include <csignal>
+#include <gtest/gtest.h>
 
 #include "slipway/base/hash.h"
 #include "slipway/base/process.h"
@@ -67,7 +68,8 @@ TEST(Process, GivesLinesExitCodeAndLog) {
   auto dir = TempDir::Make();
   std::vector<std::string> lines;
   ProcessOptions options;
-  options.argv = {"/bin/sh", "-c", "echo hello >&3; echo log; printf 'half' >&3; echo ' line' >&3; exit 3"};
+  options.argv = {"/bin/sh", "-c",
+                  "echo hello >&3; echo log; printf 'half' >&3; echo ' line' >&3; exit 3"};
   options.log_path = dir->File("log");
   options.on_line = [&](std::string_view line) { lines.emplace_back(line); };
   auto exit = RunProcess(options);

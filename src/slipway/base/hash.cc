@@ -1,13 +1,13 @@
 #include "slipway/base/hash.h"
 
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
 #include <fcntl.h>
 #include <sodium.h>
 #include <unistd.h>
 #include <xxhash.h>
-
-#include <cerrno>
-#include <cstring>
-#include <vector>
 
 namespace slipway {
 namespace {
@@ -64,16 +64,24 @@ Result<std::string> Sha256HexOfFile(const std::string& path) {
   return Hex(digest, sizeof digest);
 }
 
-uint64_t Xxh3(std::string_view bytes, uint64_t seed) { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
+uint64_t Xxh3(std::string_view bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
 
-std::string Xxh3Hex128(std::string_view bytes) { return Hex128(XXH3_128bits(bytes.data(), bytes.size())); }
+std::string Xxh3Hex128(std::string_view bytes) {
+  return Hex128(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
-Xxh3Stream::Xxh3Stream() : state_(XXH3_createState()) { XXH3_128bits_reset(static_cast<XXH3_state_t*>(state_)); }
+Xxh3Stream::Xxh3Stream() : state_(XXH3_createState()) {
+  XXH3_128bits_reset(static_cast<XXH3_state_t*>(state_));
+}
 Xxh3Stream::~Xxh3Stream() { XXH3_freeState(static_cast<XXH3_state_t*>(state_)); }
 void Xxh3Stream::Update(std::string_view bytes) {
   XXH3_128bits_update(static_cast<XXH3_state_t*>(state_), bytes.data(), bytes.size());
 }
-std::string Xxh3Stream::Hex() const { return Hex128(XXH3_128bits_digest(static_cast<XXH3_state_t*>(state_))); }
+std::string Xxh3Stream::Hex() const {
+  return Hex128(XXH3_128bits_digest(static_cast<XXH3_state_t*>(state_)));
+}
 
 std::string RandomId() {
   static constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";

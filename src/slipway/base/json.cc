@@ -63,7 +63,8 @@ Error Wrong(std::string_view key, std::string_view wanted) {
 }
 
 Result<const Json*> Member(const Json& object, std::string_view key) {
-  if (!object.is_object()) return InvalidArgument("expected a JSON object with the key '" + std::string(key) + "'");
+  if (!object.is_object())
+    return InvalidArgument("expected a JSON object with the key '" + std::string(key) + "'");
   auto it = object.find(std::string(key));
   if (it == object.end()) return InvalidArgument("missing key '" + std::string(key) + "'");
   return &*it;
@@ -73,7 +74,8 @@ Result<const Json*> Member(const Json& object, std::string_view key) {
 
 Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.max_bytes) {
-    return InvalidArgument("JSON of " + std::to_string(text.size()) + " bytes is larger than the limit of " +
+    return InvalidArgument("JSON of " + std::to_string(text.size()) +
+                           " bytes is larger than the limit of " +
                            std::to_string(limits.max_bytes));
   }
   LimitChecker checker(limits);

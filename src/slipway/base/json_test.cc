@@ -6,7 +6,8 @@ namespace slipway {
 namespace {
 
 TEST(ParseJson, RefusesWhatIsNotOneDocument) {
-  for (const char* text : {"", "{", "{\"a\":1} x", "{\"a\":1,\"a\":2}", "[NaN]", "{\"a\":01}", "\"\xff\"", "[1,]"}) {
+  for (const char* text :
+       {"", "{", "{\"a\":1} x", "{\"a\":1,\"a\":2}", "[NaN]", "{\"a\":01}", "\"\xff\"", "[1,]"}) {
     EXPECT_FALSE(ParseJson(text).ok()) << text;
   }
   EXPECT_EQ(ParseJson("{\"a\":1,\"a\":2}").error().message, "not valid JSON: duplicate key 'a'");

@@ -1,5 +1,8 @@
 #include "slipway/base/process.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,9 +10,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -96,7 +96,8 @@ Result<ProcessExit> RunProcess(const ProcessOptions& options) {
       if (n > 0) reader.Feed({buffer.data(), static_cast<size_t>(n)});
       if (n == 0 || (n < 0 && errno != EINTR)) open = false;
     }
-    const bool stop = (options.cancel != nullptr && options.cancel->load()) || (options.also_cancel && options.also_cancel());
+    const bool stop = (options.cancel != nullptr && options.cancel->load()) ||
+                      (options.also_cancel && options.also_cancel());
     if (stop && !exit.cancelled) {
       exit.cancelled = true;
       kill_at = SteadySeconds() + options.grace_seconds;
@@ -117,7 +118,8 @@ Result<ProcessExit> RunProcess(const ProcessOptions& options) {
 
 std::string DescribeExit(const ProcessExit& exit) {
   if (exit.signal != 0) {
-    return "killed by signal " + std::to_string(exit.signal) + " (" + ::strsignal(exit.signal) + ")";
+    return "killed by signal " + std::to_string(exit.signal) + " (" + ::strsignal(exit.signal) +
+           ")";
   }
   return "exit status " + std::to_string(exit.code);
 }

@@ -158,8 +158,8 @@ std::string DidYouMean(std::string_view word, std::span<const std::string> candi
 bool IsValidName(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.' || name.front() == '-') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '-';
   });
 }
 
@@ -194,7 +194,8 @@ std::string FormatSeconds(double seconds) {
   } else if (seconds < 60) {
     std::snprintf(buffer, sizeof buffer, "%.0f s", seconds);
   } else if (seconds < 3600) {
-    std::snprintf(buffer, sizeof buffer, "%d min %d s", static_cast<int>(seconds) / 60, static_cast<int>(seconds) % 60);
+    std::snprintf(buffer, sizeof buffer, "%d min %d s", static_cast<int>(seconds) / 60,
+                  static_cast<int>(seconds) % 60);
   } else {
     std::snprintf(buffer, sizeof buffer, "%d h %d min", static_cast<int>(seconds) / 3600,
                   static_cast<int>(seconds) % 3600 / 60);

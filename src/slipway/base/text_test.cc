@@ -9,9 +9,11 @@ TEST(Text, NumbersAreWholeTexts) {
   EXPECT_EQ(ParseDouble("1e3"), 1000.0);
   EXPECT_EQ(ParseDouble("+1"), 1.0);
   EXPECT_EQ(ParseDouble("1e-400"), 0.0);
-  for (const char* text : {"", "+", "1x", " 1", "+-1", "0x1"}) EXPECT_FALSE(ParseDouble(text)) << text;
+  for (const char* text : {"", "+", "1x", " 1", "+-1", "0x1"})
+    EXPECT_FALSE(ParseDouble(text)) << text;
   EXPECT_EQ(ParseInt64("-9223372036854775808"), std::numeric_limits<int64_t>::min());
-  for (const char* text : {"", "9223372036854775808", "1.0", "+-1"}) EXPECT_FALSE(ParseInt64(text)) << text;
+  for (const char* text : {"", "9223372036854775808", "1.0", "+-1"})
+    EXPECT_FALSE(ParseInt64(text)) << text;
 }
 
 TEST(Text, SuggestsOnlyWhatIsNear) {
@@ -23,7 +25,8 @@ TEST(Text, SuggestsOnlyWhatIsNear) {
 
 TEST(Text, KnowsUtf8FromOtherBytes) {
   EXPECT_TRUE(IsValidUtf8("Zürich 東京 \xF0\x9F\x9A\x95"));
-  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\x9d"}) EXPECT_FALSE(IsValidUtf8(text));
+  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe6\x9d"})
+    EXPECT_FALSE(IsValidUtf8(text));
 }
 
 TEST(Text, FormatsForPeople) {
@@ -39,7 +42,8 @@ TEST(Text, FormatsForPeople) {
 
 TEST(Text, NamesAreSafeAsFileNames) {
   EXPECT_TRUE(IsValidName("ny_taxi-fares.2"));
-  for (const char* name : {"", ".", "..", "-x", "a/b", "a b", "ü"}) EXPECT_FALSE(IsValidName(name)) << name;
+  for (const char* name : {"", ".", "..", "-x", "a/b", "a b", "ü"})
+    EXPECT_FALSE(IsValidName(name)) << name;
 }
 
 }  // namespace

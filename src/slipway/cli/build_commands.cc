@@ -15,7 +15,7 @@ struct BuildOptions {
 
 std::string ActivityLine(const ActivityRecord& a) {
   const bool terminal = StderrIsTerminal();
-  std::string mark = a.status == "done" ? Styled("✓", Style::kGreen, terminal)
+  std::string mark = a.status == "done"     ? Styled("✓", Style::kGreen, terminal)
                      : a.status == "failed" ? Styled("✗", Style::kRed, terminal)
                                             : Styled("–", Style::kDim, terminal);
   std::string out = mark + " " + a.recipe + " → " + a.output + ": " + a.status;
@@ -25,16 +25,21 @@ std::string ActivityLine(const ActivityRecord& a) {
   auto details = ParseJson(a.details_json);
   if (details.ok() && details->is_object()) {
     if (const Json* version = FindMember(*details, "version")) {
-      out += "; version " + DumpJson(*version) + (details->value("active", false) ? ", active" : ", not activated");
+      out += "; version " + DumpJson(*version) +
+             (details->value("active", false) ? ", active" : ", not activated");
       out += " (" + details->value("activation", "") + ")";
     }
     if (const Json* warnings = FindMember(*details, "warnings")) {
-      for (const Json& warning : *warnings) out += "\n  " + Styled("warning:", Style::kYellow, terminal) + " " + warning.get<std::string>();
+      for (const Json& warning : *warnings)
+        out += "\n  " + Styled("warning:", Style::kYellow, terminal) + " " +
+               warning.get<std::string>();
     }
     if (const Json* quarantine = FindMember(*details, "quarantine")) {
-      out += "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read; they are in " + quarantine->get<std::string>();
+      out += "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read; they are in " +
+             quarantine->get<std::string>();
     } else if (details->value("bad_rows", int64_t{0}) > 0) {
-      out += "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read and were left out";
+      out +=
+          "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read and were left out";
     }
   }
   return out;
@@ -43,7 +48,8 @@ std::string ActivityLine(const ActivityRecord& a) {
 // One bar for whatever runs now; a line for whatever ends.
 class BuildView {
  public:
-  explicit BuildView(const Context& context) : context_(context), bar_("", context.quiet || context.json) {}
+  explicit BuildView(const Context& context)
+      : context_(context), bar_("", context.quiet || context.json) {}
   void Show(const JobEvent& event) {
     if (event.kind == JobEvent::Kind::kFinished) {
       bar_.Clear();
@@ -67,12 +73,15 @@ Json BuildAnswer(const Json& job) {
 }
 
 Result<int> PlanOnly(Context& context, const std::string& project, const Json& body) {
-  ASSIGN_OR_RETURN(Json plan, context.Call("GET", ApiPath("/api/v1/projects/{}/plan?", {project}) + "mode=" +
-                                                      body["mode"].get<std::string>() + "&targets=" +
-                                                      Join(body["targets"].get<std::vector<std::string>>(), ",")));
+  ASSIGN_OR_RETURN(
+      Json plan,
+      context.Call("GET", ApiPath("/api/v1/projects/{}/plan?", {project}) +
+                              "mode=" + body["mode"].get<std::string>() + "&targets=" +
+                              Join(body["targets"].get<std::vector<std::string>>(), ",")));
   TextTable table({"RECIPE", "OUTPUT", "ACTION", "WHY"});
   for (const Json& step : plan["steps"]) {
-    table.Add({step["recipe"].get<std::string>(), step["output"].get<std::string>(), step["action"].get<std::string>(), step["reason"].get<std::string>()});
+    table.Add({step["recipe"].get<std::string>(), step["output"].get<std::string>(),
+               step["action"].get<std::string>(), step["reason"].get<std::string>()});
   }
   RETURN_IF_ERROR(context.Print(table.empty() ? "nothing to build\n" : table.ToString(), plan));
   return kExitDone;
@@ -84,7 +93,9 @@ Result<int> Build(Context& context, const BuildOptions& options) {
   for (const std::string& target : options.targets) {
     ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(target, "dataset or model"));
     if (!project.empty() && ref.project != project) {
-      return InvalidArgument("the targets are of two projects, '" + project + "' and '" + ref.project + "'", "build one project at a time");
+      return InvalidArgument(
+          "the targets are of two projects, '" + project + "' and '" + ref.project + "'",
+          "build one project at a time");
     }
     project = ref.project;
     targets.push_back(ref.name);
@@ -97,21 +108,32 @@ Result<int> Build(Context& context, const BuildOptions& options) {
   int ran = 0, skipped = 0;
   for (const Json& a : job["activities"]) {
     (a["status"] == "done" ? ran : skipped) += 1;
-    if (!context.json && a["status"] == "skipped") context.Say("– " + a["recipe"].get<std::string>() + " → " + a["output"].get<std::string>() + ": skipped, " + a["reason"].get<std::string>());
+    if (!context.json && a["status"] == "skipped")
+      context.Say("– " + a["recipe"].get<std::string>() + " → " + a["output"].get<std::string>() +
+                  ": skipped, " + a["reason"].get<std::string>());
   }
-  const std::string human = job["job"].get<std::string>() + ": " + status +
-                            (status == "done" && ran == 0 ? ", everything is up to date\n" : ", " + std::to_string(ran) + " built, " + std::to_string(skipped) + " not\n");
+  const std::string human =
+      job["job"].get<std::string>() + ": " + status +
+      (status == "done" && ran == 0
+           ? ", everything is up to date\n"
+           : ", " + std::to_string(ran) + " built, " + std::to_string(skipped) + " not\n");
   RETURN_IF_ERROR(context.Print(human, answer));
   return status == "done" ? kExitDone : status == "aborted" ? kExitInterrupted : kExitFailed;
 }
 
 Result<int> ListJobs(Context& context, const std::string& project) {
-  ASSIGN_OR_RETURN(Json jobs, context.Call("GET", project.empty() ? "/api/v1/jobs" : "/api/v1/jobs?project=" + project));
+  ASSIGN_OR_RETURN(
+      Json jobs,
+      context.Call("GET", project.empty() ? "/api/v1/jobs" : "/api/v1/jobs?project=" + project));
   TextTable table({"JOB", "PROJECT", "TARGETS", "STATUS", "CREATED", "FINISHED", "BY"});
   for (const Json& j : jobs) {
-    table.Add({j["job"].get<std::string>(), j["project"].get<std::string>(), Join(j["targets"].get<std::vector<std::string>>(), " "),
-               j["status"].get<std::string>() + (j["interrupted"].get<bool>() ? " (interrupted)" : ""), j["created_at"].get<std::string>(),
-               j["finished_at"].is_null() ? "-" : j["finished_at"].get<std::string>(), j["who"].get<std::string>()});
+    table.Add(
+        {j["job"].get<std::string>(), j["project"].get<std::string>(),
+         Join(j["targets"].get<std::vector<std::string>>(), " "),
+         j["status"].get<std::string>() + (j["interrupted"].get<bool>() ? " (interrupted)" : ""),
+         j["created_at"].get<std::string>(),
+         j["finished_at"].is_null() ? "-" : j["finished_at"].get<std::string>(),
+         j["who"].get<std::string>()});
   }
   RETURN_IF_ERROR(context.Print(table.empty() ? "no jobs yet\n" : table.ToString(), jobs));
   return kExitDone;
@@ -120,16 +142,20 @@ Result<int> ListJobs(Context& context, const std::string& project) {
 Result<int> ShowJob(Context& context, const std::string& id) {
   ASSIGN_OR_RETURN(Json job, context.Call("GET", "/api/v1/jobs/" + id));
   std::string human = job["job"].get<std::string>() + ": " + job["status"].get<std::string>() +
-                      (job["interrupted"].get<bool>() ? " (interrupted: its process ended)" : "") + "\nstarted by " + job["who"].get<std::string>() + " at " +
+                      (job["interrupted"].get<bool>() ? " (interrupted: its process ended)" : "") +
+                      "\nstarted by " + job["who"].get<std::string>() + " at " +
                       job["created_at"].get<std::string>() + "\n\n";
   TextTable table({"RECIPE", "OUTPUT", "STATUS", "ROWS", "SECONDS", "WHY"});
   std::string errors;
   for (const Json& a : job["activities"]) {
     char seconds[32];
     std::snprintf(seconds, sizeof seconds, "%.2f", a["seconds"].get<double>());
-    table.Add({a["recipe"].get<std::string>(), a["output"].get<std::string>(), a["status"].get<std::string>(),
-               a["rows"].is_null() ? "-" : FormatCount(a["rows"].get<int64_t>()), seconds, a["reason"].get<std::string>()});
-    if (a["error"].is_string()) errors += "\n" + a["recipe"].get<std::string>() + ": " + a["error"].get<std::string>() + "\n";
+    table.Add({a["recipe"].get<std::string>(), a["output"].get<std::string>(),
+               a["status"].get<std::string>(),
+               a["rows"].is_null() ? "-" : FormatCount(a["rows"].get<int64_t>()), seconds,
+               a["reason"].get<std::string>()});
+    if (a["error"].is_string())
+      errors += "\n" + a["recipe"].get<std::string>() + ": " + a["error"].get<std::string>() + "\n";
   }
   RETURN_IF_ERROR(context.Print(human + table.ToString() + errors, job));
   return kExitDone;
@@ -143,20 +169,24 @@ Result<int> JobLog(Context& context, const std::string& id) {
 }
 
 Result<int> AbortJob(Context& context, const std::string& id) {
-  // A note for the process that runs the job; that process holds the home's lock, so this does not ask for it.
+  // A note for the process that runs the job; that process holds the home's lock, so this does not
+  // ask for it.
   ASSIGN_OR_RETURN(Json answer, context.CallWithoutLock("POST", "/api/v1/jobs/" + id + "/abort"));
-  RETURN_IF_ERROR(context.Print("asked " + answer["job"].get<std::string>() + " to stop\n", answer));
+  RETURN_IF_ERROR(
+      context.Print("asked " + answer["job"].get<std::string>() + " to stop\n", answer));
   return kExitDone;
 }
 
 }  // namespace
 
 Result<Json> RunBuild(Context& context, const std::string& project, const Json& body) {
-  ASSIGN_OR_RETURN(Json started, context.Call("POST", ApiPath("/api/v1/projects/{}/build", {project}), body));
+  ASSIGN_OR_RETURN(Json started,
+                   context.Call("POST", ApiPath("/api/v1/projects/{}/build", {project}), body));
   ASSIGN_OR_RETURN(std::string id, GetString(started, "job"));
   {
     BuildView view(context);
-    RETURN_IF_ERROR(context.hub().jobs().Follow(id, [&](const JobEvent& event) { view.Show(event); }, &g_interrupted));
+    RETURN_IF_ERROR(context.hub().jobs().Follow(
+        id, [&](const JobEvent& event) { view.Show(event); }, &g_interrupted));
   }
   return context.Call("GET", "/api/v1/jobs/" + id);
 }
@@ -164,13 +194,17 @@ Result<Json> RunBuild(Context& context, const std::string& project, const Json& 
 void AddBuildCommands(CLI::App* app, Invocation* invocation) {
   static BuildOptions options;
   static std::string id, project;
-  CLI::App* build = app->add_subcommand("build", "builds datasets and models: build PROJECT/TARGET...");
+  CLI::App* build =
+      app->add_subcommand("build", "builds datasets and models: build PROJECT/TARGET...");
   build->add_option("TARGET", options.targets, "PROJECT/DATASET or PROJECT/MODEL")->required();
-  build->add_option("--mode", options.mode, "this, upstream (default: what is out of date), all or missing")
+  build
+      ->add_option("--mode", options.mode,
+                   "this, upstream (default: what is out of date), all or missing")
       ->check(CLI::IsMember({"this", "upstream", "all", "missing"}));
   build->add_flag("--plan", options.plan, "say what would run and why, and run nothing");
   Handle(build, invocation, [](Context& c) { return Build(c, options); });
-  CLI::App* job = app->add_subcommand("job", "jobs: builds, past and present")->require_subcommand(1);
+  CLI::App* job =
+      app->add_subcommand("job", "jobs: builds, past and present")->require_subcommand(1);
   CLI::App* ls = job->add_subcommand("ls", "jobs, newest first");
   ls->add_option("PROJECT", project, "only this project's");
   Handle(ls, invocation, [](Context& c) { return ListJobs(c, project); });
@@ -179,9 +213,11 @@ void AddBuildCommands(CLI::App* app, Invocation* invocation) {
     command->add_option("JOB", id, "its id, or just the number")->required();
     return command;
   };
-  Handle(add("show", "one job with its activities"), invocation, [](Context& c) { return ShowJob(c, id); });
+  Handle(add("show", "one job with its activities"), invocation,
+         [](Context& c) { return ShowJob(c, id); });
   Handle(add("log", "the job's log"), invocation, [](Context& c) { return JobLog(c, id); });
-  Handle(add("abort", "asks a running job to stop"), invocation, [](Context& c) { return AbortJob(c, id); });
+  Handle(add("abort", "asks a running job to stop"), invocation,
+         [](Context& c) { return AbortJob(c, id); });
 }
 
 }  // namespace slipway

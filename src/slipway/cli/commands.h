@@ -1,9 +1,11 @@
-// One function per noun adds its commands to the parser. A parsed command stores what to run in Invocation::run.
+// One function per noun adds its commands to the parser. A parsed command stores what to run in
+// Invocation::run.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+
+#include <CLI/CLI.hpp>
 
 #include "slipway/cli/context.h"
 
@@ -14,7 +16,8 @@ struct Invocation {
   std::function<int()> run;
 };
 
-void AddProjectCommands(CLI::App* app, Invocation* invocation);  // init apply diff export project flow schema
+void AddProjectCommands(CLI::App* app,
+                        Invocation* invocation);  // init apply diff export project flow schema
 void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset recipe
 void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
 void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
@@ -30,7 +33,8 @@ void Handle(CLI::App* command, Invocation* invocation, std::function<Result<int>
 // The subcommand of that name, or nullptr.
 CLI::App* FindSubcommand(CLI::App* app, const std::string& name);
 
-// Runs the targets' build in process with progress until it ends: the job's JSON. Shared by build and demo.
+// Runs the targets' build in process with progress until it ends: the job's JSON. Shared by build
+// and demo.
 Result<Json> RunBuild(Context& context, const std::string& project, const Json& body);
 
 }  // namespace slipway

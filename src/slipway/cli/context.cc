@@ -1,10 +1,10 @@
 #include "slipway/cli/context.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
+
+#include <pwd.h>
+#include <unistd.h>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
@@ -55,18 +55,21 @@ Status Context::OpenHub(bool write) {
   return {};
 }
 
-Result<Response> Context::CallRaw(const std::string& method, const std::string& path, const Json& body) {
+Result<Response> Context::CallRaw(const std::string& method, const std::string& path,
+                                  const Json& body) {
   RETURN_IF_ERROR(OpenHub(method != "GET"));
   return Dispatch(method, path, body);
 }
 
-Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path, const Json& body) {
+Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path,
+                                      const Json& body) {
   RETURN_IF_ERROR(OpenHub(false));
   ASSIGN_OR_RETURN(Response response, Dispatch(method, path, body));
   return ParseJson(response.body);
 }
 
-Result<Response> Context::Dispatch(const std::string& method, const std::string& path, const Json& body) {
+Result<Response> Context::Dispatch(const std::string& method, const std::string& path,
+                                   const Json& body) {
   Request request;
   request.method = method;
   const size_t question = path.find('?');
@@ -74,7 +77,8 @@ Result<Response> Context::Dispatch(const std::string& method, const std::string&
   if (question != std::string::npos) {
     for (const std::string& pair : Split(path.substr(question + 1), '&')) {
       const size_t equals = pair.find('=');
-      request.query[pair.substr(0, equals)] = equals == std::string::npos ? "" : pair.substr(equals + 1);
+      request.query[pair.substr(0, equals)] =
+          equals == std::string::npos ? "" : pair.substr(equals + 1);
     }
   }
   const passwd* user = ::getpwuid(::getuid());
@@ -101,7 +105,9 @@ void Context::Say(const std::string& message) const {
 }
 
 void Context::Warn(const std::string& message) const {
-  if (!quiet) std::fprintf(stderr, "%s %s\n", Styled("warning:", Style::kYellow, StderrIsTerminal()).c_str(), message.c_str());
+  if (!quiet)
+    std::fprintf(stderr, "%s %s\n", Styled("warning:", Style::kYellow, StderrIsTerminal()).c_str(),
+                 message.c_str());
 }
 
 int Context::Fail(const Error& error) const {
@@ -109,8 +115,11 @@ int Context::Fail(const Error& error) const {
     std::fprintf(stderr, "%s\n", DumpJson(ErrorToJson(error)).c_str());
   } else {
     const bool terminal = StderrIsTerminal();
-    std::fprintf(stderr, "%s %s\n", Styled("error:", Style::kRed, terminal).c_str(), error.message.c_str());
-    if (!error.hint.empty()) std::fprintf(stderr, "%s %s\n", Styled("help:", Style::kCyan, terminal).c_str(), error.hint.c_str());
+    std::fprintf(stderr, "%s %s\n", Styled("error:", Style::kRed, terminal).c_str(),
+                 error.message.c_str());
+    if (!error.hint.empty())
+      std::fprintf(stderr, "%s %s\n", Styled("help:", Style::kCyan, terminal).c_str(),
+                   error.hint.c_str());
   }
   return ExitCode(error.code);
 }
@@ -132,7 +141,8 @@ std::string ApiPath(std::string_view pattern, const std::vector<std::string>& pa
 Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what) {
   const size_t slash = text.find('/');
   if (slash == std::string_view::npos || text.find('/', slash + 1) != std::string_view::npos) {
-    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what), "write it as PROJECT/NAME");
+    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what),
+                           "write it as PROJECT/NAME");
   }
   ObjectRef ref{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
   if (!IsValidName(ref.project) || !IsValidName(ref.name)) {

@@ -1,4 +1,5 @@
-// What every command gets: the global flags, the hub's API, and how to print. Confined to the main thread.
+// What every command gets: the global flags, the hub's API, and how to print. Confined to the main
+// thread.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,9 @@
 namespace slipway {
 
 // Exit codes (interfaces.md 2).
-inline constexpr int kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitNotFound = 3, kExitNotAllowed = 4, kExitConflict = 5,
-                     kExitDifference = 6, kExitUnavailable = 7, kExitInterrupted = 130;
+inline constexpr int kExitDone = 0, kExitFailed = 1, kExitUsage = 2, kExitNotFound = 3,
+                     kExitNotAllowed = 4, kExitConflict = 5, kExitDifference = 6,
+                     kExitUnavailable = 7, kExitInterrupted = 130;
 int ExitCode(ErrorCode code);
 
 // Set by SIGINT and SIGTERM.
@@ -29,11 +31,15 @@ class Context {
 
   // --home, $SLIPWAY_HOME, ~/.slipway.
   std::string HomePath() const;
-  // The hub of the home, opened in process on first use: for reading for GET, else as its one writer.
+  // The hub of the home, opened in process on first use: for reading for GET, else as its one
+  // writer.
   Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());
-  Result<Response> CallRaw(const std::string& method, const std::string& path, const Json& body = Json());
-  // For POSTs that change nothing (diff) or leave only a note for the process that holds the home's lock (job abort).
-  Result<Json> CallWithoutLock(const std::string& method, const std::string& path, const Json& body = Json());
+  Result<Response> CallRaw(const std::string& method, const std::string& path,
+                           const Json& body = Json());
+  // For POSTs that change nothing (diff) or leave only a note for the process that holds the home's
+  // lock (job abort).
+  Result<Json> CallWithoutLock(const std::string& method, const std::string& path,
+                               const Json& body = Json());
   // The hub itself, for following jobs. REQUIRES: a mutating Call succeeded before.
   Hub& hub() { return *hub_; }
 

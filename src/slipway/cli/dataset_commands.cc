@@ -13,7 +13,8 @@ struct AddOptions {
 
 std::string SchemaText(const Json& schema) {
   TextTable table({"COLUMN", "TYPE"});
-  for (const Json& field : schema) table.Add({field["name"].get<std::string>(), field["type"].get<std::string>()});
+  for (const Json& field : schema)
+    table.Add({field["name"].get<std::string>(), field["type"].get<std::string>()});
   return table.ToString();
 }
 
@@ -25,9 +26,11 @@ std::string CountOrDash(const Json& value, bool bytes = false) {
 Result<int> Add(Context& context, const std::string& text, const AddOptions& options) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "dataset"));
   Json definition = {{"type", options.managed ? "managed" : "files"}};
-  if (options.managed && !options.files.empty()) return InvalidArgument("a managed dataset takes no files");
+  if (options.managed && !options.files.empty())
+    return InvalidArgument("a managed dataset takes no files");
   if (!options.managed) {
-    if (options.files.empty()) return InvalidArgument("which files?", "slipway dataset add " + text + " trips.csv");
+    if (options.files.empty())
+      return InvalidArgument("which files?", "slipway dataset add " + text + " trips.csv");
     Json paths = Json::array();
     for (const std::string& file : options.files) paths.push_back(AbsolutePath(file));
     definition["path"] = std::move(paths);
@@ -36,12 +39,17 @@ Result<int> Add(Context& context, const std::string& text, const AddOptions& opt
     if (!options.on_bad_rows.empty()) definition["on_bad_rows"] = options.on_bad_rows;
   }
   if (!options.description.empty()) definition["description"] = options.description;
-  Json body = {{"name", ref.name}, {"definition", std::move(definition)}, {"replace", options.replace}};
-  ASSIGN_OR_RETURN(Json added, context.Call("POST", ApiPath("/api/v1/projects/{}/datasets", {ref.project}), body));
+  Json body = {
+      {"name", ref.name}, {"definition", std::move(definition)}, {"replace", options.replace}};
+  ASSIGN_OR_RETURN(
+      Json added,
+      context.Call("POST", ApiPath("/api/v1/projects/{}/datasets", {ref.project}), body));
   for (const Json& warning : added["warnings"]) context.Warn(warning.get<std::string>());
   if (added["project_created"].get<bool>()) context.Say("made the project " + ref.project);
   std::string human = "added " + text;
-  if (added["schema"].is_array()) human += ": " + std::to_string(added["schema"].size()) + " columns\n" + SchemaText(added["schema"]);
+  if (added["schema"].is_array())
+    human +=
+        ": " + std::to_string(added["schema"].size()) + " columns\n" + SchemaText(added["schema"]);
   RETURN_IF_ERROR(context.Print(human + (human.back() == '\n' ? "" : "\n"), added));
   return kExitDone;
 }
@@ -55,15 +63,20 @@ Result<int> List(Context& context, const std::string& project) {
   }
   Json out = Json::array();
   for (const std::string& name : projects) {
-    ASSIGN_OR_RETURN(Json datasets, context.Call("GET", ApiPath("/api/v1/projects/{}/datasets", {name})));
+    ASSIGN_OR_RETURN(Json datasets,
+                     context.Call("GET", ApiPath("/api/v1/projects/{}/datasets", {name})));
     for (Json& dataset : datasets) out.push_back(std::move(dataset));
   }
   TextTable table({"DATASET", "TYPE", "ROWS", "SIZE", "BUILT"});
   for (const Json& d : out) {
-    table.Add({d["name"].get<std::string>(), d["type"].get<std::string>(), CountOrDash(d["rows"]), CountOrDash(d["bytes"], true),
+    table.Add({d["name"].get<std::string>(), d["type"].get<std::string>(), CountOrDash(d["rows"]),
+               CountOrDash(d["bytes"], true),
                d["built_at"].is_string() ? d["built_at"].get<std::string>() : "-"});
   }
-  RETURN_IF_ERROR(context.Print(table.empty() ? "no datasets yet; add one: slipway dataset add PROJECT/NAME FILE\n" : table.ToString(), out));
+  RETURN_IF_ERROR(context.Print(
+      table.empty() ? "no datasets yet; add one: slipway dataset add PROJECT/NAME FILE\n"
+                    : table.ToString(),
+      out));
   return kExitDone;
 }
 
@@ -77,10 +90,12 @@ Result<int> Show(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(Json d, context.Call("GET", path));
   for (const Json& warning : d["warnings"]) context.Warn(warning.get<std::string>());
   std::string human = d["name"].get<std::string>() + "\n";
-  human += "type         " + d["type"].get<std::string>() + ", " + d["format"].get<std::string>() + "\n";
+  human +=
+      "type         " + d["type"].get<std::string>() + ", " + d["format"].get<std::string>() + "\n";
   human += "rows         " + CountOrDash(d["rows"]) + "\n";
   human += "size         " + CountOrDash(d["bytes"], true) + "\n";
-  human += "fingerprint  " + (d["fingerprint"].is_string() ? d["fingerprint"].get<std::string>() : "-") + "\n";
+  human += "fingerprint  " +
+           (d["fingerprint"].is_string() ? d["fingerprint"].get<std::string>() : "-") + "\n";
   if (d["built_at"].is_string()) human += "built        " + d["built_at"].get<std::string>() + "\n";
   for (const Json& file : d["files"]) human += "file         " + file.get<std::string>() + "\n";
   for (const Json& user : d["used_by"]) human += "recipe       " + user.get<std::string>() + "\n";
@@ -98,7 +113,10 @@ Result<int> Head(Context& context, const std::string& text, int64_t rows) {
   TextTable table(header);
   for (const Json& row : head["rows"]) {
     std::vector<std::string> cells;
-    for (const auto& [name, value] : row.items()) cells.push_back(value.is_null() ? "" : value.is_string() ? value.get<std::string>() : DumpJson(value));
+    for (const auto& [name, value] : row.items())
+      cells.push_back(value.is_null()     ? ""
+                      : value.is_string() ? value.get<std::string>()
+                                          : DumpJson(value));
     table.Add(std::move(cells));
   }
   RETURN_IF_ERROR(context.Print(table.ToString(), head["rows"]));
@@ -122,7 +140,8 @@ Result<int> Clear(Context& context, const std::string& text) {
 Result<int> Remove(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(std::string path, DatasetPath(text));
   ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", path));
-  RETURN_IF_ERROR(context.Print("removed " + text + " from its project; files of yours are untouched\n", answer));
+  RETURN_IF_ERROR(context.Print(
+      "removed " + text + " from its project; files of yours are untouched\n", answer));
   return kExitDone;
 }
 
@@ -165,25 +184,31 @@ Result<Json> RecipeDefinitionFrom(const std::string& type, const RecipeOptions& 
 Result<int> AddRecipe(Context& context, const std::string& type, const RecipeOptions& options) {
   ASSIGN_OR_RETURN(Json definition, RecipeDefinitionFrom(type, options));
   const std::string name = options.name.empty() ? type + "_" + options.output : options.name;
-  ASSIGN_OR_RETURN(Json added, context.Call("POST", ApiPath("/api/v1/projects/{}/recipes", {options.project}),
-                                            {{"name", name}, {"definition", definition}}));
-  RETURN_IF_ERROR(context.Print("added the recipe " + added["name"].get<std::string>() + "; run it: slipway build " + options.project + "/" +
+  ASSIGN_OR_RETURN(Json added,
+                   context.Call("POST", ApiPath("/api/v1/projects/{}/recipes", {options.project}),
+                                {{"name", name}, {"definition", definition}}));
+  RETURN_IF_ERROR(context.Print("added the recipe " + added["name"].get<std::string>() +
+                                    "; run it: slipway build " + options.project + "/" +
                                     options.output + "\n",
                                 added));
   return kExitDone;
 }
 
 Result<int> ListRecipes(Context& context, const std::string& project) {
-  ASSIGN_OR_RETURN(Json recipes, context.Call("GET", ApiPath("/api/v1/projects/{}/recipes", {project})));
+  ASSIGN_OR_RETURN(Json recipes,
+                   context.Call("GET", ApiPath("/api/v1/projects/{}/recipes", {project})));
   TextTable table({"RECIPE", "TYPE", "OUTPUT"});
-  for (const Json& r : recipes) table.Add({r["name"].get<std::string>(), r["type"].get<std::string>(), r["output"].get<std::string>()});
+  for (const Json& r : recipes)
+    table.Add({r["name"].get<std::string>(), r["type"].get<std::string>(),
+               r["output"].get<std::string>()});
   RETURN_IF_ERROR(context.Print(table.empty() ? "no recipes yet\n" : table.ToString(), recipes));
   return kExitDone;
 }
 
 Result<int> ShowRecipe(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "recipe"));
-  ASSIGN_OR_RETURN(Json recipes, context.Call("GET", ApiPath("/api/v1/projects/{}/recipes", {ref.project})));
+  ASSIGN_OR_RETURN(Json recipes,
+                   context.Call("GET", ApiPath("/api/v1/projects/{}/recipes", {ref.project})));
   std::vector<std::string> names;
   for (const Json& r : recipes) {
     if (r["name"] == text) {
@@ -197,30 +222,36 @@ Result<int> ShowRecipe(Context& context, const std::string& text) {
 
 Result<int> RemoveRecipe(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "recipe"));
-  ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", ApiPath("/api/v1/projects/{}/recipes/{}", {ref.project, ref.name})));
+  ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", ApiPath("/api/v1/projects/{}/recipes/{}",
+                                                               {ref.project, ref.name})));
   RETURN_IF_ERROR(context.Print("removed the recipe " + text + "\n", answer));
   return kExitDone;
 }
 
 void AddRecipeCommands(CLI::App* app, Invocation* invocation) {
-  CLI::App* recipe = app->add_subcommand("recipe", "recipes: steps from inputs to an output")->require_subcommand(1);
+  CLI::App* recipe = app->add_subcommand("recipe", "recipes: steps from inputs to an output")
+                         ->require_subcommand(1);
   static RecipeOptions options;
   static std::string ref;
-  CLI::App* add = recipe->add_subcommand("add", "adds a recipe without writing YAML")->require_subcommand(1);
+  CLI::App* add =
+      recipe->add_subcommand("add", "adds a recipe without writing YAML")->require_subcommand(1);
   for (const char* type : {"score", "sync", "sql", "train"}) {
     CLI::App* command = add->add_subcommand(type, std::string("adds a ") + type + " recipe");
     command->add_option("PROJECT", options.project, "the project")->required();
     command->add_option("--name", options.name, "the recipe's name (default: TYPE_OUTPUT)");
     command->add_option("--input", options.inputs, "input dataset");
     command->add_option("--output", options.output, "output dataset, or model for train");
-    if (type == std::string("score")) command->add_option("--model", options.model, "model, or model@version");
-    if (type == std::string("sql")) command->add_option("--query", options.query, "one SELECT over the inputs");
+    if (type == std::string("score"))
+      command->add_option("--model", options.model, "model, or model@version");
+    if (type == std::string("sql"))
+      command->add_option("--query", options.query, "one SELECT over the inputs");
     if (type == std::string("train")) {
       command->add_option("--target", options.target, "column to predict");
       options.prediction = "regression";
       command->add_option("--prediction", options.prediction, "regression, binary or multiclass");
     }
-    Handle(command, invocation, [type = std::string(type)](Context& c) { return AddRecipe(c, type, options); });
+    Handle(command, invocation,
+           [type = std::string(type)](Context& c) { return AddRecipe(c, type, options); });
   }
   CLI::App* ls = recipe->add_subcommand("ls", "recipes of a project");
   ls->add_option("PROJECT", ref, "the project")->required();
@@ -236,7 +267,8 @@ void AddRecipeCommands(CLI::App* app, Invocation* invocation) {
 }  // namespace
 
 void AddDatasetCommands(CLI::App* app, Invocation* invocation) {
-  CLI::App* dataset = app->add_subcommand("dataset", "datasets: named tables")->require_subcommand(1);
+  CLI::App* dataset =
+      app->add_subcommand("dataset", "datasets: named tables")->require_subcommand(1);
   static AddOptions options;
   static std::string ref, project;
   static int64_t rows = 10;
@@ -247,27 +279,36 @@ void AddDatasetCommands(CLI::App* app, Invocation* invocation) {
     return command;
   };
   CLI::App* add_command = add("add", "adds files as a dataset: dataset add taxi/trips trips-*.csv");
-  add_command->add_option("FILE", options.files, "files or globs: CSV, Parquet, JSON lines; .gz and .zst too");
-  add_command->add_option("--format", options.format, "csv, parquet or jsonl (default: by extension)");
+  add_command->add_option("FILE", options.files,
+                          "files or globs: CSV, Parquet, JSON lines; .gz and .zst too");
+  add_command->add_option("--format", options.format,
+                          "csv, parquet or jsonl (default: by extension)");
   add_command->add_option("--delimiter", options.delimiter, "of CSV (default: sniffed)");
-  add_command->add_option("--on-bad-rows", options.on_bad_rows, "fail (default), skip or quarantine")
+  add_command
+      ->add_option("--on-bad-rows", options.on_bad_rows, "fail (default), skip or quarantine")
       ->check(CLI::IsMember({"fail", "skip", "quarantine"}));
   add_command->add_option("--description", options.description, "one line about it");
-  add_command->add_flag("--managed", options.managed, "an empty managed dataset, filled by a recipe");
-  add_command->add_flag("--replace", options.replace, "give an existing dataset another definition");
+  add_command->add_flag("--managed", options.managed,
+                        "an empty managed dataset, filled by a recipe");
+  add_command->add_flag("--replace", options.replace,
+                        "give an existing dataset another definition");
   Handle(add_command, invocation, [](Context& c) { return Add(c, ref, options); });
   CLI::App* ls = dataset->add_subcommand("ls", "datasets");
   ls->add_option("PROJECT", project, "only this project's");
   Handle(ls, invocation, [](Context& c) { return List(c, project); });
-  Handle(add("show", "schema, rows, size, fingerprint"), invocation, [](Context& c) { return Show(c, ref); });
+  Handle(add("show", "schema, rows, size, fingerprint"), invocation,
+         [](Context& c) { return Show(c, ref); });
   CLI::App* head = add("head", "the first rows");
-  head->add_option("-n,--rows", rows, "how many (10)")->check(CLI::Range(int64_t{0}, int64_t{100000}));
+  head->add_option("-n,--rows", rows, "how many (10)")
+      ->check(CLI::Range(int64_t{0}, int64_t{100000}));
   Handle(head, invocation, [](Context& c) { return Head(c, ref, rows); });
   CLI::App* schema = add("schema", "columns and types");
   schema->add_flag("--refresh", refresh, "look at the files again and pin what is found");
   Handle(schema, invocation, [](Context& c) { return ShowSchema(c, ref, refresh); });
-  Handle(add("clear", "deletes the data of a managed dataset"), invocation, [](Context& c) { return Clear(c, ref); });
-  Handle(add("rm", "takes a dataset out of its project"), invocation, [](Context& c) { return Remove(c, ref); });
+  Handle(add("clear", "deletes the data of a managed dataset"), invocation,
+         [](Context& c) { return Clear(c, ref); });
+  Handle(add("rm", "takes a dataset out of its project"), invocation,
+         [](Context& c) { return Remove(c, ref); });
   AddRecipeCommands(app, invocation);
 }
 

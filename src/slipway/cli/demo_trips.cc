@@ -12,7 +12,8 @@
 namespace slipway {
 namespace {
 
-// SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every platform, which std distributions do not promise.
+// SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every platform, which std distributions
+// do not promise.
 class Random {
  public:
   // Mixed once: seeds that follow each other must not give sequences that are shifted by one.
@@ -21,7 +22,8 @@ class Random {
     state_ += 0x9E3779B97F4A7C15u;
     return static_cast<double>(Mix(state_) >> 11) * 0x1.0p-53;
   }
-  // Near normal by twelve uniforms: no transcendental function, so the same bits with every C library.
+  // Near normal by twelve uniforms: no transcendental function, so the same bits with every C
+  // library.
   double Normal() {
     double sum = -6;
     for (int i = 0; i < 12; ++i) sum += Uniform();
@@ -82,7 +84,8 @@ struct Trip {
 double Cents(double dollars) { return std::round(dollars * 100) / 100; }
 
 int PickHour(Random* random, double drift) {
-  static constexpr int kWeights[24] = {38, 28, 20, 14, 10, 9, 20, 36, 46, 47, 45, 46, 49, 49, 50, 48, 41, 49, 60, 63, 59, 58, 57, 50};
+  static constexpr int kWeights[24] = {38, 28, 20, 14, 10, 9,  20, 36, 46, 47, 45, 46,
+                                       49, 49, 50, 48, 41, 49, 60, 63, 59, 58, 57, 50};
   double total = 0;
   for (int h = 0; h < 24; ++h) total += kWeights[h] * (h < 6 || h >= 20 ? 1 + drift : 1);
   double at = random->Uniform() * total;
@@ -95,7 +98,8 @@ int PickHour(Random* random, double drift) {
 
 Trip MakeTrip(const DemoTrips& trips, int64_t first_day, int64_t days, Random* random) {
   Trip trip;
-  const int64_t day = first_day + static_cast<int64_t>(random->Uniform() * static_cast<double>(days));
+  const int64_t day =
+      first_day + static_cast<int64_t>(random->Uniform() * static_cast<double>(days));
   const int hour = PickHour(random, trips.drift);
   trip.pickup = day * 86400 + hour * 3600 + random->Below(3600);
   const int weekday = static_cast<int>((day + 4) % 7);  // 0 = Sunday
@@ -110,16 +114,20 @@ Trip MakeTrip(const DemoTrips& trips, int64_t first_day, int64_t days, Random* r
   trip.passengers = kPassengers[random->Below(13)];
   trip.payment = random->Uniform() < 0.6 ? "card" : random->Uniform() < 0.97 ? "cash" : "dispute";
 
-  // Streets: the grid makes a ride longer than the straight line. Miles; one degree is 69.0 / 52.3 miles here.
-  const double dx = std::abs(trip.to_lon - trip.from_lon) * 52.3, dy = std::abs(trip.to_lat - trip.from_lat) * 69.0;
+  // Streets: the grid makes a ride longer than the straight line. Miles; one degree is 69.0 / 52.3
+  // miles here.
+  const double dx = std::abs(trip.to_lon - trip.from_lon) * 52.3,
+               dy = std::abs(trip.to_lat - trip.from_lat) * 69.0;
   const double miles = (dx + dy) * std::max(0.5, 0.9 + 0.14 * random->Normal());
   const bool weekend = weekday == 0 || weekday == 6;
   const bool rush = !weekend && hour >= 16 && hour < 20;
   const bool night = hour >= 20 || hour < 6;
   const bool busy = !weekend && hour >= 7 && hour < 20;
   // The meter also runs while the taxi stands: slower streets cost more.
-  const double minutes_waiting = std::max(0.0, miles * (busy ? 1.6 : 0.5) * (1 + 0.8 * random->Normal()));
-  double fare = 2.5 + 2.5 * std::max(0.2, miles) + 0.5 * minutes_waiting + (rush ? 1.0 : 0.0) + (night ? 0.5 : 0.0);
+  const double minutes_waiting =
+      std::max(0.0, miles * (busy ? 1.6 : 0.5) * (1 + 0.8 * random->Normal()));
+  double fare = 2.5 + 2.5 * std::max(0.2, miles) + 0.5 * minutes_waiting + (rush ? 1.0 : 0.0) +
+                (night ? 0.5 : 0.0);
   const bool manhattan_from = from < kFirstOutside, manhattan_to = to < kFirstOutside;
   if ((from == kJfk && manhattan_to) || (to == kJfk && manhattan_from)) {
     fare = 52 + (rush ? 4.5 : 0);  // the flat fare between Manhattan and JFK
@@ -165,16 +173,18 @@ Status WriteDemoTrips(const DemoTrips& trips, const std::string& path) {
   const int64_t days = january(trips.first_year + trips.years) - first_day;
   Random random(trips.seed);
   std::string text =
-      "key,pickup_datetime,pickup_longitude,pickup_latitude,dropoff_longitude,dropoff_latitude,passenger_count,payment_type";
+      "key,pickup_datetime,pickup_longitude,pickup_latitude,dropoff_longitude,dropoff_latitude,"
+      "passenger_count,payment_type";
   text += trips.with_fare ? ",fare_amount\n" : "\n";
   char line[256];
   for (int64_t i = 0; i < trips.rows; ++i) {
     Trip trip = MakeTrip(trips, first_day, days, &random);
     if (random.Uniform() < 0.015) Spoil(&trip, &random);
     const std::string time = FormatTimestamp(trip.pickup * 1'000'000);
-    const int n = std::snprintf(line, sizeof line, "T%lld-%07lld,%s,%.6f,%.6f,%.6f,%.6f,%d,%s", static_cast<long long>(trips.seed),
-                                static_cast<long long>(i), time.c_str(), trip.from_lon, trip.from_lat, trip.to_lon, trip.to_lat,
-                                trip.passengers, trip.payment);
+    const int n = std::snprintf(line, sizeof line, "T%lld-%07lld,%s,%.6f,%.6f,%.6f,%.6f,%d,%s",
+                                static_cast<long long>(trips.seed), static_cast<long long>(i),
+                                time.c_str(), trip.from_lon, trip.from_lat, trip.to_lon,
+                                trip.to_lat, trip.passengers, trip.payment);
     text.append(line, static_cast<size_t>(n));
     if (trips.with_fare) {
       const int m = std::snprintf(line, sizeof line, ",%.2f", trip.fare);

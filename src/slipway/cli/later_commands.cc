@@ -20,7 +20,8 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
     command->allow_extras();
     command->callback([invocation, name = std::string(name)] {
       invocation->run = [invocation, name] {
-        invocation->context.Fail(InvalidArgument("'" + name + "' comes with a later release of Slipway"));
+        invocation->context.Fail(
+            InvalidArgument("'" + name + "' comes with a later release of Slipway"));
         return kExitUsage;
       };
     });

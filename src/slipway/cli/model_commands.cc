@@ -33,13 +33,20 @@ std::string VersionPath(const ModelRef& ref, const std::string& rest = "") {
 }
 
 Result<int> List(Context& context, const std::string& project) {
-  ASSIGN_OR_RETURN(Json models, context.Call("GET", project.empty() ? "/api/v1/models" : "/api/v1/projects/" + project + "/models"));
+  ASSIGN_OR_RETURN(Json models, context.Call("GET", project.empty() ? "/api/v1/models"
+                                                                    : "/api/v1/projects/" +
+                                                                          project + "/models"));
   TextTable table({"MODEL", "ACTIVE", "LATEST", "VERSIONS"});
   for (const Json& m : models) {
-    const auto number = [&](const char* key) { return m[key].is_null() ? std::string("-") : DumpJson(m[key]); };
-    table.Add({m["name"].get<std::string>(), number("active"), number("latest"), number("versions")});
+    const auto number = [&](const char* key) {
+      return m[key].is_null() ? std::string("-") : DumpJson(m[key]);
+    };
+    table.Add(
+        {m["name"].get<std::string>(), number("active"), number("latest"), number("versions")});
   }
-  RETURN_IF_ERROR(context.Print(table.empty() ? "no saved models yet; a train recipe makes one\n" : table.ToString(), models));
+  RETURN_IF_ERROR(context.Print(
+      table.empty() ? "no saved models yet; a train recipe makes one\n" : table.ToString(),
+      models));
   return kExitDone;
 }
 
@@ -47,7 +54,8 @@ Result<int> Versions(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   ASSIGN_OR_RETURN(Json versions, context.Call("GET", ModelPath(ref, "/versions")));
   std::string human = VersionTable(versions);
-  if (versions.empty()) human = "no version yet; train one: slipway build " + ref.project + "/" + ref.model + "\n";
+  if (versions.empty())
+    human = "no version yet; train one: slipway build " + ref.project + "/" + ref.model + "\n";
   RETURN_IF_ERROR(context.Print(human, versions));
   return kExitDone;
 }
@@ -55,39 +63,53 @@ Result<int> Versions(Context& context, const std::string& text) {
 std::string Indented(const Json& object, const std::string& indent) {
   std::string out;
   for (const auto& [key, value] : object.items()) {
-    out += indent + key + ": " + (value.is_string() ? value.get<std::string>() : value.is_number_float() ? FormatMetric(value) : DumpJson(value)) + "\n";
+    out += indent + key + ": " +
+           (value.is_string()         ? value.get<std::string>()
+            : value.is_number_float() ? FormatMetric(value)
+                                      : DumpJson(value)) +
+           "\n";
   }
   return out;
 }
 
 std::string ShowText(const Json& v) {
   const Json& info = v["info"];
-  std::string out = v["project"].get<std::string>() + "/" + v["model"].get<std::string>() + "@" + DumpJson(v["version"]);
+  std::string out = v["project"].get<std::string>() + "/" + v["model"].get<std::string>() + "@" +
+                    DumpJson(v["version"]);
   out += v["active"].get<bool>() ? "  (active)\n" : "\n";
-  out += "created     " + v["created_at"].get<std::string>() + " by " + v["created_by"].get<std::string>() + " (" +
-         v["origin"].get<std::string>() + ")\n";
-  out += "algorithm   " + v["algorithm"].get<std::string>() + ", " + DumpJson(info.value("trees", Json())) + " trees\n";
+  out += "created     " + v["created_at"].get<std::string>() + " by " +
+         v["created_by"].get<std::string>() + " (" + v["origin"].get<std::string>() + ")\n";
+  out += "algorithm   " + v["algorithm"].get<std::string>() + ", " +
+         DumpJson(info.value("trees", Json())) + " trees\n";
   out += "engine      " + v["engine"].get<std::string>() + "\n";
-  out += "rows        " + DumpJson(v["rows"]) + " for training, " + DumpJson(info.value("holdout_rows", Json(0))) + " held out\n";
+  out += "rows        " + DumpJson(v["rows"]) + " for training, " +
+         DumpJson(info.value("holdout_rows", Json(0))) + " held out\n";
   if (info.contains("target")) out += "target      " + info["target"].get<std::string>() + "\n";
-  if (!v["note"].get<std::string>().empty()) out += "note        " + v["note"].get<std::string>() + "\n";
-  out += "bundle      " + FormatBytes(v["bundle_bytes"].get<int64_t>()) + ", sha256 " + v["bundle_sha256"].get<std::string>().substr(0, 16) + "…\n";
-  if (v["metrics"].is_object()) out += "\nmetrics on held-out rows\n" + Indented(v["metrics"], "  ");
-  if (const Json* importance = FindMember(info, "importance"); importance != nullptr && importance->is_array() && !importance->empty()) {
+  if (!v["note"].get<std::string>().empty())
+    out += "note        " + v["note"].get<std::string>() + "\n";
+  out += "bundle      " + FormatBytes(v["bundle_bytes"].get<int64_t>()) + ", sha256 " +
+         v["bundle_sha256"].get<std::string>().substr(0, 16) + "…\n";
+  if (v["metrics"].is_object())
+    out += "\nmetrics on held-out rows\n" + Indented(v["metrics"], "  ");
+  if (const Json* importance = FindMember(info, "importance");
+      importance != nullptr && importance->is_array() && !importance->empty()) {
     out += "\nimportance\n";
     TextTable table({"  FEATURE", "GAIN", "SPLITS"});
     int shown = 0;
     for (const Json& item : *importance) {
       if (++shown > 15) break;
-      table.Add({"  " + item.value("feature", ""), FormatMetric(item["gain"]), DumpJson(item["split"])});
+      table.Add(
+          {"  " + item.value("feature", ""), FormatMetric(item["gain"]), DumpJson(item["split"])});
     }
     out += table.ToString();
   }
   if (const Json* schema = FindMember(info, "schema")) {
     out += "\ninputs\n";
-    for (const Json& field : *schema) out += "  " + field.value("name", "") + "  " + field.value("type", "") + "\n";
+    for (const Json& field : *schema)
+      out += "  " + field.value("name", "") + "  " + field.value("type", "") + "\n";
   }
-  if (const Json* warnings = FindMember(info, "warnings"); warnings != nullptr && !warnings->empty()) {
+  if (const Json* warnings = FindMember(info, "warnings");
+      warnings != nullptr && !warnings->empty()) {
     out += "\nwarnings\n";
     for (const Json& warning : *warnings) out += "  " + warning.get<std::string>() + "\n";
   }
@@ -113,18 +135,25 @@ std::string CompareText(const Json& c) {
         continue;
       }
       const auto cell = [](const Json& v) {
-        return v.is_null() ? std::string("-") : v.is_string() ? v.get<std::string>() : v.is_number_float() ? FormatMetric(v) : DumpJson(v);
+        return v.is_null()           ? std::string("-")
+               : v.is_string()       ? v.get<std::string>()
+               : v.is_number_float() ? FormatMetric(v)
+                                     : DumpJson(v);
       };
-      table.Add({row["name"].get<std::string>(), cell(row["a"]), cell(row["b"]), row.contains("delta") ? FormatMetric(row["delta"]) : ""});
+      table.Add({row["name"].get<std::string>(), cell(row["a"]), cell(row["b"]),
+                 row.contains("delta") ? FormatMetric(row["delta"]) : ""});
     }
     if (!table.empty()) out += table.ToString();
-    if (same > 0) out += std::string(table.empty() ? std::string(part) + ": " : "  ") + std::to_string(same) + " equal\n";
+    if (same > 0)
+      out += std::string(table.empty() ? std::string(part) + ": " : "  ") + std::to_string(same) +
+             " equal\n";
     out += "\n";
   }
   return out;
 }
 
-Result<int> Compare(Context& context, const std::string& text, const std::vector<std::string>& numbers) {
+Result<int> Compare(Context& context, const std::string& text,
+                    const std::vector<std::string>& numbers) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   std::string a = Selector(ref), b;
   if (numbers.size() == 1) {
@@ -133,7 +162,8 @@ Result<int> Compare(Context& context, const std::string& text, const std::vector
     a = numbers[0];
     b = numbers[1];
   }
-  ASSIGN_OR_RETURN(Json comparison, context.Call("GET", ModelPath(ref, "/compare?a=" + a + "&b=" + b)));
+  ASSIGN_OR_RETURN(Json comparison,
+                   context.Call("GET", ModelPath(ref, "/compare?a=" + a + "&b=" + b)));
   RETURN_IF_ERROR(context.Print(CompareText(comparison), comparison));
   return kExitDone;
 }
@@ -141,18 +171,23 @@ Result<int> Compare(Context& context, const std::string& text, const std::vector
 Result<int> Activate(Context& context, const std::string& text, const std::string& reason) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select == ModelRef::Select::kActive) {
-    return InvalidArgument("which version is to be active?", "name it: " + text + "@3 (slipway model versions " + text + ")");
+    return InvalidArgument("which version is to be active?",
+                           "name it: " + text + "@3 (slipway model versions " + text + ")");
   }
-  ASSIGN_OR_RETURN(Json version, context.Call("POST", VersionPath(ref, "/activate"), {{"reason", reason}}));
-  RETURN_IF_ERROR(context.Print("version " + DumpJson(version["version"]) + " of " + ref.project + "/" + ref.model + " is active\n", version));
+  ASSIGN_OR_RETURN(Json version,
+                   context.Call("POST", VersionPath(ref, "/activate"), {{"reason", reason}}));
+  RETURN_IF_ERROR(context.Print("version " + DumpJson(version["version"]) + " of " + ref.project +
+                                    "/" + ref.model + " is active\n",
+                                version));
   return kExitDone;
 }
 
 Result<int> Rollback(Context& context, const std::string& text, const std::string& reason) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
-  ASSIGN_OR_RETURN(Json version, context.Call("POST", ModelPath(ref, "/rollback"), {{"reason", reason}}));
-  RETURN_IF_ERROR(context.Print("rolled back: version " + DumpJson(version["version"]) + " of " + ref.project + "/" + ref.model +
-                                    " is active again\n",
+  ASSIGN_OR_RETURN(Json version,
+                   context.Call("POST", ModelPath(ref, "/rollback"), {{"reason", reason}}));
+  RETURN_IF_ERROR(context.Print("rolled back: version " + DumpJson(version["version"]) + " of " +
+                                    ref.project + "/" + ref.model + " is active again\n",
                                 version));
   return kExitDone;
 }
@@ -162,7 +197,8 @@ Result<int> History(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(Json history, context.Call("GET", ModelPath(ref, "/history")));
   TextTable table({"AT", "KIND", "FROM", "TO", "WHO", "WHY"});
   for (const Json& h : history) {
-    table.Add({h["at"].get<std::string>(), h["kind"].get<std::string>(), h["from"].is_null() ? "-" : DumpJson(h["from"]), DumpJson(h["to"]),
+    table.Add({h["at"].get<std::string>(), h["kind"].get<std::string>(),
+               h["from"].is_null() ? "-" : DumpJson(h["from"]), DumpJson(h["to"]),
                h["who"].get<std::string>(), h["why"].get<std::string>()});
   }
   RETURN_IF_ERROR(context.Print(table.ToString(), history));
@@ -172,10 +208,13 @@ Result<int> History(Context& context, const std::string& text) {
 Result<int> Delete(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select != ModelRef::Select::kNumber) {
-    return InvalidArgument("which version is to be deleted?", "name it: " + ref.project + "/" + ref.model + "@3");
+    return InvalidArgument("which version is to be deleted?",
+                           "name it: " + ref.project + "/" + ref.model + "@3");
   }
   ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", VersionPath(ref)));
-  RETURN_IF_ERROR(context.Print("deleted version " + DumpJson(answer["deleted"]) + " of " + ref.project + "/" + ref.model + "\n", answer));
+  RETURN_IF_ERROR(context.Print("deleted version " + DumpJson(answer["deleted"]) + " of " +
+                                    ref.project + "/" + ref.model + "\n",
+                                answer));
   return kExitDone;
 }
 
@@ -185,28 +224,38 @@ Result<int> Lineage(Context& context, const std::string& text) {
   std::string human = ref.project + "/" + ref.model + "@" + DumpJson(lineage["version"]) + "\n";
   const Json& build = lineage["build"];
   for (const Json& input : build["inputs"]) {
-    human += "  input    " + input["name"].get<std::string>() + "  fingerprint " + input["fingerprint"].get<std::string>() + "\n";
-    const Json* files = FindMember(build, "extra") != nullptr ? FindMember(build["extra"], "files") : nullptr;
+    human += "  input    " + input["name"].get<std::string>() + "  fingerprint " +
+             input["fingerprint"].get<std::string>() + "\n";
+    const Json* files =
+        FindMember(build, "extra") != nullptr ? FindMember(build["extra"], "files") : nullptr;
     if (files == nullptr) continue;
     for (const Json& file : *files) human += "           " + file.get<std::string>() + "\n";
   }
-  if (!build["recipe"].get<std::string>().empty()) human += "  recipe   " + build["recipe"].get<std::string>() + "\n";
-  if (!build["job"].get<std::string>().empty()) human += "  job      " + build["job"].get<std::string>() + "\n";
-  human += "  made     " + lineage["created_at"].get<std::string>() + " by " + lineage["created_by"].get<std::string>() + " (" +
-           lineage["origin"].get<std::string>() + ")\n";
-  for (const auto& [name, version] : lineage["libraries"].items()) human += "  library  " + name + " " + version.get<std::string>() + "\n";
+  if (!build["recipe"].get<std::string>().empty())
+    human += "  recipe   " + build["recipe"].get<std::string>() + "\n";
+  if (!build["job"].get<std::string>().empty())
+    human += "  job      " + build["job"].get<std::string>() + "\n";
+  human += "  made     " + lineage["created_at"].get<std::string>() + " by " +
+           lineage["created_by"].get<std::string>() + " (" + lineage["origin"].get<std::string>() +
+           ")\n";
+  for (const auto& [name, version] : lineage["libraries"].items())
+    human += "  library  " + name + " " + version.get<std::string>() + "\n";
   human += "  bundle   sha256 " + lineage["bundle_sha256"].get<std::string>() + "\n";
-  for (const Json& d : lineage["scored_datasets"]) human += "  scored   " + d["dataset"].get<std::string>() + " at " + d["at"].get<std::string>() + "\n";
+  for (const Json& d : lineage["scored_datasets"])
+    human += "  scored   " + d["dataset"].get<std::string>() + " at " + d["at"].get<std::string>() +
+             "\n";
   RETURN_IF_ERROR(context.Print(human, lineage));
   return kExitDone;
 }
 
-Result<int> Export(Context& context, const std::string& text, std::string output, const std::string& format) {
+Result<int> Export(Context& context, const std::string& text, std::string output,
+                   const std::string& format) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   ASSIGN_OR_RETURN(Json version, context.Call("GET", VersionPath(ref)));
   ASSIGN_OR_RETURN(Response bundle, context.CallRaw("GET", VersionPath(ref, "/bundle")));
   const bool text_model = format == "lightgbm";
-  if (output.empty()) output = ref.model + "-" + DumpJson(version["version"]) + (text_model ? ".txt" : ".bundle");
+  if (output.empty())
+    output = ref.model + "-" + DumpJson(version["version"]) + (text_model ? ".txt" : ".bundle");
   std::string content;
   if (text_model) {
     auto parsed = ReadBundle(bundle.file);
@@ -219,17 +268,22 @@ Result<int> Export(Context& context, const std::string& text, std::string output
     ASSIGN_OR_RETURN(content, ReadFile(bundle.file));
   }
   RETURN_IF_ERROR(WriteFileAtomic(output, content));
-  RETURN_IF_ERROR(context.Print("wrote " + output + " (" + FormatBytes(static_cast<int64_t>(content.size())) + ")\n",
-                                {{"output", output}, {"version", version["version"]}, {"bytes", content.size()}}));
+  RETURN_IF_ERROR(context.Print(
+      "wrote " + output + " (" + FormatBytes(static_cast<int64_t>(content.size())) + ")\n",
+      {{"output", output}, {"version", version["version"]}, {"bytes", content.size()}}));
   return kExitDone;
 }
 
-Result<int> Import(Context& context, const std::string& text, const std::string& file, const std::string& note, bool activate) {
+Result<int> Import(Context& context, const std::string& text, const std::string& file,
+                   const std::string& note, bool activate) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "saved model"));
   Json body = {{"path", AbsolutePath(file)}, {"note", note}, {"activate", activate}};
-  ASSIGN_OR_RETURN(Json version, context.Call("POST", ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name}), body));
-  RETURN_IF_ERROR(context.Print("imported as version " + DumpJson(version["version"]) + " of " + text +
-                                    (version["active"].get<bool>() ? ", active\n" : "\n"),
+  ASSIGN_OR_RETURN(
+      Json version,
+      context.Call("POST", ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name}),
+                   body));
+  RETURN_IF_ERROR(context.Print("imported as version " + DumpJson(version["version"]) + " of " +
+                                    text + (version["active"].get<bool>() ? ", active\n" : "\n"),
                                 version));
   return kExitDone;
 }
@@ -237,22 +291,29 @@ Result<int> Import(Context& context, const std::string& text, const std::string&
 }  // namespace
 
 void AddModelCommands(CLI::App* app, Invocation* invocation) {
-  CLI::App* model = app->add_subcommand("model", "saved models and their versions")->require_subcommand(1);
+  CLI::App* model =
+      app->add_subcommand("model", "saved models and their versions")->require_subcommand(1);
   static std::string ref, project, reason, file, output, note, format = "bundle";
   static std::vector<std::string> numbers;
   static bool keep_active = false;
   const auto add = [&](const char* name, const char* about, bool needs_ref = true) {
     CLI::App* command = model->add_subcommand(name, about);
-    if (needs_ref) command->add_option("REF", ref, "PROJECT/MODEL, PROJECT/MODEL@3, @active, @latest")->required();
+    if (needs_ref)
+      command->add_option("REF", ref, "PROJECT/MODEL, PROJECT/MODEL@3, @active, @latest")
+          ->required();
     return command;
   };
   CLI::App* ls = add("ls", "saved models", false);
   ls->add_option("PROJECT", project, "only this project's");
   Handle(ls, invocation, [](Context& c) { return List(c, project); });
-  Handle(add("versions", "versions with their metrics; the active one is marked"), invocation, [](Context& c) { return Versions(c, ref); });
-  Handle(add("show", "everything about one version"), invocation, [](Context& c) { return Show(c, ref); });
+  Handle(add("versions", "versions with their metrics; the active one is marked"), invocation,
+         [](Context& c) { return Versions(c, ref); });
+  Handle(add("show", "everything about one version"), invocation,
+         [](Context& c) { return Show(c, ref); });
   CLI::App* compare = add("compare", "differences between two versions: compare PROJECT/MODEL 3 5");
-  compare->add_option("VERSIONS", numbers, "one number: against REF; two: against each other")->required()->expected(1, 2);
+  compare->add_option("VERSIONS", numbers, "one number: against REF; two: against each other")
+      ->required()
+      ->expected(1, 2);
   Handle(compare, invocation, [](Context& c) { return Compare(c, ref, numbers); });
   CLI::App* activate = add("activate", "makes a version the active one");
   activate->add_option("--reason", reason, "kept in the history");
@@ -260,12 +321,16 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
   CLI::App* rollback = add("rollback", "activates the previously active version");
   rollback->add_option("--reason", reason, "kept in the history");
   Handle(rollback, invocation, [](Context& c) { return Rollback(c, ref, reason); });
-  Handle(add("history", "activations: who, when, why"), invocation, [](Context& c) { return History(c, ref); });
-  Handle(add("delete", "deletes a version that is neither active nor used"), invocation, [](Context& c) { return Delete(c, ref); });
-  Handle(add("lineage", "where a version came from"), invocation, [](Context& c) { return Lineage(c, ref); });
+  Handle(add("history", "activations: who, when, why"), invocation,
+         [](Context& c) { return History(c, ref); });
+  Handle(add("delete", "deletes a version that is neither active nor used"), invocation,
+         [](Context& c) { return Delete(c, ref); });
+  Handle(add("lineage", "where a version came from"), invocation,
+         [](Context& c) { return Lineage(c, ref); });
   CLI::App* export_ = add("export", "writes a version's bundle, or its LightGBM text, to a file");
   export_->add_option("-o,--output", output, "file (default: MODEL-N.bundle)");
-  export_->add_option("--format", format, "bundle or lightgbm")->check(CLI::IsMember({"bundle", "lightgbm"}));
+  export_->add_option("--format", format, "bundle or lightgbm")
+      ->check(CLI::IsMember({"bundle", "lightgbm"}));
   Handle(export_, invocation, [](Context& c) { return Export(c, ref, output, format); });
   CLI::App* import_ = add("import", "adds a version from a bundle or a LightGBM text file");
   import_->add_option("FILE", file, "the bundle or model file")->required();

@@ -16,7 +16,11 @@ std::string FormatMetric(const Json& value) {
   if (v == std::trunc(v) && std::abs(v) < 1e9) {
     std::snprintf(buffer, sizeof buffer, "%.0f", v);
   } else {
-    std::snprintf(buffer, sizeof buffer, std::abs(v) >= 1000 ? "%.1f" : std::abs(v) >= 0.001 ? "%.4f" : "%.3g", v);
+    std::snprintf(buffer, sizeof buffer,
+                  std::abs(v) >= 1000    ? "%.1f"
+                  : std::abs(v) >= 0.001 ? "%.4f"
+                                         : "%.3g",
+                  v);
   }
   return buffer;
 }
@@ -42,12 +46,15 @@ std::string VersionTable(const Json& versions) {
   header.emplace_back("NOTE");
   TextTable table(header);
   for (const Json& v : versions) {
-    std::vector<std::string> row = {DumpJson(v["version"]) + (v["active"].get<bool>() ? " * active" : ""),
-                                    v["created_at"].get<std::string>(), v["created_by"].get<std::string>(),
-                                    v["algorithm"].get<std::string>(),
-                                    v["rows"].is_number() ? FormatCount(v["rows"].get<int64_t>()) : "-"};
+    std::vector<std::string> row = {
+        DumpJson(v["version"]) + (v["active"].get<bool>() ? " * active" : ""),
+        v["created_at"].get<std::string>(), v["created_by"].get<std::string>(),
+        v["algorithm"].get<std::string>(),
+        v["rows"].is_number() ? FormatCount(v["rows"].get<int64_t>()) : "-"};
     for (const std::string& name : shown) {
-      row.push_back(v["metrics"].is_object() && v["metrics"].contains(name) ? FormatMetric(v["metrics"][name]) : "-");
+      row.push_back(v["metrics"].is_object() && v["metrics"].contains(name)
+                        ? FormatMetric(v["metrics"][name])
+                        : "-");
     }
     row.push_back(v["train_seconds"].is_number() ? FormatMetric(v["train_seconds"]) : "-");
     row.push_back(v["note"].get<std::string>());

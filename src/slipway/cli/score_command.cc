@@ -26,18 +26,21 @@ struct FoundModel {
 
 // --model: an existing file, or anything that begins with / or ./, is a file; else a reference.
 Result<FoundModel> FindModel(Context& context, const std::string& text) {
-  const bool is_path = text.rfind("/", 0) == 0 || text.rfind("./", 0) == 0 || text.rfind("../", 0) == 0;
+  const bool is_path =
+      text.rfind("/", 0) == 0 || text.rfind("./", 0) == 0 || text.rfind("../", 0) == 0;
   if (is_path || (PathExists(text) && !IsDirectory(text))) return FoundModel{text, text, Json()};
   auto ref = ParseModelRef(text);
   if (!ref.ok()) {
     return NotFound("there is no file '" + text + "', and it does not name a saved model either",
                     "a file, PROJECT/MODEL or PROJECT/MODEL@3");
   }
-  const std::string selector = ref->select == ModelRef::Select::kNumber   ? std::to_string(ref->number)
+  const std::string selector = ref->select == ModelRef::Select::kNumber
+                                   ? std::to_string(ref->number)
                                : ref->select == ModelRef::Select::kLatest ? "latest"
                                                                           : "active";
   const std::string path = ApiPath("/api/v1/projects/{}/models/{}", {ref->project, ref->model});
-  ASSIGN_OR_RETURN(Response bundle, context.CallRaw("GET", path + "/versions/" + selector + "/bundle"));
+  ASSIGN_OR_RETURN(Response bundle,
+                   context.CallRaw("GET", path + "/versions/" + selector + "/bundle"));
   FoundModel found{bundle.file, ref->project + "/" + ref->model, Json()};
   if (ref->select == ModelRef::Select::kNumber) {
     found.version = ref->number;
@@ -52,21 +55,24 @@ Result<FoundModel> FindModel(Context& context, const std::string& text) {
 
 Result<int> Score(Context& context, const ScoreOptions& options) {
   if (options.explain > 0) {
-    context.Fail(InvalidArgument("--explain comes with the scoring engine's explanations, in a later release"));
+    context.Fail(InvalidArgument(
+        "--explain comes with the scoring engine's explanations, in a later release"));
     return kExitUsage;
   }
   ASSIGN_OR_RETURN(FoundModel found, FindModel(context, options.model));
   ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Model::Open(found.path));
   if (options.threshold >= 0) RETURN_IF_ERROR(model->SetThreshold(options.threshold));
   ScoreTask task;
-  for (const std::string& input : options.inputs) task.input.paths.push_back(input == "-" ? input : AbsolutePath(input));
+  for (const std::string& input : options.inputs)
+    task.input.paths.push_back(input == "-" ? input : AbsolutePath(input));
   task.input.on_bad_rows = options.on_bad_rows == "skip"         ? OnBadRows::kSkip
                            : options.on_bad_rows == "quarantine" ? OnBadRows::kQuarantine
                                                                  : OnBadRows::kFail;
   task.output = options.output;
   if (!options.format.empty()) {
     task.output_format = FormatFromName(options.format);
-    if (!task.output_format) return InvalidArgument("unknown format '" + options.format + "'", "csv, parquet or jsonl");
+    if (!task.output_format)
+      return InvalidArgument("unknown format '" + options.format + "'", "csv, parquet or jsonl");
   }
   for (const std::string& keep : options.keep) {
     for (const std::string& name : Split(keep, ',')) {
@@ -74,7 +80,9 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
     }
   }
   task.keep_none = !options.keep.empty() && task.keep.empty();
-  task.threads = options.threads > 0 ? options.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  task.threads = options.threads > 0
+                     ? options.threads
+                     : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   task.cancel = &g_interrupted;
   ProgressBar bar("scoring", context.quiet || context.json);
   task.progress = [&](double part, int64_t rows) { bar.Update(part, rows, ""); };
@@ -84,14 +92,19 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
   for (const std::string& warning : outcome->warnings) context.Warn(warning);
   if (outcome->bad_rows > 0) {
     context.Warn(FormatCount(outcome->bad_rows) + " rows could not be read" +
-                 (outcome->quarantine_path.empty() ? " and were left out" : "; they are in " + outcome->quarantine_path));
+                 (outcome->quarantine_path.empty() ? " and were left out"
+                                                   : "; they are in " + outcome->quarantine_path));
   }
-  const double rate = outcome->seconds > 0 ? static_cast<double>(outcome->rows) / outcome->seconds : 0;
-  const Json json = {{"rows", outcome->rows},       {"predicted", outcome->predicted}, {"bad_rows", outcome->bad_rows},
-                     {"seconds", outcome->seconds}, {"rows_per_second", rate},         {"output", options.output},
-                     {"model", found.name},         {"version", found.version},        {"engine", model->engine_name()}};
-  const std::string human = "scored " + FormatCount(outcome->rows) + " rows in " + FormatSeconds(outcome->seconds) + " (" +
-                            FormatCount(static_cast<int64_t>(rate)) + " rows/s) to " + options.output;
+  const double rate =
+      outcome->seconds > 0 ? static_cast<double>(outcome->rows) / outcome->seconds : 0;
+  const Json json = {{"rows", outcome->rows},         {"predicted", outcome->predicted},
+                     {"bad_rows", outcome->bad_rows}, {"seconds", outcome->seconds},
+                     {"rows_per_second", rate},       {"output", options.output},
+                     {"model", found.name},           {"version", found.version},
+                     {"engine", model->engine_name()}};
+  const std::string human =
+      "scored " + FormatCount(outcome->rows) + " rows in " + FormatSeconds(outcome->seconds) +
+      " (" + FormatCount(static_cast<int64_t>(rate)) + " rows/s) to " + options.output;
   if (options.output == "-") {
     // Standard output is the data.
     context.Say(human);
@@ -106,17 +119,29 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
 
 void AddScoreCommand(CLI::App* app, Invocation* invocation) {
   static ScoreOptions options;
-  CLI::App* score = app->add_subcommand("score", "scores any file with any version, bundle or LightGBM model file");
-  score->add_option("--model", options.model, "PROJECT/MODEL[@N], a bundle or a LightGBM text file")->required();
-  score->add_option("--input", options.inputs, "files or globs (CSV, Parquet, JSON lines), or - for standard input")->required();
-  score->add_option("--output", options.output, "file, by extension, or - for standard output")->required();
+  CLI::App* score = app->add_subcommand(
+      "score", "scores any file with any version, bundle or LightGBM model file");
+  score->add_option("--model", options.model, "PROJECT/MODEL[@N], a bundle or a LightGBM text file")
+      ->required();
+  score
+      ->add_option("--input", options.inputs,
+                   "files or globs (CSV, Parquet, JSON lines), or - for standard input")
+      ->required();
+  score->add_option("--output", options.output, "file, by extension, or - for standard output")
+      ->required();
   score->add_option("--format", options.format, "of the output: csv, parquet or jsonl");
-  score->add_option("--keep", options.keep, "input columns to keep, comma-separated (default: all; \"\": none)");
-  score->add_option("--threads", options.threads, "how many (default: all cores)")->check(CLI::Range(1, 256));
-  score->add_option("--threshold", options.threshold, "binary: class 1 above it (default: the model's)")->check(CLI::Range(0.0, 1.0));
+  score->add_option("--keep", options.keep,
+                    "input columns to keep, comma-separated (default: all; \"\": none)");
+  score->add_option("--threads", options.threads, "how many (default: all cores)")
+      ->check(CLI::Range(1, 256));
+  score
+      ->add_option("--threshold", options.threshold,
+                   "binary: class 1 above it (default: the model's)")
+      ->check(CLI::Range(0.0, 1.0));
   score->add_option("--on-bad-rows", options.on_bad_rows, "fail (default), skip or quarantine")
       ->check(CLI::IsMember({"fail", "skip", "quarantine"}));
-  score->add_option("--explain", options.explain, "the K largest contributions per row")->check(CLI::Range(1, 1000));
+  score->add_option("--explain", options.explain, "the K largest contributions per row")
+      ->check(CLI::Range(1, 1000));
   Handle(score, invocation, [](Context& c) { return Score(c, options); });
 }
 

@@ -1,7 +1,7 @@
+#include <cstdio>
+
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -18,11 +18,12 @@ struct Check {
 };
 
 void CheckDisk(const std::string& folder, std::vector<Check>* checks) {
-  struct statvfs info {};
+  struct statvfs info{};
   if (::statvfs(folder.c_str(), &info) != 0) return;
   const auto free = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
   const bool low = free < int64_t{1} << 30;
-  checks->push_back({"disk space", low ? "warning" : "ok", FormatBytes(free) + " free", low ? "builds need room for their outputs twice" : ""});
+  checks->push_back({"disk space", low ? "warning" : "ok", FormatBytes(free) + " free",
+                     low ? "builds need room for their outputs twice" : ""});
   const double start = SteadySeconds();
   const std::string probe = JoinPath(folder, ".doctor");
   if (Status status = WriteFileAtomic(probe, "x"); !status.ok()) {
@@ -30,7 +31,8 @@ void CheckDisk(const std::string& folder, std::vector<Check>* checks) {
   } else {
     ::unlink(probe.c_str());
     char text[64];
-    std::snprintf(text, sizeof text, "a durable write takes %.1f ms", (SteadySeconds() - start) * 1000);
+    std::snprintf(text, sizeof text, "a durable write takes %.1f ms",
+                  (SteadySeconds() - start) * 1000);
     checks->push_back({"home writable", "ok", text, ""});
   }
 }
@@ -38,21 +40,26 @@ void CheckDisk(const std::string& folder, std::vector<Check>* checks) {
 void CheckLibraries(std::vector<Check>* checks) {
   // A worker loads the data engine and says whether it works.
   auto answer = RunLook("check_sql", {{"query", "SELECT 1 AS one"}, {"inputs", Json::array()}});
-  checks->push_back({"data engine (DuckDB)", answer.ok() ? "ok" : "error", answer.ok() ? "loads and answers" : answer.error().message,
+  checks->push_back({"data engine (DuckDB)", answer.ok() ? "ok" : "error",
+                     answer.ok() ? "loads and answers" : answer.error().message,
                      answer.ok() ? "" : answer.error().hint});
   bool found = false;
   const char* env = std::getenv("SLIPWAY_LIB_DIR");
-  for (const std::string& folder : {std::string(env != nullptr ? env : ""), JoinPath(ExecutableDir(), "../lib")}) {
+  for (const std::string& folder :
+       {std::string(env != nullptr ? env : ""), JoinPath(ExecutableDir(), "../lib")}) {
     if (!folder.empty() && PathExists(JoinPath(folder, "lib_lightgbm.so"))) found = true;
   }
-  checks->push_back({"trainer (LightGBM)", found ? "ok" : "warning", found ? "lib_lightgbm.so is there" : "lib_lightgbm.so was not found beside the program",
-                     found ? "" : "set SLIPWAY_LIB_DIR to the folder that has it; only training needs it"});
+  checks->push_back(
+      {"trainer (LightGBM)", found ? "ok" : "warning",
+       found ? "lib_lightgbm.so is there" : "lib_lightgbm.so was not found beside the program",
+       found ? "" : "set SLIPWAY_LIB_DIR to the folder that has it; only training needs it"});
 }
 
 void CheckHome(const std::string& home, bool deep, std::vector<Check>* checks) {
   auto registry = Registry::OpenForReading(home);
   if (!registry.ok()) {
-    checks->push_back({"home", registry.error().code == ErrorCode::kNotFound ? "warning" : "error", registry.error().message, registry.error().hint});
+    checks->push_back({"home", registry.error().code == ErrorCode::kNotFound ? "warning" : "error",
+                       registry.error().message, registry.error().hint});
     return;
   }
   checks->push_back({"home", "ok", home, ""});
@@ -62,8 +69,14 @@ void CheckHome(const std::string& home, bool deep, std::vector<Check>* checks) {
     checks->push_back({"integrity", "error", findings.error().message, findings.error().hint});
     return;
   }
-  for (const Finding& finding : *findings) checks->push_back({"integrity", finding.error ? "error" : "warning", finding.message, finding.hint});
-  if (findings->empty()) checks->push_back({"integrity", "ok", deep ? "database, blobs and data verified by hash" : "database, blobs and data are there", ""});
+  for (const Finding& finding : *findings)
+    checks->push_back(
+        {"integrity", finding.error ? "error" : "warning", finding.message, finding.hint});
+  if (findings->empty())
+    checks->push_back(
+        {"integrity", "ok",
+         deep ? "database, blobs and data verified by hash" : "database, blobs and data are there",
+         ""});
 }
 
 Result<int> Doctor(Context& context, bool deep) {
@@ -75,11 +88,17 @@ Result<int> Doctor(Context& context, bool deep) {
   bool failed = false;
   std::string human;
   for (const Check& check : checks) {
-    json.push_back({{"check", check.name}, {"state", check.state}, {"detail", check.detail}, {"hint", check.hint}});
+    json.push_back({{"check", check.name},
+                    {"state", check.state},
+                    {"detail", check.detail},
+                    {"hint", check.hint}});
     failed |= check.state == "error";
-    const Style style = check.state == "ok" ? Style::kGreen : check.state == "warning" ? Style::kYellow : Style::kRed;
+    const Style style = check.state == "ok"        ? Style::kGreen
+                        : check.state == "warning" ? Style::kYellow
+                                                   : Style::kRed;
     const char* mark = check.state == "ok" ? "ok  " : check.state == "warning" ? "note" : "BAD ";
-    human += Styled(mark, style, StdoutIsTerminal()) + "  " + check.name + ": " + check.detail + "\n";
+    human +=
+        Styled(mark, style, StdoutIsTerminal()) + "  " + check.name + ": " + check.detail + "\n";
     if (!check.hint.empty()) human += "      " + check.hint + "\n";
   }
   RETURN_IF_ERROR(context.Print(human, json));
@@ -100,7 +119,8 @@ _slipway() {
 }
 compdef _slipway slipway
 )";
-constexpr const char* kFish = R"(complete -c slipway -f -a '(slipway __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+constexpr const char* kFish =
+    R"(complete -c slipway -f -a '(slipway __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 )";
 
 // Names that a positional argument can have, from the home.
@@ -117,7 +137,8 @@ void LiveNames(Context& context, const std::string& positional, std::vector<std:
     auto projects = context.Call("GET", "/api/v1/projects");
     if (!projects.ok()) return;
     for (const Json& project : *projects) {
-      add(ApiPath("/api/v1/projects/{}/datasets", {project["name"].get<std::string>()}).c_str(), "name");
+      add(ApiPath("/api/v1/projects/{}/datasets", {project["name"].get<std::string>()}).c_str(),
+          "name");
     }
   }
 }
@@ -130,7 +151,8 @@ void Complete(CLI::App* app, Context& context, const std::vector<std::string>& w
   }
   const std::string prefix = words.empty() ? "" : words.back();
   std::vector<std::string> candidates;
-  for (CLI::App* sub : at->get_subcommands([](CLI::App* s) { return s->get_group() != ""; })) candidates.push_back(sub->get_name());
+  for (CLI::App* sub : at->get_subcommands([](CLI::App* s) { return s->get_group() != ""; }))
+    candidates.push_back(sub->get_name());
   for (const CLI::Option* option : at->get_options()) {
     if (option->get_positional()) {
       LiveNames(context, option->get_name(true), &candidates);
@@ -156,11 +178,15 @@ void AddSystemCommands(CLI::App* app, Invocation* invocation) {
   static bool deep = false;
   static std::string shell;
   static std::vector<std::string> words;
-  CLI::App* doctor = app->add_subcommand("doctor", "checks libraries, disk and the home's integrity");
+  CLI::App* doctor =
+      app->add_subcommand("doctor", "checks libraries, disk and the home's integrity");
   doctor->add_flag("--deep", deep, "also read every blob and compare its hash");
   Handle(doctor, invocation, [](Context& c) { return Doctor(c, deep); });
-  CLI::App* completion = app->add_subcommand("completion", "a completion script: eval \"$(slipway completion bash)\"");
-  completion->add_option("SHELL", shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  CLI::App* completion =
+      app->add_subcommand("completion", "a completion script: eval \"$(slipway completion bash)\"");
+  completion->add_option("SHELL", shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   Handle(completion, invocation, [](Context&) -> Result<int> {
     RETURN_IF_ERROR(WriteStdout(shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish));
     return kExitDone;

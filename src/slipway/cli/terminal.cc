@@ -1,13 +1,13 @@
 #include "slipway/cli/terminal.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -19,7 +19,8 @@ namespace {
 bool ColourWanted() {
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
-  return (no_color == nullptr || *no_color == '\0') && term != nullptr && std::string_view(term) != "dumb";
+  return (no_color == nullptr || *no_color == '\0') && term != nullptr &&
+         std::string_view(term) != "dumb";
 }
 
 int TerminalWidth(int fd) {
@@ -29,7 +30,8 @@ int TerminalWidth(int fd) {
 }
 
 bool LooksNumeric(std::string_view text) {
-  return text.empty() || text == "-" || text.find_first_not_of("0123456789.,+-eE%") == std::string_view::npos;
+  return text.empty() || text == "-" ||
+         text.find_first_not_of("0123456789.,+-eE%") == std::string_view::npos;
 }
 
 // The first `width` columns of the text.
@@ -56,7 +58,8 @@ bool StderrIsTerminal() { return ::isatty(2) == 1; }
 std::string Styled(std::string_view text, Style style, bool terminal) {
   if (!terminal || !ColourWanted()) return std::string(text);
   static constexpr const char* kCodes[] = {"1", "2", "32", "33", "31", "36"};
-  return std::string("\x1b[") + kCodes[static_cast<size_t>(style)] + "m" + std::string(text) + "\x1b[0m";
+  return std::string("\x1b[") + kCodes[static_cast<size_t>(style)] + "m" + std::string(text) +
+         "\x1b[0m";
 }
 
 int DisplayWidth(std::string_view text) {
@@ -67,7 +70,8 @@ int DisplayWidth(std::string_view text) {
     uint32_t code = c;
     if (length > 1) {
       code = c & (0xFFu >> (length + 1));
-      for (size_t k = 1; k < length && i + k < text.size(); ++k) code = code << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
+      for (size_t k = 1; k < length && i + k < text.size(); ++k)
+        code = code << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
     }
     const bool wide = (code >= 0x1100 && code <= 0x115F) || (code >= 0x2E80 && code <= 0xA4CF) ||
                       (code >= 0xAC00 && code <= 0xD7A3) || (code >= 0xF900 && code <= 0xFAFF) ||
@@ -94,7 +98,8 @@ std::string TextTable::ToString() const {
     std::string out;
     for (size_t c = 0; c < columns; ++c) {
       if (c > 0) out += "  ";
-      const std::string pad(static_cast<size_t>(std::max(0, widths[c] - DisplayWidth(row[c]))), ' ');
+      const std::string pad(static_cast<size_t>(std::max(0, widths[c] - DisplayWidth(row[c]))),
+                            ' ');
       const bool last = c + 1 == columns;
       out += right[c] != 0 ? pad + row[c] : last ? row[c] : row[c] + pad;
     }
@@ -107,7 +112,11 @@ std::string TextTable::ToString() const {
 }
 
 ProgressBar::ProgressBar(std::string label, bool quiet)
-    : label_(std::move(label)), quiet_(quiet), terminal_(StderrIsTerminal()), start_(SteadySeconds()), last_drawn_(terminal_ ? 0 : start_) {}
+    : label_(std::move(label)),
+      quiet_(quiet),
+      terminal_(StderrIsTerminal()),
+      start_(SteadySeconds()),
+      last_drawn_(terminal_ ? 0 : start_) {}
 
 ProgressBar::~ProgressBar() { Clear(); }
 
@@ -118,7 +127,8 @@ void ProgressBar::Clear() {
   drawn_ = false;
 }
 
-std::string ProgressBar::Render(double part, int64_t rows, std::string_view detail, double now) const {
+std::string ProgressBar::Render(double part, int64_t rows, std::string_view detail,
+                                double now) const {
   std::string out = label_;
   if (part >= 0) {
     const int filled = static_cast<int>(std::clamp(part, 0.0, 1.0) * 20);
@@ -132,9 +142,11 @@ std::string ProgressBar::Render(double part, int64_t rows, std::string_view deta
   const double elapsed = now - start_;
   if (rows > 0) {
     out += "  " + FormatCount(rows) + " rows";
-    if (elapsed > 0.5) out += ", " + FormatCount(static_cast<int64_t>(static_cast<double>(rows) / elapsed)) + "/s";
+    if (elapsed > 0.5)
+      out += ", " + FormatCount(static_cast<int64_t>(static_cast<double>(rows) / elapsed)) + "/s";
   }
-  if (part > 0.02 && part < 1 && elapsed > 1) out += ", " + FormatSeconds(elapsed / part * (1 - part)) + " left";
+  if (part > 0.02 && part < 1 && elapsed > 1)
+    out += ", " + FormatSeconds(elapsed / part * (1 - part)) + " left";
   if (!detail.empty()) out += "  " + std::string(detail);
   return out;
 }

@@ -1,4 +1,5 @@
-// What a person sees: tables, colour and progress bars on a terminal; neither in a pipe. stdout is data, stderr is messages.
+// What a person sees: tables, colour and progress bars on a terminal; neither in a pipe. stdout is
+// data, stderr is messages.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ bool StderrIsTerminal();
 enum class Style { kBold, kDim, kGreen, kYellow, kRed, kCyan };
 std::string Styled(std::string_view text, Style style, bool terminal);
 
-// A table with aligned columns (numbers to the right), cut to the terminal's width. No borders in a pipe: two blanks.
+// A table with aligned columns (numbers to the right), cut to the terminal's width. No borders in a
+// pipe: two blanks.
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header) : header_(std::move(header)) {}
@@ -32,7 +34,8 @@ class TextTable {
 // Display width of UTF-8 text (code points; wide East Asian ones count two).
 int DisplayWidth(std::string_view text);
 
-// A bar with rate and time left on a terminal, else one line per 10 seconds on stderr. Confined to one thread.
+// A bar with rate and time left on a terminal, else one line per 10 seconds on stderr. Confined to
+// one thread.
 class ProgressBar {
  public:
   ProgressBar(std::string label, bool quiet);

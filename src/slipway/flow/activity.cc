@@ -18,7 +18,8 @@ struct Inputs {
   BuildRecord build;
 };
 
-Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& name, const RecipeDefinition& recipe) {
+Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& name,
+                             const RecipeDefinition& recipe) {
   Inputs inputs;
   inputs.build.recipe = name;
   inputs.build.recipe_hash = RecipeHash(recipe);
@@ -28,7 +29,8 @@ Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& 
   Json files = Json::array();
   for (const std::string& input : recipe.inputs) {
     ASSIGN_OR_RETURN(ResolvedDataset data,
-                     ResolveDataset(*context.registry, *context.project, input, {.fingerprint = true, .persist = true}));
+                     ResolveDataset(*context.registry, *context.project, input,
+                                    {.fingerprint = true, .persist = true}));
     inputs.build.inputs.push_back({input, data.fingerprint});
     for (const std::string& file : data.files) files.push_back(file);
     inputs.datasets.emplace_back(input, std::move(data));
@@ -37,7 +39,8 @@ Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& 
   return inputs;
 }
 
-Result<Json> Work(const ActivityContext& context, const std::string& kind, const std::string& folder, const Json& task) {
+Result<Json> Work(const ActivityContext& context, const std::string& kind,
+                  const std::string& folder, const Json& task) {
   WorkerRun run;
   run.kind = kind;
   run.work_folder = folder;
@@ -49,8 +52,8 @@ Result<Json> Work(const ActivityContext& context, const std::string& kind, const
 }
 
 // Publishes the Parquet file that a worker wrote.
-Result<ActivityRecord> CommitDataset(const ActivityContext& context, const RecipeDefinition& recipe, const Inputs& inputs,
-                                     const Json& result) {
+Result<ActivityRecord> CommitDataset(const ActivityContext& context, const RecipeDefinition& recipe,
+                                     const Inputs& inputs, const Json& result) {
   NewDatasetData data;
   ASSIGN_OR_RETURN(data.path, GetString(result, "path"));
   ASSIGN_OR_RETURN(data.rows, GetInt(result, "rows"));
@@ -58,37 +61,41 @@ Result<ActivityRecord> CommitDataset(const ActivityContext& context, const Recip
   data.schema_json = DumpJson(*schema);
   data.build = inputs.build;
   data.who = context.who;
-  ASSIGN_OR_RETURN(DatasetState state, context.registry->datasets().Publish(context.project->name, recipe.output, data));
+  ASSIGN_OR_RETURN(DatasetState state, context.registry->datasets().Publish(context.project->name,
+                                                                            recipe.output, data));
   ActivityRecord record;
   record.rows = state.rows;
   Json details = Json::object();
   for (const char* key : {"predicted", "bad_rows", "quarantine", "engine"}) {
     if (const Json* value = FindMember(result, key)) details[key] = *value;
   }
-  if (inputs.build.model_version > 0) details["model"] = inputs.build.model + "@" + std::to_string(inputs.build.model_version);
+  if (inputs.build.model_version > 0)
+    details["model"] = inputs.build.model + "@" + std::to_string(inputs.build.model_version);
   record.details_json = DumpJson(details);
   return record;
 }
 
-Result<ActivityRecord> RunSqlOrSync(const ActivityContext& context, const std::string& name, const RecipeDefinition& recipe,
-                                    const std::string& folder) {
+Result<ActivityRecord> RunSqlOrSync(const ActivityContext& context, const std::string& name,
+                                    const RecipeDefinition& recipe, const std::string& folder) {
   ASSIGN_OR_RETURN(Inputs inputs, ResolveInputs(context, name, recipe));
   Json task = {{"output", JoinPath(folder, "out.parquet")}};
   if (recipe.type == RecipeType::kSql) {
     task["query"] = recipe.query;
     task["temp_dir"] = folder;
     task["inputs"] = Json::array();
-    for (const auto& [input, data] : inputs.datasets) task["inputs"].push_back({{"name", input}, {"spec", FilesSpecToJson(data.spec)}});
+    for (const auto& [input, data] : inputs.datasets)
+      task["inputs"].push_back({{"name", input}, {"spec", FilesSpecToJson(data.spec)}});
   } else {
     task["input"] = FilesSpecToJson(inputs.datasets.at(0).second.spec);
     task["quarantine"] = JoinPath(context.job_folder, name + ".quarantine.csv");
   }
-  ASSIGN_OR_RETURN(Json result, Work(context, recipe.type == RecipeType::kSql ? "sql" : "sync", folder, task));
+  ASSIGN_OR_RETURN(Json result,
+                   Work(context, recipe.type == RecipeType::kSql ? "sql" : "sync", folder, task));
   return CommitDataset(context, recipe, inputs, result);
 }
 
-Result<ActivityRecord> RunScore(const ActivityContext& context, const std::string& name, const RecipeDefinition& recipe,
-                                const std::string& folder) {
+Result<ActivityRecord> RunScore(const ActivityContext& context, const std::string& name,
+                                const RecipeDefinition& recipe, const std::string& folder) {
   ASSIGN_OR_RETURN(Inputs inputs, ResolveInputs(context, name, recipe));
   ASSIGN_OR_RETURN(ModelRef ref, ParseModelRefIn(context.project->name, recipe.model));
   ASSIGN_OR_RETURN(VersionRecord version, context.registry->models().Resolve(ref));
@@ -123,19 +130,23 @@ Result<Decision> Decide(const ModelDefinition& model, const Json& result) {
   };
   ASSIGN_OR_RETURN(const Json* info, GetObject(result, "info"));
   const Json* fresh = find(FindMember(*info, "metrics"));
-  if (fresh == nullptr) return Decision{false, "the new version has no " + metric + " on held-out rows"};
+  if (fresh == nullptr)
+    return Decision{false, "the new version has no " + metric + " on held-out rows"};
   const Json* active_metrics = FindMember(result, "active_metrics");
   if (active_metrics == nullptr) {
     const std::string why = result.value("active_metrics_error", "");
-    if (!why.empty()) return Decision{false, "the active version could not be scored on the new hold-out: " + why};
+    if (!why.empty())
+      return Decision{false, "the active version could not be scored on the new hold-out: " + why};
     return Decision{true, "the first version"};
   }
   const Json* active = find(active_metrics);
-  if (active == nullptr) return Decision{false, "the active version has no " + metric + " on the new hold-out"};
+  if (active == nullptr)
+    return Decision{false, "the active version has no " + metric + " on the new hold-out"};
   const double a = active->get<double>(), b = fresh->get<double>();
   const bool better = larger ? b > a : b < a;
-  return Decision{better, metric + " " + FormatDouble(b) + (better ? " is better than " : " is not better than ") + FormatDouble(a) +
-                              " of the active version on the same held-out rows"};
+  return Decision{better, metric + " " + FormatDouble(b) +
+                              (better ? " is better than " : " is not better than ") +
+                              FormatDouble(a) + " of the active version on the same held-out rows"};
 }
 
 std::set<int64_t> Pinned(const ProjectDefinition& project, const std::string& model) {
@@ -148,11 +159,13 @@ std::set<int64_t> Pinned(const ProjectDefinition& project, const std::string& mo
   return pinned;
 }
 
-Result<ActivityRecord> CommitVersion(const ActivityContext& context, const RecipeDefinition& recipe, const Inputs& inputs,
-                                     const Json& result, const std::string& output_dir) {
+Result<ActivityRecord> CommitVersion(const ActivityContext& context, const RecipeDefinition& recipe,
+                                     const Inputs& inputs, const Json& result,
+                                     const std::string& output_dir) {
   const std::string& project = context.project->name;
   const auto defined = context.project->models.find(recipe.output);
-  const ModelDefinition model = defined == context.project->models.end() ? ModelDefinition{} : defined->second;
+  const ModelDefinition model =
+      defined == context.project->models.end() ? ModelDefinition{} : defined->second;
   ASSIGN_OR_RETURN(Decision decision, Decide(model, result));
   NewVersion version;
   version.bundle_path = JoinPath(output_dir, "model.bundle");
@@ -167,32 +180,38 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
   version.who = context.who;
   version.activate = decision.activate;
   version.reason = decision.reason;
-  ASSIGN_OR_RETURN(VersionRecord added, context.registry->models().AddVersion(project, recipe.output, version));
-  Json details = {{"version", added.number}, {"active", added.active}, {"activation", decision.reason}};
+  ASSIGN_OR_RETURN(VersionRecord added,
+                   context.registry->models().AddVersion(project, recipe.output, version));
+  Json details = {
+      {"version", added.number}, {"active", added.active}, {"activation", decision.reason}};
   details["metrics"] = result["info"].value("metrics", Json());
   details["warnings"] = result["info"].value("warnings", Json::array());
   if (model.keep_versions > 0) {
-    ASSIGN_OR_RETURN(std::vector<int64_t> deleted,
-                     context.registry->models().ApplyKeepVersions(project, recipe.output, model.keep_versions,
-                                                                  Pinned(*context.project, recipe.output)));
+    ASSIGN_OR_RETURN(std::vector<int64_t> deleted, context.registry->models().ApplyKeepVersions(
+                                                       project, recipe.output, model.keep_versions,
+                                                       Pinned(*context.project, recipe.output)));
     if (!deleted.empty()) details["deleted_versions"] = deleted;
   }
   ActivityRecord record;
-  if (const Json* rows = FindMember(result["info"], "rows"); rows != nullptr && rows->is_number()) record.rows = rows->get<int64_t>();
+  if (const Json* rows = FindMember(result["info"], "rows"); rows != nullptr && rows->is_number())
+    record.rows = rows->get<int64_t>();
   record.details_json = DumpJson(details);
   return record;
 }
 
-Result<ActivityRecord> RunTrain(const ActivityContext& context, const std::string& name, const RecipeDefinition& recipe,
-                                const std::string& folder) {
+Result<ActivityRecord> RunTrain(const ActivityContext& context, const std::string& name,
+                                const RecipeDefinition& recipe, const std::string& folder) {
   ASSIGN_OR_RETURN(Inputs inputs, ResolveInputs(context, name, recipe));
   const std::string output_dir = JoinPath(folder, "version");
   RETURN_IF_ERROR(MakeDirs(output_dir));
   Json spec = recipe.settings;
   spec.erase("note");
-  Json lineage = {{"project", context.project->name}, {"dataset", recipe.inputs.at(0)},
+  Json lineage = {{"project", context.project->name},
+                  {"dataset", recipe.inputs.at(0)},
                   {"dataset_fingerprint", inputs.build.inputs.at(0).fingerprint},
-                  {"recipe", name}, {"job", context.job}, {"who", context.who}};
+                  {"recipe", name},
+                  {"job", context.job},
+                  {"who", context.who}};
   Json task = {{"spec", std::move(spec)},
                {"input", FilesSpecToJson(inputs.datasets.at(0).second.spec)},
                {"output_dir", output_dir},
@@ -214,7 +233,8 @@ Result<ActivityRecord> RunTrain(const ActivityContext& context, const std::strin
 
 Result<ActivityRecord> RunActivity(const ActivityContext& context, const std::string& recipe_name) {
   const auto it = context.project->recipes.find(recipe_name);
-  if (it == context.project->recipes.end()) return NotFound("there is no recipe '" + recipe_name + "'");
+  if (it == context.project->recipes.end())
+    return NotFound("there is no recipe '" + recipe_name + "'");
   const std::string folder = JoinPath(context.work_folder, recipe_name);
   RETURN_IF_ERROR(MakeDirs(folder));
   switch (it->second.type) {

@@ -1,4 +1,5 @@
-// One recipe's run: the worker's task from the definition and the state, and the commit of what it made.
+// One recipe's run: the worker's task from the definition and the state, and the commit of what it
+// made.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ struct ActivityContext {
   std::function<bool()> also_cancel;
 };
 
-// Resolves the inputs, runs the worker, commits. The record has rows and details (version made, quarantined rows).
+// Resolves the inputs, runs the worker, commits. The record has rows and details (version made,
+// quarantined rows).
 Result<ActivityRecord> RunActivity(const ActivityContext& context, const std::string& recipe_name);
 
 }  // namespace slipway

@@ -17,7 +17,8 @@ FlowBuild ToFlowBuild(const BuildRecord& record) {
   return build;
 }
 
-Result<FlowModel> StateOfModel(Registry& registry, const std::string& project, const std::string& name) {
+Result<FlowModel> StateOfModel(Registry& registry, const std::string& project,
+                               const std::string& name) {
   FlowModel state;
   ASSIGN_OR_RETURN(std::optional<ModelRecord> model, registry.models().Find(project, name));
   if (!model) return state;
@@ -30,21 +31,24 @@ Result<FlowModel> StateOfModel(Registry& registry, const std::string& project, c
   return state;
 }
 
-// `wanted`: the datasets whose fingerprints matter; empty: all. A dataset that cannot be read counts as absent; the build
-// of what needs it says why.
-Result<FlowState> ReadState(Registry& registry, const ProjectDefinition& project, const std::set<std::string>* wanted, bool persist) {
+// `wanted`: the datasets whose fingerprints matter; empty: all. A dataset that cannot be read
+// counts as absent; the build of what needs it says why.
+Result<FlowState> ReadState(Registry& registry, const ProjectDefinition& project,
+                            const std::set<std::string>* wanted, bool persist) {
   FlowState state;
   for (const auto& [name, definition] : project.datasets) {
     FlowDataset dataset;
     if (definition.type == DatasetType::kManaged) {
-      ASSIGN_OR_RETURN(std::optional<DatasetState> known, registry.datasets().Find(project.name, name));
+      ASSIGN_OR_RETURN(std::optional<DatasetState> known,
+                       registry.datasets().Find(project.name, name));
       if (known) {
         dataset.exists = true;
         dataset.fingerprint = known->fingerprint;
         dataset.built = ToFlowBuild(known->build);
       }
     } else if (wanted == nullptr || wanted->count(name) != 0) {
-      auto data = ResolveDataset(registry, project, name, {.fingerprint = true, .persist = persist});
+      auto data =
+          ResolveDataset(registry, project, name, {.fingerprint = true, .persist = persist});
       if (data.ok()) {
         dataset.exists = true;
         dataset.fingerprint = data->fingerprint;
@@ -62,7 +66,8 @@ Result<FlowState> ReadState(Registry& registry, const ProjectDefinition& project
 }
 
 // Files datasets that a build of the targets may read.
-std::set<std::string> DatasetsUpstream(const ProjectDefinition& project, const std::vector<std::string>& targets) {
+std::set<std::string> DatasetsUpstream(const ProjectDefinition& project,
+                                       const std::vector<std::string>& targets) {
   const FlowGraph graph = BuildGraph(project);
   std::vector<int> nodes;
   for (const std::string& target : targets) {
@@ -80,8 +85,9 @@ std::set<std::string> DatasetsUpstream(const ProjectDefinition& project, const s
 
 }  // namespace
 
-Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project, const std::vector<std::string>& targets,
-                                const std::string& mode, bool persist) {
+Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project,
+                                const std::vector<std::string>& targets, const std::string& mode,
+                                bool persist) {
   const std::optional<BuildMode> parsed = BuildModeFromName(mode);
   if (!parsed) {
     const std::vector<std::string> known = {"this", "upstream", "all", "missing"};
@@ -117,7 +123,10 @@ Json BuildPlanToJson(const BuildPlan& plan) {
                      {"reason", step.reason},
                      {"after", std::move(after)}});
   }
-  return {{"project", plan.project.name}, {"targets", plan.targets}, {"mode", plan.mode}, {"steps", std::move(steps)}};
+  return {{"project", plan.project.name},
+          {"targets", plan.targets},
+          {"mode", plan.mode},
+          {"steps", std::move(steps)}};
 }
 
 Result<FlowStates> DescribeFlow(Registry& registry, const ProjectDefinition& project) {

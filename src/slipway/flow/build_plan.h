@@ -1,4 +1,5 @@
-// What a build will do, from the definitions and the state of the home: the input of JobRunner and of `build --plan`.
+// What a build will do, from the definitions and the state of the home: the input of JobRunner and
+// of `build --plan`.
 #pragma once
 
 #include <string>
@@ -15,8 +16,8 @@ namespace slipway {
 struct BuildStep {
   std::string recipe;
   std::string output;
-  bool run = true;          // false: up to date
-  std::string reason;       // why it runs, or why not
+  bool run = true;            // false: up to date
+  std::string reason;         // why it runs, or why not
   std::vector<size_t> after;  // steps that must be done first
 };
 
@@ -24,13 +25,14 @@ struct BuildPlan {
   ProjectDefinition project;
   std::vector<std::string> targets;  // names within the project
   std::string mode;
-  std::vector<BuildStep> steps;      // in an order that respects `after`
+  std::vector<BuildStep> steps;  // in an order that respects `after`
 };
 
-// Reads fingerprints (files that changed are hashed) and kept build records. mode: this, upstream, all, missing.
-// persist: the registry is open for writing.
-Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project, const std::vector<std::string>& targets,
-                                const std::string& mode, bool persist);
+// Reads fingerprints (files that changed are hashed) and kept build records. mode: this, upstream,
+// all, missing. persist: the registry is open for writing.
+Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project,
+                                const std::vector<std::string>& targets, const std::string& mode,
+                                bool persist);
 Json BuildPlanToJson(const BuildPlan& plan);
 
 // State and reason of every item, for `flow show`.

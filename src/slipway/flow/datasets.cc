@@ -9,7 +9,9 @@
 namespace slipway {
 namespace {
 
-std::string DefinitionHash(const FilesSpec& stated) { return Sha256Hex(DumpJson(FilesSpecToJson(stated))); }
+std::string DefinitionHash(const FilesSpec& stated) {
+  return Sha256Hex(DumpJson(FilesSpecToJson(stated)));
+}
 
 std::vector<std::string> DatasetNames(const ProjectDefinition& project) {
   std::vector<std::string> names;
@@ -17,7 +19,8 @@ std::vector<std::string> DatasetNames(const ProjectDefinition& project) {
   return names;
 }
 
-Result<ResolvedDataset> ResolveManaged(Registry& registry, const ProjectDefinition& project, const std::string& name) {
+Result<ResolvedDataset> ResolveManaged(Registry& registry, const ProjectDefinition& project,
+                                       const std::string& name) {
   ASSIGN_OR_RETURN(std::optional<DatasetState> state, registry.datasets().Find(project.name, name));
   if (!state) {
     return InvalidArgument("the managed dataset '" + name + "' has no data yet",
@@ -63,7 +66,9 @@ Result<FilesSpec> SpecFromDefinition(const DatasetDefinition& definition) {
     if (value == nullptr) continue;
     const std::string text = value->get<std::string>();
     const char c = text.empty() ? '\0' : text == "\\t" ? '\t' : text.front();
-    (key == std::string_view("delimiter") ? dialect.delimiter : key == std::string_view("quote") ? dialect.quote : dialect.escape) = c;
+    (key == std::string_view("delimiter") ? dialect.delimiter
+     : key == std::string_view("quote")   ? dialect.quote
+                                          : dialect.escape) = c;
     stated = true;
   }
   if (const Json* header = FindMember(settings, "header")) {
@@ -83,13 +88,16 @@ Result<FilesSpec> SpecFromDefinition(const DatasetDefinition& definition) {
     Json list = *schema;
     if (schema->is_object()) {
       list = Json::array();
-      for (const auto& [column, type] : schema->items()) list.push_back({{"name", column}, {"type", type}});
+      for (const auto& [column, type] : schema->items())
+        list.push_back({{"name", column}, {"type", type}});
     }
     ASSIGN_OR_RETURN(spec.schema, SchemaFromJson(list));
   }
   if (const Json* policy = FindMember(settings, "on_bad_rows")) {
     const std::string word = policy->get<std::string>();
-    spec.on_bad_rows = word == "skip" ? OnBadRows::kSkip : word == "quarantine" ? OnBadRows::kQuarantine : OnBadRows::kFail;
+    spec.on_bad_rows = word == "skip"         ? OnBadRows::kSkip
+                       : word == "quarantine" ? OnBadRows::kQuarantine
+                                              : OnBadRows::kFail;
   }
   return spec;
 }
@@ -103,17 +111,19 @@ Result<Json> RunLook(const std::string& kind, const Json& task) {
   return RunWorker(run, task);
 }
 
-Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefinition& project, const std::string& name,
-                                       const ResolveOptions& options) {
+Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefinition& project,
+                                       const std::string& name, const ResolveOptions& options) {
   auto it = project.datasets.find(name);
   if (it == project.datasets.end()) {
-    return NotFound("project '" + project.name + "' has no dataset '" + name + "'", DidYouMean(name, DatasetNames(project)));
+    return NotFound("project '" + project.name + "' has no dataset '" + name + "'",
+                    DidYouMean(name, DatasetNames(project)));
   }
   if (it->second.type == DatasetType::kManaged) return ResolveManaged(registry, project, name);
 
   ASSIGN_OR_RETURN(FilesSpec stated, SpecFromDefinition(it->second));
   const std::string hash = DefinitionHash(stated);
-  ASSIGN_OR_RETURN(std::optional<FilesState> known, registry.datasets().FindFilesState(project.name, name));
+  ASSIGN_OR_RETURN(std::optional<FilesState> known,
+                   registry.datasets().FindFilesState(project.name, name));
   ResolvedDataset out;
   FilesState state;
   bool changed = false;
@@ -144,7 +154,8 @@ Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefiniti
     out.bytes = state.bytes;
   }
   out.rows = state.rows;
-  if (changed && options.persist) RETURN_IF_ERROR(registry.datasets().PutFilesState(project.name, name, state));
+  if (changed && options.persist)
+    RETURN_IF_ERROR(registry.datasets().PutFilesState(project.name, name, state));
   return out;
 }
 

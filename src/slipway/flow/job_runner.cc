@@ -1,10 +1,10 @@
 #include "slipway/flow/job_runner.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <deque>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -77,7 +77,8 @@ Result<std::string> JobRunner::Start(BuildPlan plan, const std::string& who) {
   {
     MutexLock lock(run->mutex);
     run->records = job.activities;
-    for (const BuildStep& step : run->plan.steps) run->states.push_back(step.run ? StepState::kWaiting : StepState::kDone);
+    for (const BuildStep& step : run->plan.steps)
+      run->states.push_back(step.run ? StepState::kWaiting : StepState::kDone);
   }
   const std::string id = run->handle.id;
   run->thread = std::thread([this, run] { Execute(run); });
@@ -89,8 +90,8 @@ Result<std::string> JobRunner::Start(BuildPlan plan, const std::string& who) {
 void JobRunner::Emit(Run& run, JobEvent event) {
   MutexLock lock(run.mutex);
   // Progress is only worth its newest state.
-  if (event.kind == JobEvent::Kind::kProgress && !run.events.empty() && run.events.back().kind == event.kind &&
-      run.events.back().index == event.index) {
+  if (event.kind == JobEvent::Kind::kProgress && !run.events.empty() &&
+      run.events.back().kind == event.kind && run.events.back().index == event.index) {
     run.events.back() = std::move(event);
   } else {
     run.events.push_back(std::move(event));
@@ -100,7 +101,8 @@ void JobRunner::Emit(Run& run, JobEvent event) {
 }
 
 void JobRunner::Execute(std::shared_ptr<Run> run) {
-  if (Status status = registry_.jobs().Start(run->handle.id); !status.ok()) run->Log("error: " + status.error().message);
+  if (Status status = registry_.jobs().Start(run->handle.id); !status.ok())
+    run->Log("error: " + status.error().message);
   run->Log("job " + run->handle.id + " started");
   RunSteps(*run);
   int failed = 0;
@@ -113,7 +115,9 @@ void JobRunner::Execute(std::shared_ptr<Run> run) {
       if (first_error.empty()) first_error = record.error;
     }
   }
-  const JobStatus end = run->cancel ? JobStatus::kAborted : failed > 0 ? JobStatus::kFailed : JobStatus::kDone;
+  const JobStatus end = run->cancel  ? JobStatus::kAborted
+                        : failed > 0 ? JobStatus::kFailed
+                                     : JobStatus::kDone;
   run->Log("job " + run->handle.id + " " + std::string(JobStatusName(end)));
   if (Status status = registry_.jobs().Finish(run->handle.id, end, first_error); !status.ok()) {
     run->Log("error: " + status.error().message);
@@ -139,7 +143,9 @@ void JobRunner::RunSteps(Run& run) {
           run.states[i] = StepState::kStopped;
           run.records[i].status = "skipped";
           run.records[i].reason = "'" + run.plan.steps[before].output + "' was not built";
-          (void)registry_.jobs().PutActivity(run.handle.id, static_cast<int64_t>(i), run.records[i]).ok();
+          (void)registry_.jobs()
+              .PutActivity(run.handle.id, static_cast<int64_t>(i), run.records[i])
+              .ok();
         }
         if (state != StepState::kDone) ready = false;
       }
@@ -147,7 +153,9 @@ void JobRunner::RunSteps(Run& run) {
       if (run.cancel) {
         run.states[i] = StepState::kStopped;
         run.records[i].status = "aborted";
-        (void)registry_.jobs().PutActivity(run.handle.id, static_cast<int64_t>(i), run.records[i]).ok();
+        (void)registry_.jobs()
+            .PutActivity(run.handle.id, static_cast<int64_t>(i), run.records[i])
+            .ok();
         continue;
       }
       waiting = true;
@@ -205,11 +213,13 @@ void JobRunner::RunStep(Run& run, size_t index) {
     const bool aborted = result.error().code == ErrorCode::kCancelled;
     if (aborted) run.cancel = true;
     record.status = aborted ? "aborted" : "failed";
-    record.error = result.error().message + (result.error().hint.empty() ? "" : " (" + result.error().hint + ")");
+    record.error = result.error().message +
+                   (result.error().hint.empty() ? "" : " (" + result.error().hint + ")");
     if (aborted) record.error.clear();
   }
   record.seconds = SteadySeconds() - start;
-  run.Log(step.recipe + " -> " + step.output + ": " + record.status + (record.error.empty() ? "" : ": " + record.error));
+  run.Log(step.recipe + " -> " + step.output + ": " + record.status +
+          (record.error.empty() ? "" : ": " + record.error));
   (void)registry_.jobs().PutActivity(run.handle.id, static_cast<int64_t>(index), record).ok();
   (void)RemoveAll(JoinPath(run.handle.work_folder, step.recipe)).ok();
   JobEvent finished;
@@ -224,7 +234,8 @@ void JobRunner::RunStep(Run& run, size_t index) {
   run.changed.notify_all();
 }
 
-Status JobRunner::Follow(const std::string& id, const std::function<void(const JobEvent&)>& on_event,
+Status JobRunner::Follow(const std::string& id,
+                         const std::function<void(const JobEvent&)>& on_event,
                          const std::atomic<bool>* cancel) {
   std::shared_ptr<Run> run;
   {
@@ -236,7 +247,8 @@ Status JobRunner::Follow(const std::string& id, const std::function<void(const J
   for (bool finished = false; !finished;) {
     std::deque<JobEvent> events;
     run->mutex.lock();
-    if (run->events.empty() && !run->finished) run->changed.wait_for(run->mutex, std::chrono::milliseconds(100));
+    if (run->events.empty() && !run->finished)
+      run->changed.wait_for(run->mutex, std::chrono::milliseconds(100));
     events.swap(run->events);
     finished = run->finished;
     run->mutex.unlock();

@@ -1,5 +1,5 @@
-// JobRunner: runs builds in the background, at most a few recipes at a time, each in a worker process; commits what
-// they made. Thread-safe.
+// JobRunner: runs builds in the background, at most a few recipes at a time, each in a worker
+// process; commits what they made. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -37,9 +37,10 @@ class JobRunner {
 
   // Makes the job and runs it in a thread of its own; gives its id.
   Result<std::string> Start(BuildPlan plan, const std::string& who);
-  // Blocks until the job ends; calls `on_event` on this thread for what happens meanwhile. `cancel` set: the job is
-  // aborted. kNotFound when this process does not run the job.
-  Status Follow(const std::string& id, const std::function<void(const JobEvent&)>& on_event, const std::atomic<bool>* cancel);
+  // Blocks until the job ends; calls `on_event` on this thread for what happens meanwhile. `cancel`
+  // set: the job is aborted. kNotFound when this process does not run the job.
+  Status Follow(const std::string& id, const std::function<void(const JobEvent&)>& on_event,
+                const std::atomic<bool>* cancel);
   bool Runs(const std::string& id);
   void Abort(const std::string& id);
 

@@ -35,8 +35,9 @@ struct ScoreOutcome {
   std::vector<std::string> warnings;
 };
 
-// Checks that the input has every feature (all missing ones are named) with a type that converts, and that no kept
-// column clashes with an output column; then streams. Bad rows: as input.on_bad_rows says.
+// Checks that the input has every feature (all missing ones are named) with a type that converts,
+// and that no kept column clashes with an output column; then streams. Bad rows: as
+// input.on_bad_rows says.
 Result<ScoreOutcome> ScoreTable(const Model& model, const ScoreTask& task);
 
 // Writes the rows that could not be read as CSV: file, line, column, reason, row.

@@ -1,10 +1,10 @@
 #include "slipway/flow/tasks.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-
 #include <exception>
 #include <thread>
+
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
@@ -79,7 +79,8 @@ Result<Json> TaskHead(const Json& task) {
           for (int r = 0; r < batch.rows && static_cast<int64_t>(rows.size()) < limit; ++r) {
             Json row = Json::object();
             for (int c = 0; c < batch.schema->size(); ++c) {
-              row[batch.schema->fields[static_cast<size_t>(c)].name] = CellToJson(batch.columns[static_cast<size_t>(c)], r);
+              row[batch.schema->fields[static_cast<size_t>(c)].name] =
+                  CellToJson(batch.columns[static_cast<size_t>(c)], r);
             }
             rows.push_back(std::move(row));
           }
@@ -89,7 +90,9 @@ Result<Json> TaskHead(const Json& task) {
   }
   Json bad_rows = Json::array();
   for (const BadRow& row : bad) bad_rows.push_back(BadRowMessage(row));
-  return Json{{"schema", SchemaToJson(source->schema())}, {"rows", std::move(rows)}, {"bad_rows", std::move(bad_rows)}};
+  return Json{{"schema", SchemaToJson(source->schema())},
+              {"rows", std::move(rows)},
+              {"bad_rows", std::move(bad_rows)}};
 }
 
 Result<SqlTask> MakeSqlTask(const Json& task) {
@@ -112,7 +115,8 @@ Result<Json> TaskSql(const Json& task, WorkerReporter* reporter, const std::atom
   sql.cancel = cancel;
   sql.progress = [&](double part) { reporter->Progress({"query", part, 0, ""}); };
   ASSIGN_OR_RETURN(SqlOutcome outcome, RunSql(sql));
-  return Json{{"rows", outcome.rows}, {"schema", SchemaToJson(outcome.schema)}, {"path", sql.output}};
+  return Json{
+      {"rows", outcome.rows}, {"schema", SchemaToJson(outcome.schema)}, {"path", sql.output}};
 }
 
 Result<Json> TaskCheckSql(const Json& task) {
@@ -130,15 +134,20 @@ Result<Json> TaskSync(const Json& task, WorkerReporter* reporter, const std::ato
   ASSIGN_OR_RETURN(std::unique_ptr<ChunkSource> source, OpenSource(spec, read));
   WriteOptions write;
   write.threads = read.threads;
-  ASSIGN_OR_RETURN(std::unique_ptr<TableWriter> writer, CreateWriter(output, Format::kParquet, source->schema(), write));
+  ASSIGN_OR_RETURN(std::unique_ptr<TableWriter> writer,
+                   CreateWriter(output, Format::kParquet, source->schema(), write));
   QuarantineFile quarantine(quarantine_path);
   StreamOptions stream;
   stream.threads = read.threads;
   stream.on_bad_rows = spec.on_bad_rows;
   stream.quarantine = [&](const BadRow& row) { return quarantine.Add(row); };
-  stream.progress = [&](double part, int64_t rows) { reporter->Progress({"copy", part, rows, ""}); };
+  stream.progress = [&](double part, int64_t rows) {
+    reporter->Progress({"copy", part, rows, ""});
+  };
   stream.cancel = cancel;
-  const auto copy = [] { return BatchTransform([](const Batch& b, const BatchConsumer& emit) { return emit(b); }); };
+  const auto copy = [] {
+    return BatchTransform([](const Batch& b, const BatchConsumer& emit) { return emit(b); });
+  };
   ASSIGN_OR_RETURN(StreamCounts counts, RunOrdered(*source, copy, writer.get(), stream));
   RETURN_IF_ERROR(quarantine.Finish());
   return Json{{"rows", counts.rows},
@@ -148,7 +157,8 @@ Result<Json> TaskSync(const Json& task, WorkerReporter* reporter, const std::ato
               {"path", output}};
 }
 
-Result<Json> TaskScore(const Json& task, WorkerReporter* reporter, const std::atomic<bool>* cancel) {
+Result<Json> TaskScore(const Json& task, WorkerReporter* reporter,
+                       const std::atomic<bool>* cancel) {
   ASSIGN_OR_RETURN(std::string model_path, GetString(task, "model"));
   ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Model::Open(model_path));
   if (const Json* threshold = FindMember(task, "threshold")) {
@@ -166,18 +176,22 @@ Result<Json> TaskScore(const Json& task, WorkerReporter* reporter, const std::at
   }
   score.threads = Threads(task);
   score.cancel = cancel;
-  score.progress = [&](double part, int64_t rows) { reporter->Progress({"score", part, rows, ""}); };
+  score.progress = [&](double part, int64_t rows) {
+    reporter->Progress({"score", part, rows, ""});
+  };
   ASSIGN_OR_RETURN(ScoreOutcome outcome, ScoreTable(*model, score));
-  return Json{{"rows", outcome.rows},
-              {"predicted", outcome.predicted},
-              {"bad_rows", outcome.bad_rows},
-              {"schema", SchemaToJson(outcome.schema)},
-              {"engine", model->engine_name()},
-              {"quarantine", outcome.quarantine_path.empty() ? Json() : Json(outcome.quarantine_path)},
-              {"path", score.output}};
+  return Json{
+      {"rows", outcome.rows},
+      {"predicted", outcome.predicted},
+      {"bad_rows", outcome.bad_rows},
+      {"schema", SchemaToJson(outcome.schema)},
+      {"engine", model->engine_name()},
+      {"quarantine", outcome.quarantine_path.empty() ? Json() : Json(outcome.quarantine_path)},
+      {"path", score.output}};
 }
 
-Result<Json> TaskTrain(const Json& task, WorkerReporter* reporter, const std::atomic<bool>* cancel) {
+Result<Json> TaskTrain(const Json& task, WorkerReporter* reporter,
+                       const std::atomic<bool>* cancel) {
   TrainTask train;
   ASSIGN_OR_RETURN(const Json* spec, GetObject(task, "spec"));
   ASSIGN_OR_RETURN(train.spec, TrainSpecFromJson(*spec));

@@ -9,7 +9,8 @@
 namespace slipway {
 namespace {
 
-bool Matches(std::string_view pattern, std::string_view path, std::map<std::string, std::string>* params) {
+bool Matches(std::string_view pattern, std::string_view path,
+             std::map<std::string, std::string>* params) {
   const std::vector<std::string> want = Split(pattern, '/');
   const std::vector<std::string> have = Split(path, '/');
   if (want.size() != have.size()) return false;
@@ -102,7 +103,8 @@ Response Router::Dispatch(Request request) const {
     }
   }
   if (path_known) {
-    Response response = ErrorResponse(InvalidArgument("'" + request.path + "' does not take " + request.method));
+    Response response =
+        ErrorResponse(InvalidArgument("'" + request.path + "' does not take " + request.method));
     response.status = 405;
     return response;
   }

@@ -1,5 +1,5 @@
-// Requests, responses and the table that joins them. Knows no socket and no business word: the hub fills one Router;
-// the command line calls it in process and a server will call it over HTTP.
+// Requests, responses and the table that joins them. Knows no socket and no business word: the hub
+// fills one Router; the command line calls it in process and a server will call it over HTTP.
 #pragma once
 
 #include <functional>
@@ -19,15 +19,16 @@ struct Request {
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;  // lower-case names
   std::string body;
-  std::string who;                             // the authenticated caller
-  std::map<std::string, std::string> params;   // filled by the router: {project} -> value
+  std::string who;                            // the authenticated caller
+  std::map<std::string, std::string> params;  // filled by the router: {project} -> value
 };
 
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::string file;  // not empty: the body is this file's content (large artifacts are not copied in process)
+  std::string file;  // not empty: the body is this file's content (large artifacts are not copied
+                     // in process)
 };
 
 Response JsonResponse(const Json& json, int status = 200);

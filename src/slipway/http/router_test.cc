@@ -1,8 +1,8 @@
 #include "slipway/http/router.h"
 
-#include <gtest/gtest.h>
-
 #include <stdexcept>
+
+#include <gtest/gtest.h>
 
 #include "slipway/base/json.h"
 
@@ -11,10 +11,12 @@ namespace {
 
 Router MakeRouter() {
   Router router;
-  router.Add({"GET", "/api/v1/projects/{project}", "read", "one project", [](const Request& r) -> Result<Response> {
+  router.Add({"GET", "/api/v1/projects/{project}", "read", "one project",
+              [](const Request& r) -> Result<Response> {
                 return JsonResponse({{"name", r.params.at("project")}});
               }});
-  router.Add({"GET", "/throws", "read", "throws", [](const Request&) -> Result<Response> { throw std::runtime_error("boom"); }});
+  router.Add({"GET", "/throws", "read", "throws",
+              [](const Request&) -> Result<Response> { throw std::runtime_error("boom"); }});
   router.Add({"GET", "/missing", "read", "fails", [](const Request&) -> Result<Response> {
                 return NotFound("no model 'x'", "did you mean 'y'?");
               }});
@@ -22,7 +24,8 @@ Router MakeRouter() {
 }
 
 TEST(Router, FillsTheParametersOfThePattern) {
-  const Response response = MakeRouter().Dispatch({.method = "GET", .path = "/api/v1/projects/taxi"});
+  const Response response =
+      MakeRouter().Dispatch({.method = "GET", .path = "/api/v1/projects/taxi"});
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, R"({"name":"taxi"})");
 }
@@ -30,7 +33,8 @@ TEST(Router, FillsTheParametersOfThePattern) {
 TEST(Router, TellsAnUnknownPathFromAnotherMethod) {
   EXPECT_EQ(MakeRouter().Dispatch({.method = "GET", .path = "/nowhere"}).status, 404);
   EXPECT_EQ(MakeRouter().Dispatch({.method = "GET", .path = "/api/v1/projects/"}).status, 404);
-  EXPECT_EQ(MakeRouter().Dispatch({.method = "DELETE", .path = "/api/v1/projects/taxi"}).status, 405);
+  EXPECT_EQ(MakeRouter().Dispatch({.method = "DELETE", .path = "/api/v1/projects/taxi"}).status,
+            405);
 }
 
 TEST(Router, ErrorsCrossAsProblemJsonAndBack) {

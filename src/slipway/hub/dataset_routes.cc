@@ -28,7 +28,8 @@ Result<Json> Summary(Registry& registry, const ProjectDefinition& project, const
               {"built_at", Json()},
               {"fingerprint", Json()}};
   if (definition.type == DatasetType::kManaged) {
-    ASSIGN_OR_RETURN(std::optional<DatasetState> state, registry.datasets().Find(project.name, name));
+    ASSIGN_OR_RETURN(std::optional<DatasetState> state,
+                     registry.datasets().Find(project.name, name));
     if (state) {
       out["rows"] = state->rows;
       out["bytes"] = state->bytes;
@@ -37,7 +38,8 @@ Result<Json> Summary(Registry& registry, const ProjectDefinition& project, const
       out["paths"] = Json::array({state->path});
     }
   } else {
-    ASSIGN_OR_RETURN(std::optional<FilesState> state, registry.datasets().FindFilesState(project.name, name));
+    ASSIGN_OR_RETURN(std::optional<FilesState> state,
+                     registry.datasets().FindFilesState(project.name, name));
     if (state) {
       out["rows"] = state->rows ? Json(*state->rows) : Json();
       out["bytes"] = state->bytes;
@@ -48,7 +50,8 @@ Result<Json> Summary(Registry& registry, const ProjectDefinition& project, const
 }
 
 Result<Response> ListDatasets(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   Json out = Json::array();
   for (const auto& [name, definition] : stored.definition.datasets) {
     ASSIGN_OR_RETURN(Json item, Summary(hub.registry(), stored.definition, name, definition));
@@ -58,15 +61,18 @@ Result<Response> ListDatasets(Hub& hub, const Request& request) {
 }
 
 Result<Response> ShowDataset(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const std::string& name = request.params.at("dataset");
-  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition, name, {.fingerprint = true}));
+  ASSIGN_OR_RETURN(ResolvedDataset data,
+                   ResolveDataset(hub.registry(), stored.definition, name, {.fingerprint = true}));
   if (!data.rows) {
     ASSIGN_OR_RETURN(Json count, RunLook("count", {{"input", FilesSpecToJson(data.spec)}}));
     ASSIGN_OR_RETURN(int64_t rows, GetInt(count, "rows"));
     data.rows = rows;
   }
-  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name, stored.definition.datasets.at(name)));
+  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name,
+                                     stored.definition.datasets.at(name)));
   out["rows"] = *data.rows;
   out["bytes"] = data.bytes;
   out["fingerprint"] = FingerprintOrNull(data.fingerprint);
@@ -80,38 +86,44 @@ Result<Response> ShowDataset(Hub& hub, const Request& request) {
 }
 
 Result<Response> ShowSchema(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data,
-                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"), {}));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition,
+                                                        request.params.at("dataset"), {}));
   return JsonResponse(SchemaToJson(data.spec.schema));
 }
 
 Result<Response> Refresh(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
-                                                        {.refresh = true, .persist = true}));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(ResolvedDataset data,
+                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
+                                  {.refresh = true, .persist = true}));
   return JsonResponse(SchemaToJson(data.spec.schema));
 }
 
 Result<Response> Head(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data,
-                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"), {}));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition,
+                                                        request.params.at("dataset"), {}));
   int64_t rows = 10;
   if (auto it = request.query.find("rows"); it != request.query.end()) {
     auto parsed = ParseInt64(it->second);
-    if (!parsed || *parsed < 0 || *parsed > 100'000) return InvalidArgument("rows must be a number from 0 to 100,000");
+    if (!parsed || *parsed < 0 || *parsed > 100'000)
+      return InvalidArgument("rows must be a number from 0 to 100,000");
     rows = *parsed;
   }
-  ASSIGN_OR_RETURN(Json head, RunLook("head", {{"input", FilesSpecToJson(data.spec)}, {"rows", rows}}));
+  ASSIGN_OR_RETURN(Json head,
+                   RunLook("head", {{"input", FilesSpecToJson(data.spec)}, {"rows", rows}}));
   return JsonResponse(head);
 }
 
 // A change to the definition: validated as a whole, stored, or nothing.
 Status Store(Hub& hub, const StoredProject& stored, const std::string& who) {
   RETURN_IF_ERROR(Validate(stored.definition));
-  RETURN_IF_ERROR(hub.registry().projects().Put(stored.definition.name, DumpJson(ProjectToJson(stored.definition)), who,
-                                                stored.record.etag));
+  RETURN_IF_ERROR(hub.registry().projects().Put(
+      stored.definition.name, DumpJson(ProjectToJson(stored.definition)), who, stored.record.etag));
   return {};
 }
 
@@ -126,7 +138,8 @@ Result<StoredProject> LoadOrNew(Hub& hub, const std::string& name) {
 }
 
 // One object of the canonical JSON form, parsed by the project's own reader.
-Result<ProjectDefinition> ParseOne(const char* kind, const std::string& name, const Json& definition) {
+Result<ProjectDefinition> ParseOne(const char* kind, const std::string& name,
+                                   const Json& definition) {
   return ProjectFromJson({{"project", "p"}, {kind, {{name, definition}}}});
 }
 
@@ -149,12 +162,13 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
   Json warnings = Json::array();
   Json schema;
   if (stored.definition.datasets.at(name).type == DatasetType::kFiles) {
-    ASSIGN_OR_RETURN(ResolvedDataset data,
-                     ResolveDataset(hub.registry(), stored.definition, name, {.refresh = true, .persist = true}));
+    ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition, name,
+                                                          {.refresh = true, .persist = true}));
     schema = SchemaToJson(data.spec.schema);
     warnings = data.warnings;
   }
-  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name, stored.definition.datasets.at(name)));
+  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name,
+                                     stored.definition.datasets.at(name)));
   RETURN_IF_ERROR(transaction.Commit());
   out["schema"] = schema;
   out["warnings"] = warnings;
@@ -163,14 +177,17 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
 }
 
 Result<Response> RemoveDataset(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const std::string& name = request.params.at("dataset");
   if (stored.definition.datasets.count(name) == 0) {
     return ResolveDataset(hub.registry(), stored.definition, name, {}).error();
   }
   if (const auto users = UsersOf(stored.definition, name); !users.empty()) {
-    return Conflict("dataset '" + name + "' is used by the " + (users.size() == 1 ? "recipe " : "recipes ") + QuotedList(users),
-                    "remove them first: slipway recipe rm " + stored.definition.name + "/" + users[0]);
+    return Conflict(
+        "dataset '" + name + "' is used by the " + (users.size() == 1 ? "recipe " : "recipes ") +
+            QuotedList(users),
+        "remove them first: slipway recipe rm " + stored.definition.name + "/" + users[0]);
   }
   stored.definition.datasets.erase(name);
   RETURN_IF_ERROR(Store(hub, stored, request.who));
@@ -180,20 +197,24 @@ Result<Response> RemoveDataset(Hub& hub, const Request& request) {
 }
 
 Result<Response> ClearDataset(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const std::string& name = request.params.at("dataset");
   auto it = stored.definition.datasets.find(name);
-  if (it == stored.definition.datasets.end()) return ResolveDataset(hub.registry(), stored.definition, name, {}).error();
+  if (it == stored.definition.datasets.end())
+    return ResolveDataset(hub.registry(), stored.definition, name, {}).error();
   if (it->second.type == DatasetType::kFiles) {
-    return InvalidArgument("'" + name + "' is a files dataset: its files are yours and are never deleted",
-                           "dataset rm takes it out of the project");
+    return InvalidArgument(
+        "'" + name + "' is a files dataset: its files are yours and are never deleted",
+        "dataset rm takes it out of the project");
   }
   RETURN_IF_ERROR(hub.registry().datasets().Clear(stored.definition.name, name));
   return JsonResponse({{"cleared", name}});
 }
 
 Result<Response> ListRecipes(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const Json project = ProjectToJson(stored.definition);
   Json out = Json::array();
   if (const Json* recipes = FindMember(project, "recipes")) {
@@ -211,7 +232,8 @@ Result<Response> AddRecipe(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(std::string name, GetString(body, "name"));
   ASSIGN_OR_RETURN(const Json* definition, GetObject(body, "definition"));
   if (!IsValidName(name)) return InvalidArgument("'" + name + "' is not a valid recipe name");
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   if (stored.definition.recipes.count(name) != 0 && !BodyFlag(body, "replace")) {
     return Conflict("project '" + stored.definition.name + "' has a recipe '" + name + "' already");
   }
@@ -225,16 +247,19 @@ Result<Response> AddRecipe(Hub& hub, const Request& request) {
     stored.definition.datasets.try_emplace(recipe.output);
   }
   RETURN_IF_ERROR(Store(hub, stored, request.who));
-  return JsonResponse({{"name", stored.definition.name + "/" + name}, {"output", recipe.output}}, 201);
+  return JsonResponse({{"name", stored.definition.name + "/" + name}, {"output", recipe.output}},
+                      201);
 }
 
 Result<Response> RemoveRecipe(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const std::string& name = request.params.at("recipe");
   if (stored.definition.recipes.erase(name) == 0) {
     std::vector<std::string> names;
     for (const auto& [known, recipe] : stored.definition.recipes) names.push_back(known);
-    return NotFound("project '" + stored.definition.name + "' has no recipe '" + name + "'", DidYouMean(name, names));
+    return NotFound("project '" + stored.definition.name + "' has no recipe '" + name + "'",
+                    DidYouMean(name, names));
   }
   RETURN_IF_ERROR(Store(hub, stored, request.who));
   return JsonResponse({{"removed", name}});
@@ -243,18 +268,23 @@ Result<Response> RemoveRecipe(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddDatasetRoutes(Hub& hub, Router* router) {
-  const auto add = [&](const char* method, const std::string& pattern, const char* permission, const char* summary,
-                       Result<Response> (*handler)(Hub&, const Request&)) {
-    router->Add({method, pattern, permission, summary, [&hub, handler](const Request& r) { return handler(hub, r); }});
+  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); }});
   };
   add("GET", kDatasets, "read", "datasets of a project", ListDatasets);
   add("POST", kDatasets, "write", "adds a dataset after a look at its files", AddDataset);
-  add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint", ShowDataset);
-  add("DELETE", kDatasets + "/{dataset}", "write", "takes a dataset out of the project", RemoveDataset);
+  add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint",
+      ShowDataset);
+  add("DELETE", kDatasets + "/{dataset}", "write", "takes a dataset out of the project",
+      RemoveDataset);
   add("GET", kDatasets + "/{dataset}/schema", "read", "columns and types", ShowSchema);
-  add("POST", kDatasets + "/{dataset}/refresh", "write", "looks at the files again and pins what it finds", Refresh);
+  add("POST", kDatasets + "/{dataset}/refresh", "write",
+      "looks at the files again and pins what it finds", Refresh);
   add("GET", kDatasets + "/{dataset}/head", "read", "the first ?rows", Head);
-  add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset", ClearDataset);
+  add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset",
+      ClearDataset);
   add("GET", kRecipes, "read", "recipes of a project", ListRecipes);
   add("POST", kRecipes, "write", "adds a recipe and, when new, its output", AddRecipe);
   add("DELETE", kRecipes + "/{recipe}", "write", "takes a recipe out of the project", RemoveRecipe);

@@ -6,11 +6,15 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   std::unique_ptr<Hub> hub(new Hub());
   if (options.write) {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForWriting(options.home, options.command));
-    ASSIGN_OR_RETURN(std::vector<JobRecord> interrupted, hub->registry_->jobs().MarkInterruptedJobs());
+    ASSIGN_OR_RETURN(std::vector<JobRecord> interrupted,
+                     hub->registry_->jobs().MarkInterruptedJobs());
     for (const JobRecord& job : interrupted) {
       std::string targets;
       for (const std::string& target : job.targets) targets += " " + job.project + "/" + target;
-      hub->notices_.push_back(job.id + " was interrupted and is marked failed; its outputs are as before. Run it again: slipway build" + targets);
+      hub->notices_.push_back(job.id +
+                              " was interrupted and is marked failed; its outputs are as before. "
+                              "Run it again: slipway build" +
+                              targets);
     }
   } else {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));

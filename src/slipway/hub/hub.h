@@ -1,5 +1,6 @@
-// The hub: one opened home and the routes over it. The command line dispatches requests in process; a server will
-// dispatch the same Router over HTTP. Jobs run in the background; their events are polled or followed.
+// The hub: one opened home and the routes over it. The command line dispatches requests in process;
+// a server will dispatch the same Router over HTTP. Jobs run in the background; their events are
+// polled or followed.
 #pragma once
 
 #include <memory>

@@ -9,8 +9,9 @@ namespace {
 
 Result<Response> ListJobs(Hub& hub, const Request& request) {
   auto project = request.query.find("project");
-  ASSIGN_OR_RETURN(std::vector<JobRecord> jobs,
-                   hub.registry().jobs().List(project == request.query.end() ? "" : project->second, 1000));
+  ASSIGN_OR_RETURN(
+      std::vector<JobRecord> jobs,
+      hub.registry().jobs().List(project == request.query.end() ? "" : project->second, 1000));
   Json out = Json::array();
   for (const JobRecord& job : jobs) out.push_back(JobToJson(job));
   return JsonResponse(out);
@@ -39,14 +40,16 @@ Result<Response> Abort(Hub& hub, const Request& request) {
   return JsonResponse({{"job", job.id}, {"aborting", true}});
 }
 
-Result<std::vector<std::string>> Targets(const ProjectDefinition& project, const std::vector<std::string>& names) {
+Result<std::vector<std::string>> Targets(const ProjectDefinition& project,
+                                         const std::vector<std::string>& names) {
   std::vector<std::string> known;
   for (const auto& [name, dataset] : project.datasets) known.push_back(name);
   for (const auto& [name, model] : project.models) known.push_back(name);
   std::vector<std::string> out;
   for (const std::string& name : names) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
-      return NotFound("project '" + project.name + "' has no dataset or model '" + name + "'", DidYouMean(name, known));
+      return NotFound("project '" + project.name + "' has no dataset or model '" + name + "'",
+                      DidYouMean(name, known));
     }
     out.push_back(name);
   }
@@ -55,23 +58,27 @@ Result<std::vector<std::string>> Targets(const ProjectDefinition& project, const
 }
 
 Result<Response> Plan(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   const auto get = [&](const char* key, const char* fallback) {
     auto it = request.query.find(key);
     return it == request.query.end() ? std::string(fallback) : it->second;
   };
-  ASSIGN_OR_RETURN(std::vector<std::string> targets, Targets(stored.definition, Split(get("targets", ""), ',')));
-  ASSIGN_OR_RETURN(BuildPlan plan, MakeBuildPlan(hub.registry(), stored.definition, targets, get("mode", "upstream"), false));
+  ASSIGN_OR_RETURN(std::vector<std::string> targets,
+                   Targets(stored.definition, Split(get("targets", ""), ',')));
+  ASSIGN_OR_RETURN(BuildPlan plan, MakeBuildPlan(hub.registry(), stored.definition, targets,
+                                                 get("mode", "upstream"), false));
   return JsonResponse(BuildPlanToJson(plan));
 }
 
 Result<Response> Build(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"targets", "mode"}));
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   ASSIGN_OR_RETURN(std::vector<std::string> names, GetStrings(body, "targets"));
   ASSIGN_OR_RETURN(std::vector<std::string> targets, Targets(stored.definition, names));
-  ASSIGN_OR_RETURN(BuildPlan plan,
-                   MakeBuildPlan(hub.registry(), stored.definition, targets, BodyText(body, "mode", "upstream"), true));
+  ASSIGN_OR_RETURN(BuildPlan plan, MakeBuildPlan(hub.registry(), stored.definition, targets,
+                                                 BodyText(body, "mode", "upstream"), true));
   ASSIGN_OR_RETURN(std::string id, hub.jobs().Start(std::move(plan), request.who));
   return JsonResponse({{"job", id}}, 202);
 }
@@ -79,16 +86,19 @@ Result<Response> Build(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddJobRoutes(Hub& hub, Router* router) {
-  const auto add = [&](const char* method, const char* pattern, const char* permission, const char* summary,
-                       Result<Response> (*handler)(Hub&, const Request&)) {
-    router->Add({method, pattern, permission, summary, [&hub, handler](const Request& r) { return handler(hub, r); }});
+  const auto add = [&](const char* method, const char* pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); }});
   };
   add("GET", "/api/v1/jobs", "read", "jobs, newest first; ?project", ListJobs);
   add("GET", "/api/v1/jobs/{job}", "read", "one job with its activities", ShowJob);
   add("GET", "/api/v1/jobs/{job}/log", "read", "the job's log", JobLog);
   add("POST", "/api/v1/jobs/{job}/abort", "write", "asks a running job to stop", Abort);
-  add("GET", "/api/v1/projects/{project}/plan", "read", "what a build of ?targets in ?mode would do, and why", Plan);
-  add("POST", "/api/v1/projects/{project}/build", "write", "starts a build: 202 with the job to follow", Build);
+  add("GET", "/api/v1/projects/{project}/plan", "read",
+      "what a build of ?targets in ?mode would do, and why", Plan);
+  add("POST", "/api/v1/projects/{project}/build", "write",
+      "starts a build: 202 with the job to follow", Build);
 }
 
 }  // namespace slipway

@@ -21,8 +21,12 @@ Json Member(const Json& object, const char* key) {
 
 Json BuildToJson(const BuildRecord& build) {
   Json inputs = Json::array();
-  for (const BuildInput& input : build.inputs) inputs.push_back({{"name", input.name}, {"fingerprint", input.fingerprint}});
-  Json out = {{"recipe", build.recipe}, {"recipe_hash", build.recipe_hash}, {"inputs", std::move(inputs)}, {"job", build.job}};
+  for (const BuildInput& input : build.inputs)
+    inputs.push_back({{"name", input.name}, {"fingerprint", input.fingerprint}});
+  Json out = {{"recipe", build.recipe},
+              {"recipe_hash", build.recipe_hash},
+              {"inputs", std::move(inputs)},
+              {"job", build.job}};
   if (auto recipe = ParseJson(build.recipe_json); recipe.ok()) out["recipe_definition"] = *recipe;
   if (build.model_version > 0) {
     out["model"] = build.model;
@@ -38,7 +42,8 @@ void Flatten(const Json& value, const std::string& path, std::map<std::string, J
     (*out)[path] = value;
     return;
   }
-  for (const auto& [key, item] : value.items()) Flatten(item, path.empty() ? key : path + "." + key, out);
+  for (const auto& [key, item] : value.items())
+    Flatten(item, path.empty() ? key : path + "." + key, out);
 }
 
 // Rows {name, a, b, different}; the different ones first, each part in its own order.
@@ -53,7 +58,8 @@ Json CompareMaps(const std::map<std::string, Json>& a, const std::map<std::strin
     const Json right = in_b == b.end() ? Json() : in_b->second;
     const bool differs = left != right;
     Json row = {{"name", name}, {"a", left}, {"b", right}, {"different", differs}};
-    if (differs && left.is_number() && right.is_number()) row["delta"] = right.get<double>() - left.get<double>();
+    if (differs && left.is_number() && right.is_number())
+      row["delta"] = right.get<double>() - left.get<double>();
     (differs ? different : same).push_back(std::move(row));
   }
   for (Json& row : same) different.push_back(std::move(row));
@@ -62,11 +68,14 @@ Json CompareMaps(const std::map<std::string, Json>& a, const std::map<std::strin
 
 std::map<std::string, Json> Settings(const Json& info, const VersionRecord& version) {
   std::map<std::string, Json> out;
-  if (auto recipe = ParseJson(version.build.recipe_json); recipe.ok() && recipe->is_object()) Flatten(*recipe, "", &out);
-  for (const char* key : {"algorithm", "target", "prediction", "rows", "holdout_rows", "best_iteration", "trees"}) {
+  if (auto recipe = ParseJson(version.build.recipe_json); recipe.ok() && recipe->is_object())
+    Flatten(*recipe, "", &out);
+  for (const char* key :
+       {"algorithm", "target", "prediction", "rows", "holdout_rows", "best_iteration", "trees"}) {
     if (const Json* value = FindMember(info, key)) out[key] = *value;
   }
-  if (const Json* parameters = FindMember(info, "parameters")) Flatten(*parameters, "parameters", &out);
+  if (const Json* parameters = FindMember(info, "parameters"))
+    Flatten(*parameters, "parameters", &out);
   out["dataset_fingerprint"] = version.dataset_fingerprint;
   return out;
 }
@@ -129,7 +138,12 @@ Json ModelToJson(const ModelRecord& model) {
 }
 
 Json ActivationToJson(const Activation& a) {
-  return {{"at", a.at}, {"who", a.who}, {"why", a.why}, {"kind", a.kind}, {"from", a.from > 0 ? Json(a.from) : Json()}, {"to", a.to}};
+  return {{"at", a.at},
+          {"who", a.who},
+          {"why", a.why},
+          {"kind", a.kind},
+          {"from", a.from > 0 ? Json(a.from) : Json()},
+          {"to", a.to}};
 }
 
 Json JobToJson(const JobRecord& job) {

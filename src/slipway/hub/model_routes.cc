@@ -14,14 +14,16 @@ namespace {
 const std::string kModel = "/api/v1/projects/{project}/models/{model}";
 
 // The {version} of the path: a number, "active" or "latest".
-Result<VersionRecord> FindVersion(Registry& registry, const Request& request, const std::string& selector) {
-  ASSIGN_OR_RETURN(ModelRef ref,
-                   ParseModelRef(request.params.at("project") + "/" + request.params.at("model") + "@" + selector));
+Result<VersionRecord> FindVersion(Registry& registry, const Request& request,
+                                  const std::string& selector) {
+  ASSIGN_OR_RETURN(ModelRef ref, ParseModelRef(request.params.at("project") + "/" +
+                                               request.params.at("model") + "@" + selector));
   return registry.models().Resolve(ref);
 }
 
 Result<Response> ListModels(Hub& hub, const Request& request) {
-  const std::string project = request.params.count("project") != 0 ? request.params.at("project") : "";
+  const std::string project =
+      request.params.count("project") != 0 ? request.params.at("project") : "";
   if (!project.empty()) RETURN_IF_ERROR(hub.registry().projects().Get(project));
   ASSIGN_OR_RETURN(std::vector<ModelRecord> models, hub.registry().models().List(project));
   Json out = Json::array();
@@ -54,7 +56,8 @@ Result<Response> ListVersions(Hub& hub, const Request& request) {
   Json out = Json::array();
   if (!known) {
     ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(registry, project));
-    if (stored.definition.models.count(model) == 0) return registry.models().Get(project, model).error();
+    if (stored.definition.models.count(model) == 0)
+      return registry.models().Get(project, model).error();
     return JsonResponse(out);
   }
   ASSIGN_OR_RETURN(std::vector<VersionRecord> versions, registry.models().Versions(project, model));
@@ -63,7 +66,8 @@ Result<Response> ListVersions(Hub& hub, const Request& request) {
 }
 
 Result<Response> ShowVersion(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(VersionRecord version, FindVersion(hub.registry(), request, request.params.at("version")));
+  ASSIGN_OR_RETURN(VersionRecord version,
+                   FindVersion(hub.registry(), request, request.params.at("version")));
   Json out = VersionToJson(version, true);
   ASSIGN_OR_RETURN(std::string path, hub.registry().models().BundlePath(version));
   auto model = Model::Open(path);
@@ -75,8 +79,9 @@ Result<Response> ShowVersion(Hub& hub, const Request& request) {
 }
 
 Result<Response> History(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(std::vector<Activation> history,
-                   hub.registry().models().History(request.params.at("project"), request.params.at("model")));
+  ASSIGN_OR_RETURN(
+      std::vector<Activation> history,
+      hub.registry().models().History(request.params.at("project"), request.params.at("model")));
   Json out = Json::array();
   for (const Activation& activation : history) out.push_back(ActivationToJson(activation));
   return JsonResponse(out);
@@ -84,25 +89,30 @@ Result<Response> History(Hub& hub, const Request& request) {
 
 Result<Response> Activate(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"reason"}));
-  ASSIGN_OR_RETURN(VersionRecord version, FindVersion(hub.registry(), request, request.params.at("version")));
-  ASSIGN_OR_RETURN(version, hub.registry().models().Activate(version.project, version.model, version.number, request.who,
-                                                             BodyText(body, "reason")));
+  ASSIGN_OR_RETURN(VersionRecord version,
+                   FindVersion(hub.registry(), request, request.params.at("version")));
+  ASSIGN_OR_RETURN(version,
+                   hub.registry().models().Activate(version.project, version.model, version.number,
+                                                    request.who, BodyText(body, "reason")));
   return JsonResponse(VersionToJson(version, false));
 }
 
 Result<Response> Rollback(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"reason"}));
-  ASSIGN_OR_RETURN(VersionRecord version,
-                   hub.registry().models().Rollback(request.params.at("project"), request.params.at("model"), request.who,
-                                                    BodyText(body, "reason")));
+  ASSIGN_OR_RETURN(
+      VersionRecord version,
+      hub.registry().models().Rollback(request.params.at("project"), request.params.at("model"),
+                                       request.who, BodyText(body, "reason")));
   return JsonResponse(VersionToJson(version, false));
 }
 
 Result<Response> DeleteVersion(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(VersionRecord version, FindVersion(hub.registry(), request, request.params.at("version")));
+  ASSIGN_OR_RETURN(VersionRecord version,
+                   FindVersion(hub.registry(), request, request.params.at("version")));
   ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), version.project));
-  RETURN_IF_ERROR(hub.registry().models().DeleteVersion(version.project, version.model, version.number,
-                                                        PinnedVersions(stored.definition, version.model)));
+  RETURN_IF_ERROR(
+      hub.registry().models().DeleteVersion(version.project, version.model, version.number,
+                                            PinnedVersions(stored.definition, version.model)));
   return JsonResponse({{"deleted", version.number}});
 }
 
@@ -117,19 +127,29 @@ Result<Response> Compare(Hub& hub, const Request& request) {
 }
 
 Result<Response> Lineage(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(VersionRecord version, FindVersion(hub.registry(), request, request.params.at("version")));
+  ASSIGN_OR_RETURN(VersionRecord version,
+                   FindVersion(hub.registry(), request, request.params.at("version")));
   Json out = VersionToJson(version, true);
   const Json info = out["info"];
-  Json lineage = {{"version", version.number}, {"project", version.project}, {"model", version.model},
-                  {"origin", version.origin},  {"created_at", version.created_at}, {"created_by", version.created_by},
-                  {"build", out["build"]},     {"bundle_sha256", version.bundle},  {"libraries", info.value("libraries", Json::object())},
+  Json lineage = {{"version", version.number},
+                  {"project", version.project},
+                  {"model", version.model},
+                  {"origin", version.origin},
+                  {"created_at", version.created_at},
+                  {"created_by", version.created_by},
+                  {"build", out["build"]},
+                  {"bundle_sha256", version.bundle},
+                  {"libraries", info.value("libraries", Json::object())},
                   {"lineage", info.value("lineage", Json::object())}};
   // On to what was scored with it.
   Json used = Json::array();
-  ASSIGN_OR_RETURN(std::vector<DatasetState> datasets, hub.registry().datasets().List(version.project));
+  ASSIGN_OR_RETURN(std::vector<DatasetState> datasets,
+                   hub.registry().datasets().List(version.project));
   for (const DatasetState& state : datasets) {
     if (state.build.model == version.model && state.build.model_version == version.number) {
-      used.push_back({{"dataset", state.project + "/" + state.dataset}, {"at", state.at}, {"rows", state.rows}});
+      used.push_back({{"dataset", state.project + "/" + state.dataset},
+                      {"at", state.at},
+                      {"rows", state.rows}});
     }
   }
   lineage["scored_datasets"] = std::move(used);
@@ -137,7 +157,8 @@ Result<Response> Lineage(Hub& hub, const Request& request) {
 }
 
 Result<Response> Bundle(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(VersionRecord version, FindVersion(hub.registry(), request, request.params.at("version")));
+  ASSIGN_OR_RETURN(VersionRecord version,
+                   FindVersion(hub.registry(), request, request.params.at("version")));
   Response response;
   response.content_type = "application/octet-stream";
   ASSIGN_OR_RETURN(response.file, hub.registry().models().BundlePath(version));
@@ -165,7 +186,8 @@ Result<Response> Import(Hub& hub, const Request& request) {
   if (stored.definition.models.count(name) == 0) {
     if (!IsValidName(name)) return InvalidArgument("'" + name + "' is not a valid model name");
     stored.definition.models[name] = {};
-    RETURN_IF_ERROR(hub.registry().projects().Put(project, DumpJson(ProjectToJson(stored.definition)), request.who));
+    RETURN_IF_ERROR(hub.registry().projects().Put(
+        project, DumpJson(ProjectToJson(stored.definition)), request.who));
   }
   NewVersion version;
   version.bundle_path = path;
@@ -183,22 +205,28 @@ Result<Response> Import(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddModelRoutes(Hub& hub, Router* router) {
-  const auto add = [&](const char* method, const std::string& pattern, const char* permission, const char* summary,
-                       Result<Response> (*handler)(Hub&, const Request&)) {
-    router->Add({method, pattern, permission, summary, [&hub, handler](const Request& r) { return handler(hub, r); }});
+  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); }});
   };
   add("GET", "/api/v1/models", "read", "saved models of all projects", ListModels);
   add("GET", "/api/v1/projects/{project}/models", "read", "saved models of a project", ListModels);
   add("GET", kModel + "/versions", "read", "versions, oldest first", ListVersions);
-  add("GET", kModel + "/versions/{version}", "read", "one version with everything known about it", ShowVersion);
+  add("GET", kModel + "/versions/{version}", "read", "one version with everything known about it",
+      ShowVersion);
   add("GET", kModel + "/versions/{version}/bundle", "read", "the version's bundle", Bundle);
-  add("GET", kModel + "/versions/{version}/lineage", "read", "where the version came from and what it made", Lineage);
+  add("GET", kModel + "/versions/{version}/lineage", "read",
+      "where the version came from and what it made", Lineage);
   add("GET", kModel + "/history", "read", "activations, oldest first", History);
   add("GET", kModel + "/compare", "read", "differences between the versions ?a and ?b", Compare);
-  add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one", Activate);
+  add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one",
+      Activate);
   add("POST", kModel + "/rollback", "write", "activates the previously active version", Rollback);
-  add("POST", kModel + "/import", "write", "adds a version from a bundle or a LightGBM text file", Import);
-  add("DELETE", kModel + "/versions/{version}", "write", "deletes a version that is neither active nor used", DeleteVersion);
+  add("POST", kModel + "/import", "write", "adds a version from a bundle or a LightGBM text file",
+      Import);
+  add("DELETE", kModel + "/versions/{version}", "write",
+      "deletes a version that is neither active nor used", DeleteVersion);
 }
 
 }  // namespace slipway

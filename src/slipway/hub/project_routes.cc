@@ -30,7 +30,8 @@ Result<Response> ListProjects(Hub& hub, const Request&) {
 }
 
 Result<Response> ShowProject(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   return JsonResponse({{"name", stored.record.name},
                        {"revision", stored.record.revision},
                        {"etag", stored.record.etag},
@@ -43,17 +44,21 @@ Result<Response> ShowProject(Hub& hub, const Request& request) {
 
 Result<Response> DeleteProject(Hub& hub, const Request& request) {
   const auto force = request.query.find("force");
-  RETURN_IF_ERROR(hub.registry().projects().Delete(request.params.at("project"), force != request.query.end() && force->second == "true"));
+  RETURN_IF_ERROR(hub.registry().projects().Delete(
+      request.params.at("project"), force != request.query.end() && force->second == "true"));
   return JsonResponse({{"deleted", request.params.at("project")}});
 }
 
 Result<Response> ShowFlow(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
   ASSIGN_OR_RETURN(FlowStates states, DescribeFlow(hub.registry(), stored.definition));
   Json out = GraphToJson(BuildGraph(stored.definition), states);
   out["project"] = stored.definition.name;
-  out["tree"] = RenderTree(BuildGraph(stored.definition), states, {.unicode = true, .color = false});
-  out["tree_color"] = RenderTree(BuildGraph(stored.definition), states, {.unicode = true, .color = true});
+  out["tree"] =
+      RenderTree(BuildGraph(stored.definition), states, {.unicode = true, .color = false});
+  out["tree_color"] =
+      RenderTree(BuildGraph(stored.definition), states, {.unicode = true, .color = true});
   return JsonResponse(out);
 }
 
@@ -63,7 +68,8 @@ struct Proposed {
   std::vector<Change> changes;
 };
 
-// The definition in the body against the stored one. Without `prune`, what the YAML does not name stays as it is.
+// The definition in the body against the stored one. Without `prune`, what the YAML does not name
+// stays as it is.
 Result<Proposed> Propose(Hub& hub, const Json& body, bool prune) {
   ASSIGN_OR_RETURN(const Json* definition, GetObject(body, "definition"));
   Proposed out;
@@ -102,7 +108,8 @@ Response Answer(const Proposed& proposed, const Json& warnings) {
 Status RemoveState(Hub& hub, const Proposed& proposed, bool force) {
   for (const Change& change : proposed.changes) {
     if (change.change != ChangeKind::kRemove) continue;
-    if (change.kind == "model") RETURN_IF_ERROR(hub.registry().models().DeleteModel(proposed.after.name, change.name, force));
+    if (change.kind == "model")
+      RETURN_IF_ERROR(hub.registry().models().DeleteModel(proposed.after.name, change.name, force));
     if (change.kind == "dataset") {
       RETURN_IF_ERROR(hub.registry().datasets().Clear(proposed.after.name, change.name));
       RETURN_IF_ERROR(hub.registry().datasets().ForgetFilesState(proposed.after.name, change.name));
@@ -118,17 +125,21 @@ Result<Response> Apply(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Proposed proposed, Propose(hub, body, prune));
   if (proposed.changes.empty()) return Answer(proposed, Json::array());
   RETURN_IF_ERROR(RemoveState(hub, proposed, BodyFlag(body, "force")));
-  RETURN_IF_ERROR(hub.registry().projects().Put(proposed.after.name, DumpJson(ProjectToJson(proposed.after)), request.who,
-                                                proposed.before ? proposed.before->record.etag : "new"));
-  // New and changed files are looked at now, so that their description is pinned; files may also come later.
+  RETURN_IF_ERROR(hub.registry().projects().Put(
+      proposed.after.name, DumpJson(ProjectToJson(proposed.after)), request.who,
+      proposed.before ? proposed.before->record.etag : "new"));
+  // New and changed files are looked at now, so that their description is pinned; files may also
+  // come later.
   Json warnings = Json::array();
   for (const Change& change : proposed.changes) {
     if (change.kind != "dataset" || change.change == ChangeKind::kRemove) continue;
     const auto it = proposed.after.datasets.find(change.name);
     if (it == proposed.after.datasets.end() || it->second.type != DatasetType::kFiles) continue;
-    auto data = ResolveDataset(hub.registry(), proposed.after, change.name, {.refresh = true, .persist = true});
+    auto data = ResolveDataset(hub.registry(), proposed.after, change.name,
+                               {.refresh = true, .persist = true});
     if (data.ok()) {
-      for (const std::string& warning : data->warnings) warnings.push_back("dataset '" + change.name + "': " + warning);
+      for (const std::string& warning : data->warnings)
+        warnings.push_back("dataset '" + change.name + "': " + warning);
     } else if (data.error().code == ErrorCode::kNotFound) {
       warnings.push_back(data.error().message + "; it will be looked at when it is first built");
     } else {
@@ -148,15 +159,19 @@ Result<Response> DiffRoute(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddProjectRoutes(Hub& hub, Router* router) {
-  const auto add = [&](const char* method, const char* pattern, const char* permission, const char* summary,
-                       Result<Response> (*handler)(Hub&, const Request&)) {
-    router->Add({method, pattern, permission, summary, [&hub, handler](const Request& r) { return handler(hub, r); }});
+  const auto add = [&](const char* method, const char* pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); }});
   };
   add("GET", "/api/v1/projects", "read", "projects", ListProjects);
   add("GET", "/api/v1/projects/{project}", "read", "one project with its definition", ShowProject);
-  add("DELETE", "/api/v1/projects/{project}", "write", "deletes a project; ?force=true also with its versions", DeleteProject);
-  add("GET", "/api/v1/projects/{project}/flow", "read", "the Flow: nodes and edges with state and reason", ShowFlow);
-  add("POST", "/api/v1/apply", "write", "creates or changes what a definition describes; all or nothing", Apply);
+  add("DELETE", "/api/v1/projects/{project}", "write",
+      "deletes a project; ?force=true also with its versions", DeleteProject);
+  add("GET", "/api/v1/projects/{project}/flow", "read",
+      "the Flow: nodes and edges with state and reason", ShowFlow);
+  add("POST", "/api/v1/apply", "write",
+      "creates or changes what a definition describes; all or nothing", Apply);
   add("POST", "/api/v1/diff", "read", "what apply would change", DiffRoute);
 }
 

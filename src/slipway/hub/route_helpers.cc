@@ -49,7 +49,8 @@ std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::st
 std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name) {
   std::vector<std::string> users;
   for (const auto& [recipe_name, recipe] : project.recipes) {
-    const bool reads = std::find(recipe.inputs.begin(), recipe.inputs.end(), name) != recipe.inputs.end();
+    const bool reads =
+        std::find(recipe.inputs.begin(), recipe.inputs.end(), name) != recipe.inputs.end();
     const bool scores = recipe.model.substr(0, recipe.model.find('@')) == name;
     if (reads || scores || recipe.output == name) users.push_back(recipe_name);
   }

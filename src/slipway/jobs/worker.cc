@@ -1,8 +1,8 @@
 #include "slipway/jobs/worker.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
+
+#include <unistd.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -42,10 +42,11 @@ void TakeLine(std::string_view line, const WorkerRun& run, Answer* answer) {
     answer->result = *result;
   } else if (const Json* error = FindMember(*message, "error")) {
     answer->given = true;
-    answer->result = Error{ErrorCodeFromName(error->value("code", "")), error->value("message", ""), error->value("hint", "")};
+    answer->result = Error{ErrorCodeFromName(error->value("code", "")), error->value("message", ""),
+                           error->value("hint", "")};
   } else if (run.on_progress) {
-    run.on_progress({message->value("stage", ""), message->value("part", -1.0), message->value("rows", int64_t{0}),
-                     message->value("detail", "")});
+    run.on_progress({message->value("stage", ""), message->value("part", -1.0),
+                     message->value("rows", int64_t{0}), message->value("detail", "")});
   }
 }
 
@@ -93,7 +94,10 @@ void WorkerReporter::Progress(const WorkerProgress& progress) {
   if (now - last < 0.05 && progress.stage == last_stage) return;
   last = now;
   last_stage = progress.stage;
-  WriteLine({{"stage", progress.stage}, {"part", progress.part}, {"rows", progress.rows}, {"detail", progress.detail}});
+  WriteLine({{"stage", progress.stage},
+             {"part", progress.part},
+             {"rows", progress.rows},
+             {"detail", progress.detail}});
 }
 
 void WorkerReporter::Finish(const Result<Json>& result) {
@@ -101,7 +105,10 @@ void WorkerReporter::Finish(const Result<Json>& result) {
     WriteLine({{"result", *result}});
   } else {
     const Error& error = result.error();
-    WriteLine({{"error", {{"code", ErrorCodeName(error.code)}, {"message", error.message}, {"hint", error.hint}}}});
+    WriteLine({{"error",
+                {{"code", ErrorCodeName(error.code)},
+                 {"message", error.message},
+                 {"hint", error.hint}}}});
   }
 }
 

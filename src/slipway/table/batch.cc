@@ -34,7 +34,8 @@ std::string_view Column::Intern(std::string_view text) {
   return {at, text.size()};
 }
 
-OwnedBatch::OwnedBatch(Schema schema) : schema_(std::move(schema)), columns_(schema_.fields.size()) {
+OwnedBatch::OwnedBatch(Schema schema)
+    : schema_(std::move(schema)), columns_(schema_.fields.size()) {
   views_.resize(columns_.size());
   Reset();
 }
@@ -63,7 +64,8 @@ void OwnedBatch::CopyFrom(const Batch& batch) {
         if (out.valid(r)) out.strings()[r] = out.Intern(in.strings()[r]);
       }
     } else {
-      std::memcpy(out.booleans(), in.data, kWidth[static_cast<size_t>(in.type)] * static_cast<size_t>(rows));
+      std::memcpy(out.booleans(), in.data,
+                  kWidth[static_cast<size_t>(in.type)] * static_cast<size_t>(rows));
     }
   }
 }

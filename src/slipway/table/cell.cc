@@ -19,7 +19,8 @@ constexpr int64_t kMicrosPerMinute = 60'000'000;
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;
   for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] - 'A' + 'a') : text[i];
+    const char c =
+        text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] - 'A' + 'a') : text[i];
     if (c != lower[i]) return false;
   }
   return true;
@@ -47,11 +48,12 @@ bool TakeChar(std::string_view* text, char c) {
 
 bool TakeDate(std::string_view* text, int64_t* days) {
   int year = 0, month = 0, day = 0;
-  if (!TakeDigits(text, 4, &year) || !TakeChar(text, '-') || !TakeDigits(text, 2, &month) || !TakeChar(text, '-') ||
-      !TakeDigits(text, 2, &day)) {
+  if (!TakeDigits(text, 4, &year) || !TakeChar(text, '-') || !TakeDigits(text, 2, &month) ||
+      !TakeChar(text, '-') || !TakeDigits(text, 2, &day)) {
     return false;
   }
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
   if (!date.ok()) return false;
   *days = std::chrono::sys_days(date).time_since_epoch().count();
@@ -61,13 +63,15 @@ bool TakeDate(std::string_view* text, int64_t* days) {
 // HH:MM[:SS[.f{1,9}]], digits beyond microseconds are cut.
 bool TakeTime(std::string_view* text, int64_t* micros) {
   int hour = 0, minute = 0, second = 0;
-  if (!TakeDigits(text, 2, &hour) || !TakeChar(text, ':') || !TakeDigits(text, 2, &minute)) return false;
+  if (!TakeDigits(text, 2, &hour) || !TakeChar(text, ':') || !TakeDigits(text, 2, &minute))
+    return false;
   int64_t fraction = 0;
   if (TakeChar(text, ':')) {
     if (!TakeDigits(text, 2, &second)) return false;
     if (TakeChar(text, '.')) {
       int digits = 0;
-      for (; !text->empty() && text->front() >= '0' && text->front() <= '9'; text->remove_prefix(1), ++digits) {
+      for (; !text->empty() && text->front() >= '0' && text->front() <= '9';
+           text->remove_prefix(1), ++digits) {
         if (digits < 6) fraction = fraction * 10 + (text->front() - '0');
       }
       if (digits == 0 || digits > 9) return false;
@@ -162,7 +166,8 @@ CellState ParseDateCell(std::string_view text, int32_t* out) {
     return CellState::kValue;
   }
   int64_t micros = 0;
-  if (ParseTimestampCell(text, &micros) != CellState::kValue || micros % kMicrosPerDay != 0) return CellState::kBad;
+  if (ParseTimestampCell(text, &micros) != CellState::kValue || micros % kMicrosPerDay != 0)
+    return CellState::kBad;
   *out = static_cast<int32_t>(micros / kMicrosPerDay);
   return CellState::kValue;
 }
@@ -173,7 +178,8 @@ CellState ParseTimestampCell(std::string_view text, int64_t* out) {
   int64_t days = 0, time = 0, offset = 0;
   if (!TakeDate(&text, &days)) return CellState::kBad;
   if (!text.empty()) {
-    if (!TakeChar(&text, 'T') && !TakeChar(&text, ' ') && !TakeChar(&text, 't')) return CellState::kBad;
+    if (!TakeChar(&text, 'T') && !TakeChar(&text, ' ') && !TakeChar(&text, 't'))
+      return CellState::kBad;
     if (!TakeTime(&text, &time) || !TakeZone(text, &offset)) return CellState::kBad;
   }
   *out = days * kMicrosPerDay + time - offset;
@@ -298,7 +304,9 @@ namespace {
 
 // One present value that is neither from nor to string. False: it does not convert.
 bool ConvertValue(const ColumnView& in, int row, Type to, Column* out) {
-  const auto whole = [](double v) { return v == std::trunc(v) && std::abs(v) <= 9007199254740992.0; };
+  const auto whole = [](double v) {
+    return v == std::trunc(v) && std::abs(v) <= 9007199254740992.0;
+  };
   switch (in.type) {
     case Type::kBoolean:
       if (to == Type::kInt64) out->ints()[row] = in.booleans()[row];
@@ -351,7 +359,8 @@ bool ConvertColumn(const ColumnView& in, int rows, Type to, Column* out, int* ba
     } else if (in.type == to) {
       static constexpr size_t kWidth[] = {1, 8, 8, 16, 4, 8};
       const size_t width = kWidth[static_cast<size_t>(to)];
-      std::memcpy(out->booleans() + width * static_cast<size_t>(row), in.booleans() + width * static_cast<size_t>(row), width);
+      std::memcpy(out->booleans() + width * static_cast<size_t>(row),
+                  in.booleans() + width * static_cast<size_t>(row), width);
       out->SetValid(row);
       converted = true;
     } else if (CanConvert(in.type, to)) {

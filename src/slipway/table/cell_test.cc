@@ -34,10 +34,12 @@ TEST(Cell, ReadsEachTypeByItsGrammar) {
   EXPECT_EQ(RoundTrip(Type::kDate, "2023-02-29"), "BAD");
   EXPECT_EQ(RoundTrip(Type::kDate, "2024-02-29T00:00:00Z"), "2024-02-29");
   EXPECT_EQ(RoundTrip(Type::kTimestamp, "2015-05-07 19:52:06 UTC"), "2015-05-07T19:52:06Z");
-  EXPECT_EQ(RoundTrip(Type::kTimestamp, "2015-05-07T19:52:06.25+02:00"), "2015-05-07T17:52:06.250000Z");
+  EXPECT_EQ(RoundTrip(Type::kTimestamp, "2015-05-07T19:52:06.25+02:00"),
+            "2015-05-07T17:52:06.250000Z");
   EXPECT_EQ(RoundTrip(Type::kTimestamp, "2015-05-07"), "2015-05-07T00:00:00Z");
   EXPECT_EQ(RoundTrip(Type::kTimestamp, "2015-05-07 25:00"), "BAD");
-  for (Type type : {Type::kBoolean, Type::kInt64, Type::kDouble, Type::kString, Type::kDate, Type::kTimestamp}) {
+  for (Type type : {Type::kBoolean, Type::kInt64, Type::kDouble, Type::kString, Type::kDate,
+                    Type::kTimestamp}) {
     EXPECT_EQ(RoundTrip(type, ""), "MISSING");
   }
 }

@@ -7,7 +7,8 @@
 
 namespace slipway {
 namespace {
-constexpr std::array<std::string_view, 6> kNames = {"boolean", "int64", "double", "string", "date", "timestamp"};
+constexpr std::array<std::string_view, 6> kNames = {"boolean", "int64", "double",
+                                                    "string",  "date",  "timestamp"};
 }
 
 std::string_view TypeName(Type type) { return kNames[static_cast<size_t>(type)]; }
@@ -18,8 +19,10 @@ std::optional<Type> TypeFromName(std::string_view name) {
     if (kNames[i] == lower) return static_cast<Type>(i);
   }
   if (lower == "bool") return Type::kBoolean;
-  if (lower == "int" || lower == "integer" || lower == "bigint" || lower == "long") return Type::kInt64;
-  if (lower == "float" || lower == "number" || lower == "float64" || lower == "real") return Type::kDouble;
+  if (lower == "int" || lower == "integer" || lower == "bigint" || lower == "long")
+    return Type::kInt64;
+  if (lower == "float" || lower == "number" || lower == "float64" || lower == "real")
+    return Type::kDouble;
   if (lower == "text" || lower == "varchar" || lower == "str") return Type::kString;
   if (lower == "datetime" || lower == "timestamptz") return Type::kTimestamp;
   return std::nullopt;
@@ -40,7 +43,8 @@ std::vector<std::string> Schema::Names() const {
 
 Json SchemaToJson(const Schema& schema) {
   Json out = Json::array();
-  for (const Field& field : schema.fields) out.push_back({{"name", field.name}, {"type", TypeName(field.type)}});
+  for (const Field& field : schema.fields)
+    out.push_back({{"name", field.name}, {"type", TypeName(field.type)}});
   return out;
 }
 
@@ -51,8 +55,10 @@ Result<Schema> SchemaFromJson(const Json& json) {
     ASSIGN_OR_RETURN(std::string name, GetString(item, "name"));
     ASSIGN_OR_RETURN(std::string type_name, GetString(item, "type"));
     auto type = TypeFromName(type_name);
-    if (!type) return InvalidArgument("column '" + name + "' has the unknown type '" + type_name + "'");
-    if (schema.Find(name) >= 0) return InvalidArgument("column '" + name + "' stands twice in the schema");
+    if (!type)
+      return InvalidArgument("column '" + name + "' has the unknown type '" + type_name + "'");
+    if (schema.Find(name) >= 0)
+      return InvalidArgument("column '" + name + "' stands twice in the schema");
     schema.fields.push_back({std::move(name), *type});
   }
   return schema;
@@ -62,7 +68,8 @@ Error NoSuchColumn(std::string_view name, const Schema& schema, std::string_view
   const std::vector<std::string> names = schema.Names();
   std::string hint = DidYouMean(name, names);
   if (hint.empty()) hint = "its columns are " + QuotedList(names);
-  return InvalidArgument("there is no column '" + std::string(name) + "' in " + std::string(where), hint);
+  return InvalidArgument("there is no column '" + std::string(name) + "' in " + std::string(where),
+                         hint);
 }
 
 }  // namespace slipway

@@ -32,8 +32,8 @@ struct DoneChunk {
 
 class OrderedRun {
  public:
-  OrderedRun(ChunkSource& source, const std::function<BatchTransform()>& make_transform, TableWriter* writer,
-             const StreamOptions& options)
+  OrderedRun(ChunkSource& source, const std::function<BatchTransform()>& make_transform,
+             TableWriter* writer, const StreamOptions& options)
       : source_(source),
         make_transform_(make_transform),
         writer_(writer),
@@ -54,7 +54,9 @@ class OrderedRun {
   }
 
  private:
-  bool cancelled() const { return options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed); }
+  bool cancelled() const {
+    return options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed);
+  }
 
   void Work() {
     std::unique_ptr<ChunkDecoder> decoder = source_.NewDecoder();
@@ -64,14 +66,15 @@ class OrderedRun {
     int64_t number = 0;
     while (Take(&chunk, &number)) {
       DoneChunk done;
-      done.status = NoThrow([&] { return Process(chunk, *decoder, transform, encoder.get(), &done); });
+      done.status =
+          NoThrow([&] { return Process(chunk, *decoder, transform, encoder.get(), &done); });
       chunk.payload.reset();
       Deliver(number, std::move(done));
     }
   }
 
-  Status Process(const Chunk& chunk, ChunkDecoder& decoder, BatchTransform& transform, ChunkEncoder* encoder,
-                 DoneChunk* done) {
+  Status Process(const Chunk& chunk, ChunkDecoder& decoder, BatchTransform& transform,
+                 ChunkEncoder* encoder, DoneChunk* done) {
     const BatchConsumer emit = [&](const Batch& out) -> Status {
       if (encoder == nullptr) return {};
       return encoder->Encode(out, &done->encoded);
@@ -126,7 +129,8 @@ class OrderedRun {
   void Drain() REQUIRES_LOCK(mutex_) {
     if (draining_) return;
     draining_ = true;
-    for (auto it = pending_.find(appended_); it != pending_.end() && !error_; it = pending_.find(appended_)) {
+    for (auto it = pending_.find(appended_); it != pending_.end() && !error_;
+         it = pending_.find(appended_)) {
       DoneChunk done = std::move(it->second);
       pending_.erase(it);
       mutex_.unlock();
@@ -150,8 +154,9 @@ class OrderedRun {
     RETURN_IF_ERROR(done->status);
     for (const BadRow& row : done->bad) {
       if (options_.on_bad_rows == OnBadRows::kFail) {
-        return InvalidArgument(BadRowMessage(row),
-                               "mend the row, or say what to do with such rows: on_bad_rows: skip | quarantine");
+        return InvalidArgument(
+            BadRowMessage(row),
+            "mend the row, or say what to do with such rows: on_bad_rows: skip | quarantine");
       }
       if (options_.on_bad_rows == OnBadRows::kQuarantine && options_.quarantine) {
         RETURN_IF_ERROR(options_.quarantine(row));
@@ -186,16 +191,21 @@ std::string BadRowMessage(const BadRow& row) {
   return out + row.reason;
 }
 
-Result<StreamCounts> RunOrdered(ChunkSource& source, const std::function<BatchTransform()>& make_transform,
+Result<StreamCounts> RunOrdered(ChunkSource& source,
+                                const std::function<BatchTransform()>& make_transform,
                                 TableWriter* writer, const StreamOptions& options) {
   return OrderedRun(source, make_transform, writer, options).Run();
 }
 
-Result<StreamCounts> ForEachBatch(ChunkSource& source, const BatchConsumer& consume, const StreamOptions& options) {
+Result<StreamCounts> ForEachBatch(ChunkSource& source, const BatchConsumer& consume,
+                                  const StreamOptions& options) {
   StreamOptions serial = options;
   serial.threads = 1;
   return RunOrdered(
-      source, [&]() -> BatchTransform { return [&](const Batch& batch, const BatchConsumer&) { return consume(batch); }; },
+      source,
+      [&]() -> BatchTransform {
+        return [&](const Batch& batch, const BatchConsumer&) { return consume(batch); };
+      },
       nullptr, serial);
 }
 

@@ -1,17 +1,19 @@
 #include "slipway/table/stream.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
+
+#include <gtest/gtest.h>
 
 namespace slipway {
 namespace {
 
-// `chunks` chunks of one batch each, whose single int64 is the chunk's number; chunk `bad` has a bad row, chunk
-// `fail` fails to decode, Next fails at `broken`.
+// `chunks` chunks of one batch each, whose single int64 is the chunk's number; chunk `bad` has a
+// bad row, chunk `fail` fails to decode, Next fails at `broken`.
 class NumberSource : public ChunkSource {
  public:
-  explicit NumberSource(int chunks) : chunks_(chunks) { schema_.fields.push_back({"n", Type::kInt64}); }
+  explicit NumberSource(int chunks) : chunks_(chunks) {
+    schema_.fields.push_back({"n", Type::kInt64});
+  }
   const Schema& schema() const override { return schema_; }
   Result<bool> Next(Chunk* chunk) override {
     if (next_ == broken) return Unavailable("the disk went away");
@@ -28,7 +30,8 @@ class NumberSource : public ChunkSource {
   class Decoder : public ChunkDecoder {
    public:
     explicit Decoder(NumberSource& source) : source_(source), column_(Type::kInt64) {}
-    Status Decode(const Chunk& chunk, const BatchConsumer& consume, std::vector<BadRow>* bad_rows) override {
+    Status Decode(const Chunk& chunk, const BatchConsumer& consume,
+                  std::vector<BadRow>* bad_rows) override {
       const int n = *static_cast<const int*>(chunk.payload.get());
       if (n == source_.fail) return InvalidArgument("chunk " + std::to_string(n) + " fails");
       if (n == source_.bad) bad_rows->push_back({"f.csv", n + 1, "n", "'x' is not an int64", "x"});
