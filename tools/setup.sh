@@ -6,7 +6,17 @@ die() { say "run: $*"; exit 1; }
 SYSTEM_PACKAGES="build-essential g++ cmake ninja-build ccache mold pkg-config git python3 python3-venv python3-pip
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev libbenchmark-dev libsodium-dev
   libarchive-dev libsimdjson-dev libxxhash-dev libzstd-dev zlib1g-dev libgomp1 zip"
-CLANG_PACKAGES="clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev"
+
+# clang 19 where the system has it (Debian 12, newer Ubuntu), else the newest that it has.
+install_clang() {
+  local v
+  for v in 19 20 18; do
+    if command -v clang++-$v >/dev/null || apt-cache show clang-$v >/dev/null 2>&1; then CLANG=$v; break; fi
+  done
+  [ -n "${CLANG:-}" ] || { as_root apt-get update -qq; CLANG=19; }
+  install_packages clang-$CLANG clang-tidy-$CLANG clang-format-$CLANG libclang-rt-$CLANG-dev
+  CLANG_FLAGS="-DCMAKE_C_COMPILER=clang-$CLANG -DCMAKE_CXX_COMPILER=clang++-$CLANG"
+}
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"

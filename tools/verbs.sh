@@ -51,15 +51,16 @@ verb_demo() {
 verb_hub() { later hub; }
 verb_goldens() { later goldens; }
 
-# One line "N passed[, M skipped]" for a set of GoogleTest binaries.
+# The GoogleTest binaries of a build folder, two at a time; one line "N passed[, M skipped]" for all.
 run_unit() { # build folder
-  local dir=$1 failed=0 passed=0 skipped=0 binary out
+  local dir=$1 failed=0 passed=0 skipped=0 binary n
   export SLIPWAY_LIB_DIR=$ROOT/.deps/lib
+  printf '%s\n' "$dir"/bin/*_test | xargs -P 2 -I{} sh -c '{} --gtest_brief=1 >{}.out 2>&1; echo $? >{}.rc'
   for binary in "$dir"/bin/*_test; do
-    if out=$("$binary" --gtest_brief=1 2>&1); then :; else failed=1; printf '%s\n' "$out" >&2; fi
-    printf '%s\n' "$out" | grep -E 'SKIPPED|Skipped' >&2 || true
-    passed=$((passed + $(printf '%s\n' "$out" | sed -n 's/.*PASSED  *\] \([0-9]*\) test.*/\1/p')))
-    skipped=$((skipped + $(printf '%s\n' "$out" | sed -n 's/.*SKIPPED \] \([0-9]*\) test.*/\1/p' | head -1 | grep . || echo 0)))
+    if [ "$(cat "$binary.rc")" != 0 ]; then failed=1; say "-- $binary"; tail -60 "$binary.out" >&2; fi
+    grep -A3 -E '^.*(Skipped|SKIPPED)' "$binary.out" >&2 || true
+    n=$(sed -n 's/.*PASSED  *\] \([0-9]*\) test.*/\1/p' "$binary.out" | tail -1); passed=$((passed + ${n:-0}))
+    n=$(sed -n 's/.*SKIPPED *\] \([0-9]*\) test.*/\1/p' "$binary.out" | tail -1); skipped=$((skipped + ${n:-0}))
   done
   say "unit: $passed passed, $skipped skipped"
   return $failed
@@ -69,12 +70,14 @@ part_unit() { run_unit build && python3 tools/check_layers.py && .venv/bin/pytho
 part_e2e() { .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
 
 # The parser modules under clang ASan+UBSan: their unit tests, then each fuzzer over its corpus and for a while.
-fuzz_modules="base table csv features forest project bundle"
+parser_modules="base table csv features forest project bundle"
 build_fuzz() {
+  install_clang
   # shellcheck disable=SC2086
-  install_packages $CLANG_PACKAGES
-  cmake --preset fuzz >/dev/null || die "cmake --preset fuzz failed"
-  local targets; targets=$(cd src/slipway && for m in $fuzz_modules; do ls "$m"/*_fuzz.cc 2>/dev/null; ls "$m"/*_test.cc >/dev/null 2>&1 && echo "x/${m}_test.cc"; done | sed 's/.*\///; s/\.cc$//' | sort -u)
+  cmake --preset fuzz $CLANG_FLAGS >/dev/null || die "cmake --preset fuzz failed"
+  local module targets=""
+  for module in $parser_modules; do targets="$targets ${module}_test"; done
+  for fuzzer in src/slipway/*/*_fuzz.cc; do targets="$targets $(basename "$fuzzer" .cc)"; done
   # shellcheck disable=SC2086
   cmake --build --preset fuzz --target $targets
 }
@@ -95,8 +98,6 @@ part_fuzz() { # [seconds per fuzzer]
 
 sanitizer_part() { # preset
   verb_setup; python_environment
-  # shellcheck disable=SC2086
-  install_packages $CLANG_PACKAGES
   cmake --preset "$1" >/dev/null && cmake --build --preset "$1" && run_unit "build/$1"
 }
 
@@ -117,7 +118,9 @@ verb_test() {
     e2e) verb_setup; python_environment; build_all; part_e2e "$@" ;;
     fuzz) verb_setup; build_fuzz; part_fuzz "${1:-600}" ;;
     asan|tsan) sanitizer_part "$part" ;;
-    tidy) verb_setup; install_packages $CLANG_PACKAGES; cmake --preset tidy >/dev/null && cmake --build --preset tidy --target slipway ;;
+    tidy) verb_setup; install_clang
+      # shellcheck disable=SC2086
+      cmake --preset tidy $CLANG_FLAGS >/dev/null && cmake --build --preset tidy --target slipway ;;
     crash) verb_setup; python_environment; build_all; SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
     ui|k8s|spark|clients|soak) later "test $part" ;;
     *) say "run: there is no test part '$part'"; verb_help >&2; exit 2 ;;
@@ -130,10 +133,9 @@ verb_bench() {
 }
 
 verb_lint() {
-  # shellcheck disable=SC2086
-  install_packages $CLANG_PACKAGES
-  local bad; bad=$(git ls-files 'src/*.cc' 'src/*.h' 'cmake/*.cc' | xargs clang-format-19 --dry-run 2>&1 | grep -c 'warning:' || true)
+  install_clang
+  local bad; bad=$(git ls-files 'src/*.cc' 'src/*.h' 'cmake/*.cc' | xargs "clang-format-$CLANG" --dry-run 2>&1 | grep -c 'warning:' || true)
   python3 tools/check_layers.py
-  [ "$bad" = 0 ] || { say "lint: clang-format-19 would change $bad places: git ls-files 'src/*.cc' 'src/*.h' | xargs clang-format-19 -i"; exit 1; }
+  [ "$bad" = 0 ] || { say "lint: clang-format-$CLANG would change $bad places: git ls-files 'src/*.cc' 'src/*.h' | xargs clang-format-$CLANG -i"; exit 1; }
   verb_test tidy
 }
