@@ -228,6 +228,32 @@ Result<std::unique_ptr<ChunkSource>> OpenCsv(CsvReadOptions options) {
   return std::unique_ptr<ChunkSource>(std::move(source));
 }
 
+void AppendRecordCells(std::string_view record, const CsvDialect& dialect,
+                       const std::vector<int>& cells, std::string* out) {
+  thread_local std::vector<size_t> begins;
+  begins.assign(1, 0);
+  bool quoted = false;
+  for (size_t at = 0; at < record.size(); ++at) {
+    const char c = record[at];
+    if (quoted) {
+      quoted = c != dialect.quote;  // a doubled quote ends it and opens it again
+    } else if (c == dialect.delimiter) {
+      begins.push_back(at + 1);
+    } else if (dialect.quote != '\0' && c == dialect.quote) {
+      const bool doubled = at > begins.back() && record[at - 1] == dialect.quote &&
+                           record[begins.back()] == dialect.quote;
+      quoted = at == begins.back() || doubled;
+    }
+  }
+  begins.push_back(record.size() + 1);
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) out->push_back(dialect.delimiter);
+    const auto cell = static_cast<size_t>(cells[i]);
+    if (cell + 1 >= begins.size()) continue;
+    out->append(record.substr(begins[cell], begins[cell + 1] - 1 - begins[cell]));
+  }
+}
+
 Result<int64_t> CountCsvRecords(const std::vector<std::string>& files, const CsvDialect& dialect) {
   RETURN_IF_ERROR(CheckCsvDialect(dialect));
   const CsvReadOptions defaults;

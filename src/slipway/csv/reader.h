@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "slipway/base/result.h"
@@ -49,6 +50,11 @@ struct CsvReadOptions {
 // Batches have Batch::row_text (row_text_columns = all) where a file's columns are the schema's in
 // its order. Batch::first_row is -1. Chunks and decoders must not outlive the source.
 Result<std::unique_ptr<ChunkSource>> OpenCsv(CsvReadOptions options);
+
+// Appends cells of a good record (Batch::row_text), by place and in the order asked for, as they
+// stand with their quotes and with delimiters between.
+void AppendRecordCells(std::string_view record, const CsvDialect& dialect,
+                       const std::vector<int>& cells, std::string* out);
 
 // Data records (bad ones count, skipped blank lines do not).
 Result<int64_t> CountCsvRecords(const std::vector<std::string>& files, const CsvDialect& dialect);

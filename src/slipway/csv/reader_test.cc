@@ -394,5 +394,18 @@ TEST(FastCell, AgreesWithTheCellFunctions) {
   EXPECT_TRUE(FastDouble("-12.75", &value)) << "the test would prove nothing";
 }
 
+TEST(RecordCells, AreCutOutAsTheyStand) {
+  const std::string record = R"(a,"b ""x"", y",, 5 ,"",q"u"o,"z")";
+  const auto cut = [&](const std::vector<int>& cells) {
+    std::string out;
+    AppendRecordCells(record, {}, cells, &out);
+    return out;
+  };
+  EXPECT_EQ(cut({0, 1, 2, 3, 4, 5, 6}), record);
+  EXPECT_EQ(cut({6, 1}), R"("z","b ""x"", y")");
+  EXPECT_EQ(cut({3, 2, 4, 5}), R"( 5 ,,"",q"u"o)");
+  EXPECT_EQ(cut({}), "");
+}
+
 }  // namespace
 }  // namespace slipway

@@ -122,6 +122,9 @@ Json VersionToJson(const VersionRecord& version, bool full) {
     out["project"] = version.project;
     out["model"] = version.model;
     out["bundle_sha256"] = version.bundle;
+    const auto hash = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+    out["reference_sha256"] = hash(version.reference_hash);
+    out["holdout_sha256"] = hash(version.holdout_hash);
     out["info"] = info;
     out["build"] = BuildToJson(version.build);
   }
