@@ -66,8 +66,7 @@ Result<std::unique_ptr<ChunkSource>> OpenSource(const FilesSpec& spec, const Rea
     return OpenText(spec, std::move(files), std::move(schema), options);
   if (IsStandardInput(files))
     return InvalidArgument("Parquet cannot be read from standard input", "name a file");
-  return OpenParquet({std::move(files), std::move(schema), options.columns, options.threads,
-                      options.memory_limit});
+  return OpenParquet({std::move(files), std::move(schema), options.columns, options.memory_limit});
 }
 
 Result<int64_t> CountRows(const FilesSpec& spec) {
@@ -100,7 +99,7 @@ Result<std::unique_ptr<TableWriter>> CreateWriter(const std::string& path, Forma
     case Format::kJsonLines:
       return CreateJsonLinesWriter(path, schema);
     case Format::kParquet:
-      return CreateParquetWriter(path, schema, options.threads);
+      return CreateParquetWriter(path, schema);
   }
   return Internal("unknown format");
 }

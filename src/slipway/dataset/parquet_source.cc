@@ -13,11 +13,12 @@ std::string ReadParquetSql(const std::string& file) {
   return "read_parquet(" + SqlPath(file) + ", hive_partitioning=false)";
 }
 
-Result<std::unique_ptr<DuckConnection>> Connect(const std::vector<std::string>& files, int threads,
+// With one thread the caller of Fetch() decodes; with more, DuckDB's caller spins on a core while
+// another thread decodes, and that core is one that our workers need.
+Result<std::unique_ptr<DuckConnection>> Connect(const std::vector<std::string>& files,
                                                 int64_t memory_limit) {
   EngineOptions options;
   options.files = files;
-  options.threads = threads;
   options.memory_limit = memory_limit;
   return DuckConnection::Open(options);
 }
@@ -81,7 +82,7 @@ Result<std::vector<ParquetColumn>> ParquetColumns(DuckConnection* connection,
 
 Result<std::unique_ptr<ChunkSource>> OpenParquet(const ParquetReadOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection,
-                   Connect(options.files, options.threads, options.memory_limit));
+                   Connect(options.files, options.memory_limit));
   EngineScan scan;
   scan.schema = options.schema;
   ASSIGN_OR_RETURN(scan.wanted, WantedColumns(options.schema, options.columns));
@@ -93,7 +94,7 @@ Result<std::unique_ptr<ChunkSource>> OpenParquet(const ParquetReadOptions& optio
 }
 
 Result<int64_t> CountParquetRows(const std::vector<std::string>& files) {
-  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, Connect(files, 1, 128 << 20));
+  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, Connect(files, 128 << 20));
   return connection->QueryInt("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata(" +
                               SqlPaths(files) + ")");
 }

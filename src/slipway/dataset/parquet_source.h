@@ -24,7 +24,6 @@ struct ParquetReadOptions {
   std::vector<std::string> files;
   Schema schema;                     // the columns to give, with the types to give them in
   std::vector<std::string> columns;  // wanted; empty: all
-  int threads = 1;
   int64_t memory_limit = 400 << 20;
 };
 // Columns are matched by name; all files are checked here. Rows that do not convert to the schema's

@@ -124,7 +124,7 @@ class ParquetWriter : public TableWriter {
     if (!finished_) unlink(temporary_.c_str());
   }
 
-  Status Start(int threads);
+  Status Start();
   std::unique_ptr<ChunkEncoder> NewEncoder() override {
     return std::make_unique<ParquetEncoder>(schema_, &queue_);
   }
@@ -148,10 +148,10 @@ class ParquetWriter : public TableWriter {
   bool finished_ = false;
 };
 
-Status ParquetWriter::Start(int threads) {
+Status ParquetWriter::Start() {
+  // One engine thread, ours: a second one would make the first spin on a core while it waits.
   EngineOptions options;
   options.files = {temporary_};
-  options.threads = std::clamp(threads, 1, 2);
   options.memory_limit = 256 << 20;
   ASSIGN_OR_RETURN(connection_, DuckConnection::Open(options));
   FeedTable table;
@@ -168,8 +168,8 @@ Status ParquetWriter::Start(int threads) {
 void ParquetWriter::Copy() noexcept {
   try {
     const Result<DuckResult> result =
-        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + QuotedSqlText(temporary_) + " " +
-                           ParquetCopyOptions(schema_));
+        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + QuotedSqlText(temporary_) +
+                           " " + ParquetCopyOptions(schema_));
     if (!result.ok()) copied_ = result.error();
   } catch (const std::exception& e) {
     copied_ = Unavailable(std::string("cannot write Parquet: ") + e.what());
@@ -229,7 +229,7 @@ Result<std::string> CreateFileBeside(const std::string& path) {
 }
 
 Result<std::unique_ptr<TableWriter>> CreateParquetWriter(const std::string& path,
-                                                         const Schema& schema, int threads) {
+                                                         const Schema& schema) {
   if (path == "-") {
     return InvalidArgument("Parquet cannot be written to standard output",
                            "name a file, or choose csv or jsonl");
@@ -239,7 +239,7 @@ Result<std::unique_ptr<TableWriter>> CreateParquetWriter(const std::string& path
   const std::string absolute = AbsolutePath(path);
   ASSIGN_OR_RETURN(std::string temporary, CreateFileBeside(absolute));
   auto writer = std::make_unique<ParquetWriter>(absolute, std::move(temporary), schema);
-  RETURN_IF_ERROR(writer->Start(threads));
+  RETURN_IF_ERROR(writer->Start());
   return std::unique_ptr<TableWriter>(std::move(writer));
 }
 

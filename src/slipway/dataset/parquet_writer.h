@@ -15,7 +15,7 @@ namespace slipway {
 // Creates the temporary file beside `path` at once, so that a folder that cannot be written is
 // known before any work.
 Result<std::unique_ptr<TableWriter>> CreateParquetWriter(const std::string& path,
-                                                         const Schema& schema, int threads);
+                                                         const Schema& schema);
 
 // "(FORMAT parquet, ...)": the options of every COPY that writes Parquet here. Row groups shrink
 // for wide tables.
