@@ -13,6 +13,14 @@ std::string DefinitionHash(const FilesSpec& stated) {
   return Sha256Hex(DumpJson(FilesSpecToJson(stated)));
 }
 
+// Of what is read, not only of the bytes: the same file with other types, another dialect or
+// another policy for bad rows is other data.
+std::string ReadFingerprint(const std::string& content, const FilesSpec& spec) {
+  FilesSpec how = spec;
+  how.paths.clear();
+  return Xxh3Hex128(content + DumpJson(FilesSpecToJson(how)));
+}
+
 std::vector<std::string> DatasetNames(const ProjectDefinition& project) {
   std::vector<std::string> names;
   for (const auto& [name, definition] : project.datasets) names.push_back(name);
@@ -143,9 +151,10 @@ Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefiniti
   if (options.fingerprint) {
     auto fingerprint = FingerprintFiles(out.spec, state.fingerprint_state);
     if (!fingerprint.ok()) return fingerprint.error().Within("dataset '" + name + "'");
-    if (fingerprint->value != state.fingerprint || fingerprint->state != state.fingerprint_state) {
-      if (fingerprint->value != state.fingerprint) state.rows.reset();
-      state.fingerprint = fingerprint->value;
+    const std::string value = ReadFingerprint(fingerprint->value, out.spec);
+    if (value != state.fingerprint || fingerprint->state != state.fingerprint_state) {
+      if (value != state.fingerprint) state.rows.reset();
+      state.fingerprint = value;
       state.fingerprint_state = fingerprint->state;
       state.bytes = fingerprint->bytes;
       changed = true;
@@ -156,6 +165,7 @@ Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefiniti
   out.rows = state.rows;
   if (changed && options.persist)
     RETURN_IF_ERROR(registry.datasets().PutFilesState(project.name, name, state));
+  if (changed && !options.persist) out.learned = state;
   return out;
 }
 

@@ -21,6 +21,7 @@ struct ResolvedDataset {
   std::string fingerprint;      // "" unless asked for
   std::optional<int64_t> rows;  // when known
   std::vector<std::string> warnings;
+  std::optional<FilesState> learned;  // new knowledge that was not kept: without `persist`
 };
 
 struct ResolveOptions {

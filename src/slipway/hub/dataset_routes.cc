@@ -157,15 +157,21 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
   stored.definition.datasets[name] = one.datasets.at(name);
   RETURN_IF_ERROR(Validate(stored.definition));
   // Look first: what cannot be read is not added.
-  ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
-  RETURN_IF_ERROR(Store(hub, stored, request.who));
   Json warnings = Json::array();
   Json schema;
+  std::optional<FilesState> learned;
   if (stored.definition.datasets.at(name).type == DatasetType::kFiles) {
-    ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition, name,
-                                                          {.refresh = true, .persist = true}));
+    ASSIGN_OR_RETURN(ResolvedDataset data,
+                     ResolveDataset(hub.registry(), stored.definition, name, {.refresh = true}));
     schema = SchemaToJson(data.spec.schema);
     warnings = data.warnings;
+    learned = data.learned;
+  }
+  ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
+  RETURN_IF_ERROR(Store(hub, stored, request.who));
+  if (learned) {
+    RETURN_IF_ERROR(
+        hub.registry().datasets().PutFilesState(stored.definition.name, name, *learned));
   }
   ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name,
                                      stored.definition.datasets.at(name)));
@@ -235,7 +241,8 @@ Result<Response> AddRecipe(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   if (stored.definition.recipes.count(name) != 0 && !BodyFlag(body, "replace")) {
-    return Conflict("project '" + stored.definition.name + "' has a recipe '" + name + "' already");
+    return Conflict("project '" + stored.definition.name + "' has a recipe '" + name + "' already",
+                    "--replace gives it another definition");
   }
   ASSIGN_OR_RETURN(ProjectDefinition one, ParseOne("recipes", name, *definition));
   const RecipeDefinition& recipe = one.recipes.at(name);

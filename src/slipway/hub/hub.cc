@@ -1,6 +1,23 @@
 #include "slipway/hub/hub.h"
 
+#include "slipway/base/clock.h"
+#include "slipway/base/file.h"
+#include "slipway/registry/stray.h"
+
 namespace slipway {
+namespace {
+
+// What nobody refers to goes: once an hour, and at once after a crash (the lock is ours and nothing
+// runs yet, so nothing young is anybody's work). Housekeeping that fails stops nothing.
+void KeepHouse(Registry& registry, bool crashed) {
+  const std::string stamp = JoinPath(registry.home().LogsFolder(), "housekeeping");
+  if (!crashed && PathExists(stamp) && !IsOlderThan(stamp, 3600)) return;
+  (void)registry.CollectGarbage(crashed ? 0 : 3600).ok();
+  (void)registry.idempotency().Expire().ok();
+  (void)WriteFileAtomic(stamp, NowText() + "\n").ok();
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   std::unique_ptr<Hub> hub(new Hub());
@@ -16,6 +33,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               "Run it again: slipway build" +
                               targets);
     }
+    KeepHouse(*hub->registry_, !interrupted.empty());
   } else {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));
   }

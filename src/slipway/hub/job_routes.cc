@@ -9,6 +9,8 @@ namespace {
 
 Result<Response> ListJobs(Hub& hub, const Request& request) {
   auto project = request.query.find("project");
+  if (project != request.query.end())
+    RETURN_IF_ERROR(hub.registry().projects().Get(project->second));
   ASSIGN_OR_RETURN(
       std::vector<JobRecord> jobs,
       hub.registry().jobs().List(project == request.query.end() ? "" : project->second, 1000));

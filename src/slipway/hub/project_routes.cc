@@ -118,36 +118,50 @@ Status RemoveState(Hub& hub, const Proposed& proposed, bool force) {
   return {};
 }
 
-Result<Response> Apply(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(Json body, ParseBody(request, {"definition", "prune", "force"}));
-  const bool prune = BodyFlag(body, "prune");
-  ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
-  ASSIGN_OR_RETURN(Proposed proposed, Propose(hub, body, prune));
-  if (proposed.changes.empty()) return Answer(proposed, Json::array());
-  RETURN_IF_ERROR(RemoveState(hub, proposed, BodyFlag(body, "force")));
-  RETURN_IF_ERROR(hub.registry().projects().Put(
-      proposed.after.name, DumpJson(ProjectToJson(proposed.after)), request.who,
-      proposed.before ? proposed.before->record.etag : "new"));
-  // New and changed files are looked at now, so that their description is pinned; files may also
-  // come later.
+struct Looks {
+  std::map<std::string, FilesState> learned;
   Json warnings = Json::array();
+};
+
+// New and changed files are looked at now, so that their description is pinned; files may also come
+// later.
+Result<Looks> LookAtFiles(Hub& hub, const Proposed& proposed) {
+  Looks looks;
   for (const Change& change : proposed.changes) {
     if (change.kind != "dataset" || change.change == ChangeKind::kRemove) continue;
     const auto it = proposed.after.datasets.find(change.name);
     if (it == proposed.after.datasets.end() || it->second.type != DatasetType::kFiles) continue;
-    auto data = ResolveDataset(hub.registry(), proposed.after, change.name,
-                               {.refresh = true, .persist = true});
+    auto data = ResolveDataset(hub.registry(), proposed.after, change.name, {.refresh = true});
     if (data.ok()) {
       for (const std::string& warning : data->warnings)
-        warnings.push_back("dataset '" + change.name + "': " + warning);
+        looks.warnings.push_back("dataset '" + change.name + "': " + warning);
+      if (data->learned) looks.learned[change.name] = *data->learned;
     } else if (data.error().code == ErrorCode::kNotFound) {
-      warnings.push_back(data.error().message + "; it will be looked at when it is first built");
+      looks.warnings.push_back(data.error().message +
+                               "; it will be looked at when it is first built");
     } else {
       return data.error();
     }
   }
+  return looks;
+}
+
+Result<Response> Apply(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(Json body, ParseBody(request, {"definition", "prune", "force"}));
+  ASSIGN_OR_RETURN(Proposed proposed, Propose(hub, body, BodyFlag(body, "prune")));
+  if (proposed.changes.empty()) return Answer(proposed, Json::array());
+  // Looking takes a while: before the transaction, whose etag tells when the project changed
+  // meanwhile.
+  ASSIGN_OR_RETURN(Looks looks, LookAtFiles(hub, proposed));
+  ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
+  RETURN_IF_ERROR(RemoveState(hub, proposed, BodyFlag(body, "force")));
+  RETURN_IF_ERROR(hub.registry().projects().Put(
+      proposed.after.name, DumpJson(ProjectToJson(proposed.after)), request.who,
+      proposed.before ? proposed.before->record.etag : "new"));
+  for (const auto& [name, state] : looks.learned)
+    RETURN_IF_ERROR(hub.registry().datasets().PutFilesState(proposed.after.name, name, state));
   RETURN_IF_ERROR(transaction.Commit());
-  return Answer(proposed, warnings);
+  return Answer(proposed, looks.warnings);
 }
 
 Result<Response> DiffRoute(Hub& hub, const Request& request) {
