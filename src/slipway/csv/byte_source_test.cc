@@ -53,7 +53,7 @@ class ByteSourceTest : public testing::Test {
       if (n < step) return out;
     }
   }
-  TempDir dir_ = std::move(TempDir::Make().value());
+  TempDir dir_ = TempDir::Make().value();
 };
 
 TEST_F(ByteSourceTest, PlainGzipAndZstdGiveTheSameBytesAtEveryReadSize) {
@@ -125,7 +125,7 @@ TEST_F(ByteSourceTest, PeekDoesNotConsume) {
 
 TEST_F(ByteSourceTest, ProgressIsThePartOfTheStoredBytes) {
   const std::string bytes = Gzip(SomeText(300'000));
-  auto source = std::move(ByteSource::Open(Write("p.gz", bytes)).value());
+  auto source = ByteSource::Open(Write("p.gz", bytes)).value();
   EXPECT_EQ(source->compressed_size(), static_cast<int64_t>(bytes.size()));
   EXPECT_LT(source->progress(), 0.5);
   std::string all(size_t{8} << 20, '\0');

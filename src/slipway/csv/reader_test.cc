@@ -57,7 +57,7 @@ class ReaderTest : public testing::Test {
     }
     return out;
   }
-  TempDir dir_ = std::move(TempDir::Make().value());
+  TempDir dir_ = TempDir::Make().value();
 };
 
 const Schema kTwo{{{"a", Type::kInt64}, {"b", Type::kString}}};
@@ -302,7 +302,7 @@ TEST_F(ReaderTest, RecordsAreCountedAsTheyAreRead) {
 
 TEST_F(ReaderTest, StandardInputMayBeSniffedFirst) {
   const std::string path = Write("in.csv", "a,b\n1,x\n2,y\n");
-  std::shared_ptr<ByteSource> source = std::move(ByteSource::Open(path).value());
+  std::shared_ptr<ByteSource> source = ByteSource::Open(path).value();
   auto sniff = SniffCsvSource(source.get(), std::nullopt);
   ASSERT_TRUE(sniff.ok());
   CsvReadOptions options;
@@ -318,7 +318,7 @@ TEST_F(ReaderTest, StandardInputMayBeSniffedFirst) {
 TEST_F(ReaderTest, ProgressReachesOne) {
   std::string text = "a,b\n";
   for (int i = 0; i < 300'000; ++i) text += "1,abcdefgh\n";
-  auto source = std::move(OpenCsv(Options(text, kTwo)).value());
+  auto source = OpenCsv(Options(text, kTwo)).value();
   EXPECT_EQ(source->progress(), 0);
   Chunk chunk;
   ASSERT_TRUE(source->Next(&chunk).value());
@@ -330,7 +330,7 @@ TEST_F(ReaderTest, ProgressReachesOne) {
 }
 
 TEST_F(ReaderTest, AnErrorOfTheConsumerStopsTheDecoder) {
-  auto source = std::move(OpenCsv(Options("a,b\n1,x\n", kTwo)).value());
+  auto source = OpenCsv(Options("a,b\n1,x\n", kTwo)).value();
   Chunk chunk;
   ASSERT_TRUE(source->Next(&chunk).value());
   std::vector<BadRow> bad;

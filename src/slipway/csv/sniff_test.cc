@@ -159,7 +159,7 @@ TEST(Sniff, OldMacLineEndsAndBrokenHeadersAreRefused) {
 }
 
 TEST(Sniff, FilesAreNamedInErrors) {
-  TempDir dir = std::move(TempDir::Make().value());
+  TempDir dir = TempDir::Make().value();
   const std::string path = dir.File("t.csv");
   ASSERT_TRUE(WriteFileAtomic(path, "a,a\n").ok());
   auto sniff = SniffCsvFile(path, std::nullopt);
@@ -168,7 +168,7 @@ TEST(Sniff, FilesAreNamedInErrors) {
 }
 
 TEST(Sniff, LooksAtTheHeadOfALargeFileOnly) {
-  TempDir dir = std::move(TempDir::Make().value());
+  TempDir dir = TempDir::Make().value();
   std::string text = "id,x\n";
   while (text.size() < kCsvSniffBytes * 2) text += "1,2.5\n";
   ASSERT_TRUE(WriteFileAtomic(dir.File("t.csv"), text + "x,y\n").ok());

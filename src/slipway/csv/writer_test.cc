@@ -43,7 +43,7 @@ class WriterTest : public testing::Test {
   std::string Content(const std::string& name) { return ReadFile(dir_.File(name)).value(); }
   std::vector<std::string> Files() { return ListDir(dir_.path()).value(); }
 
-  TempDir dir_ = std::move(TempDir::Make().value());
+  TempDir dir_ = TempDir::Make().value();
 };
 
 TEST_F(WriterTest, QuotesOnlyWhereNeeded) {
@@ -73,7 +73,7 @@ TEST_F(WriterTest, AllTypes) {
   batch.column(4).ints()[0] = 1'000'000;
   for (int c = 0; c < 5; ++c) batch.column(c).SetValid(0);
   const std::string path = dir_.File("t.csv");
-  auto writer = std::move(CreateCsvWriter(path, {}, batch.schema()).value());
+  auto writer = CreateCsvWriter(path, {}, batch.schema()).value();
   ASSERT_TRUE(WriteBatch(writer.get(), batch.View()).ok());
   ASSERT_TRUE(writer->Finish().ok());
   EXPECT_EQ(Content("t.csv"), "t,i,d,day,at\ntrue,-7,0.1,1970-01-02,1970-01-01T00:00:01Z\n,,,,\n");
@@ -102,7 +102,7 @@ TEST_F(WriterTest, NumbersAreQuotedWhenTheDelimiterIsPartOfThem) {
     batch.column(c).doubles()[0] = 2.5;
     batch.column(c).SetValid(0);
   }
-  auto writer = std::move(CreateCsvWriter(dir_.File("t.csv"), dialect, batch.schema()).value());
+  auto writer = CreateCsvWriter(dir_.File("t.csv"), dialect, batch.schema()).value();
   ASSERT_TRUE(WriteBatch(writer.get(), batch.View()).ok());
   ASSERT_TRUE(writer->Finish().ok());
   EXPECT_EQ(Content("t.csv"), "d.e\n\"2.5\".\"2.5\"\n");
@@ -112,13 +112,13 @@ TEST_F(WriterTest, NothingIsVisibleBeforeFinish) {
   const std::string path = dir_.File("t.csv");
   ASSERT_TRUE(WriteFileAtomic(path, "old").ok());
   {
-    auto writer = std::move(CreateCsvWriter(path, {}, Strings({"a"})).value());
+    auto writer = CreateCsvWriter(path, {}, Strings({"a"})).value();
     ASSERT_TRUE(writer->Append(EncodedChunk{"x\n", {}, 1}).ok());
     EXPECT_EQ(Content("t.csv"), "old");
   }
   EXPECT_THAT(Files(), ElementsAre("t.csv")) << "the temporary file went with the writer";
   EXPECT_EQ(Content("t.csv"), "old");
-  auto writer = std::move(CreateCsvWriter(path, {}, Strings({"a"})).value());
+  auto writer = CreateCsvWriter(path, {}, Strings({"a"})).value();
   ASSERT_TRUE(writer->Append(EncodedChunk{"x\n", {}, 1}).ok());
   ASSERT_TRUE(writer->Finish().ok());
   EXPECT_EQ(Content("t.csv"), "a\nx\n");
@@ -166,10 +166,10 @@ TEST_F(WriterTest, RowTextPassesThroughVerbatim) {
   CsvDialect semicolon;
   semicolon.delimiter = ';';
 
-  auto source = std::move(OpenCsv(options).value());
-  auto writer = std::move(CreateCsvWriter(dir_.File("out.csv"), {}, written, CsvDialect{}).value());
+  auto source = OpenCsv(options).value();
+  auto writer = CreateCsvWriter(dir_.File("out.csv"), {}, written, CsvDialect{}).value();
   auto refused =
-      std::move(CreateCsvWriter(dir_.File("no.csv"), semicolon, written, CsvDialect{}).value());
+      CreateCsvWriter(dir_.File("no.csv"), semicolon, written, CsvDialect{}).value();
   Chunk chunk;
   ASSERT_TRUE(source->Next(&chunk).value());
   std::vector<BadRow> bad;
@@ -209,10 +209,10 @@ TEST_F(WriterTest, AnEmptyCompressedFileIsValid) {
   CsvDialect bare;
   bare.header = false;
   for (const char* name : {"e.csv.gz", "e.csv.zst"}) {
-    auto writer = std::move(CreateCsvWriter(dir_.File(name), bare, Strings({"a"})).value());
+    auto writer = CreateCsvWriter(dir_.File(name), bare, Strings({"a"})).value();
     ASSERT_TRUE(writer->Finish().ok());
     EXPECT_GT(FileSize(dir_.File(name)).value(), 0);
-    auto source = std::move(ByteSource::Open(dir_.File(name)).value());
+    auto source = ByteSource::Open(dir_.File(name)).value();
     EXPECT_EQ(source->Peek(10).value(), "");
   }
 }
