@@ -1,5 +1,6 @@
 #include "slipway/flow/tasks.h"
 
+#include <cstdlib>
 #include <exception>
 #include <thread>
 
@@ -242,6 +243,9 @@ int WorkerMain(const char* task_path) {
   ::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is a write error, not a death
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
+  // LightGBM meets at a barrier many times per tree. Threads that spin there cost several times the
+  // work itself as soon as anything else runs on the machine. OpenMP reads this when it is loaded.
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr) ::setenv("OMP_WAIT_POLICY", "passive", 0);
   WorkerReporter reporter;
   auto run = [&]() -> Result<Json> {
     ASSIGN_OR_RETURN(std::string text, ReadFile(task_path, 64 << 20));
