@@ -3,6 +3,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/counted.h"
 
 namespace slipway {
 namespace {
@@ -19,7 +20,7 @@ std::string ActivityLine(const ActivityRecord& a) {
                      : a.status == "failed" ? Styled("✗", Style::kRed, terminal)
                                             : Styled("–", Style::kDim, terminal);
   std::string out = mark + " " + a.recipe + " → " + a.output + ": " + a.status;
-  if (a.rows) out += ", " + FormatCount(*a.rows) + " rows";
+  if (a.rows) out += ", " + Counted(*a.rows, "row");
   if (a.seconds > 0) out += " in " + FormatSeconds(a.seconds);
   if (!a.error.empty()) out += "\n  " + Styled(a.error, Style::kRed, terminal);
   auto details = ParseJson(a.details_json);
@@ -35,11 +36,11 @@ std::string ActivityLine(const ActivityRecord& a) {
                warning.get<std::string>();
     }
     if (const Json* quarantine = FindMember(*details, "quarantine")) {
-      out += "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read; they are in " +
-             quarantine->get<std::string>();
+      out += "\n  " + Counted((*details)["bad_rows"].get<int64_t>(), "row") +
+             " could not be read: see " + quarantine->get<std::string>();
     } else if (details->value("bad_rows", int64_t{0}) > 0) {
-      out +=
-          "\n  " + DumpJson((*details)["bad_rows"]) + " rows could not be read and were left out";
+      out += "\n  " + Counted((*details)["bad_rows"].get<int64_t>(), "row") +
+             " could not be read: left out";
     }
   }
   return out;
@@ -93,9 +94,8 @@ Result<int> Build(Context& context, const BuildOptions& options) {
   for (const std::string& target : options.targets) {
     ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(target, "dataset or model"));
     if (!project.empty() && ref.project != project) {
-      return InvalidArgument(
-          "the targets are of two projects, '" + project + "' and '" + ref.project + "'",
-          "build one project at a time");
+      return Usage("the targets are of two projects, '" + project + "' and '" + ref.project + "'",
+                   "build one project at a time");
     }
     project = ref.project;
     targets.push_back(ref.name);
@@ -114,9 +114,12 @@ Result<int> Build(Context& context, const BuildOptions& options) {
   }
   const std::string human =
       job["job"].get<std::string>() + ": " + status +
-      (status == "done" && ran == 0
-           ? ", everything is up to date\n"
-           : ", " + std::to_string(ran) + " built, " + std::to_string(skipped) + " not\n");
+      (status == "done" && ran == 0 ? ", everything is up to date\n"
+       : status == "done"
+           ? ", " + std::to_string(ran) + " built" +
+                 (skipped > 0 ? ", " + std::to_string(skipped) + " up to date\n" : "\n")
+           : ", " + std::to_string(ran) + " of " + std::to_string(ran + skipped) +
+                 " built; slipway job log " + job["job"].get<std::string>() + " tells more\n");
   RETURN_IF_ERROR(context.Print(human, answer));
   return status == "done" ? kExitDone : status == "aborted" ? kExitInterrupted : kExitFailed;
 }
@@ -194,8 +197,7 @@ Result<Json> RunBuild(Context& context, const std::string& project, const Json& 
 void AddBuildCommands(CLI::App* app, Invocation* invocation) {
   static BuildOptions options;
   static std::string id, project;
-  CLI::App* build =
-      app->add_subcommand("build", "builds datasets and models: build PROJECT/TARGET...");
+  CLI::App* build = app->add_subcommand("build", "builds datasets and models: what is out of date");
   build->add_option("TARGET", options.targets, "PROJECT/DATASET or PROJECT/MODEL")->required();
   build
       ->add_option("--mode", options.mode,

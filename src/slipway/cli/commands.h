@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -29,6 +30,9 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation);
 
 // The usual shape of a command: a function that gives an exit code or an error.
 void Handle(CLI::App* command, Invocation* invocation, std::function<Result<int>(Context&)> run);
+
+// Prints candidates for the last of the words, one a line: what completion scripts ask for.
+void Complete(CLI::App* app, Context& context, const std::vector<std::string>& words);
 
 // The subcommand of that name, or nullptr.
 CLI::App* FindSubcommand(CLI::App* app, const std::string& name);

@@ -13,6 +13,15 @@ namespace slipway {
 
 std::atomic<bool> g_interrupted{false};
 
+namespace {
+bool g_usage = false;  // one command a process: its one error is of the command line
+}  // namespace
+
+Error Usage(std::string message, std::string hint) {
+  g_usage = true;
+  return InvalidArgument(std::move(message), std::move(hint));
+}
+
 int ExitCode(ErrorCode code) {
   switch (code) {
     case ErrorCode::kNotFound:
@@ -105,14 +114,26 @@ void Context::Say(const std::string& message) const {
 }
 
 void Context::Warn(const std::string& message) const {
-  if (!quiet)
+  if (json) {
+    warnings_.push_back(message);
+  } else if (!quiet) {
     std::fprintf(stderr, "%s %s\n", Styled("warning:", Style::kYellow, StderrIsTerminal()).c_str(),
                  message.c_str());
+  }
+}
+
+void Context::TellWarnings() const {
+  for (const std::string& warning : warnings_) {
+    if (!quiet) std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  }
+  warnings_.clear();
 }
 
 int Context::Fail(const Error& error) const {
   if (json) {
-    std::fprintf(stderr, "%s\n", DumpJson(ErrorToJson(error)).c_str());
+    Json body = ErrorToJson(error);
+    if (!warnings_.empty()) body["warnings"] = warnings_;
+    std::fprintf(stderr, "%s\n", DumpJson(body).c_str());
   } else {
     const bool terminal = StderrIsTerminal();
     std::fprintf(stderr, "%s %s\n", Styled("error:", Style::kRed, terminal).c_str(),
@@ -121,6 +142,7 @@ int Context::Fail(const Error& error) const {
       std::fprintf(stderr, "%s %s\n", Styled("help:", Style::kCyan, terminal).c_str(),
                    error.hint.c_str());
   }
+  if (error.code == ErrorCode::kInvalidArgument && g_usage) return kExitUsage;
   return ExitCode(error.code);
 }
 
@@ -141,13 +163,13 @@ std::string ApiPath(std::string_view pattern, const std::vector<std::string>& pa
 Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what) {
   const size_t slash = text.find('/');
   if (slash == std::string_view::npos || text.find('/', slash + 1) != std::string_view::npos) {
-    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what),
-                           "write it as PROJECT/NAME");
+    return Usage("'" + std::string(text) + "' does not name a " + std::string(what),
+                 "write it as PROJECT/NAME");
   }
   ObjectRef ref{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
   if (!IsValidName(ref.project) || !IsValidName(ref.name)) {
-    return InvalidArgument("'" + std::string(text) + "' does not name a " + std::string(what),
-                           "names have letters, digits, '_', '-' and '.' only");
+    return Usage("'" + std::string(text) + "' does not name a " + std::string(what),
+                 "names have letters, digits, '_', '-' and '.' only");
   }
   return ref;
 }

@@ -48,6 +48,9 @@ class Context {
   // A message on stderr unless --quiet.
   void Say(const std::string& message) const;
   void Warn(const std::string& message) const;
+  // With --json stderr has no text before a possible error: warnings wait and become its
+  // "warnings", or are told here once the command has succeeded.
+  void TellWarnings() const;
   // Prints the error as people or programs want it; gives the exit code.
   int Fail(const Error& error) const;
 
@@ -56,6 +59,7 @@ class Context {
   Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body);
   std::unique_ptr<Hub> hub_;
   bool writable_ = false;
+  mutable std::vector<std::string> warnings_;
 };
 
 // "/api/v1/projects/{}/models/{}" with each {} replaced by an argument.
@@ -66,5 +70,8 @@ struct ObjectRef {
   std::string project, name;
 };
 Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what);
+
+// A command line that makes no sense: kInvalidArgument, and the process exits with 2.
+Error Usage(std::string message, std::string hint = "");
 
 }  // namespace slipway

@@ -1,6 +1,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/counted.h"
 
 namespace slipway {
 namespace {
@@ -26,11 +27,10 @@ std::string CountOrDash(const Json& value, bool bytes = false) {
 Result<int> Add(Context& context, const std::string& text, const AddOptions& options) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "dataset"));
   Json definition = {{"type", options.managed ? "managed" : "files"}};
-  if (options.managed && !options.files.empty())
-    return InvalidArgument("a managed dataset takes no files");
+  if (options.managed && !options.files.empty()) return Usage("a managed dataset takes no files");
   if (!options.managed) {
     if (options.files.empty())
-      return InvalidArgument("which files?", "slipway dataset add " + text + " trips.csv");
+      return Usage("which files?", "slipway dataset add " + text + " trips.csv");
     Json paths = Json::array();
     for (const std::string& file : options.files) paths.push_back(AbsolutePath(file));
     definition["path"] = std::move(paths);
@@ -49,7 +49,7 @@ Result<int> Add(Context& context, const std::string& text, const AddOptions& opt
   std::string human = "added " + text;
   if (added["schema"].is_array())
     human +=
-        ": " + std::to_string(added["schema"].size()) + " columns\n" + SchemaText(added["schema"]);
+        ": " + Counted(std::ssize(added["schema"]), "column") + "\n" + SchemaText(added["schema"]);
   RETURN_IF_ERROR(context.Print(human + (human.back() == '\n' ? "" : "\n"), added));
   return kExitDone;
 }
@@ -148,12 +148,13 @@ Result<int> Remove(Context& context, const std::string& text) {
 struct RecipeOptions {
   std::string project, name, model, input, output, query, target, prediction;
   std::vector<std::string> inputs;
+  bool replace = false;
 };
 
 // The recipe's definition in the canonical form, from the flags.
 Result<Json> RecipeDefinitionFrom(const std::string& type, const RecipeOptions& o) {
   const auto need = [&](const std::string& value, const char* flag) -> Status {
-    if (value.empty()) return InvalidArgument(std::string("a ") + type + " recipe needs " + flag);
+    if (value.empty()) return Usage(std::string("a ") + type + " recipe needs " + flag);
     return {};
   };
   RETURN_IF_ERROR(need(o.output, "--output"));
@@ -184,9 +185,10 @@ Result<Json> RecipeDefinitionFrom(const std::string& type, const RecipeOptions& 
 Result<int> AddRecipe(Context& context, const std::string& type, const RecipeOptions& options) {
   ASSIGN_OR_RETURN(Json definition, RecipeDefinitionFrom(type, options));
   const std::string name = options.name.empty() ? type + "_" + options.output : options.name;
-  ASSIGN_OR_RETURN(Json added,
-                   context.Call("POST", ApiPath("/api/v1/projects/{}/recipes", {options.project}),
-                                {{"name", name}, {"definition", definition}}));
+  ASSIGN_OR_RETURN(
+      Json added,
+      context.Call("POST", ApiPath("/api/v1/projects/{}/recipes", {options.project}),
+                   {{"name", name}, {"definition", definition}, {"replace", options.replace}}));
   RETURN_IF_ERROR(context.Print("added the recipe " + added["name"].get<std::string>() +
                                     "; run it: slipway build " + options.project + "/" +
                                     options.output + "\n",
@@ -239,8 +241,11 @@ void AddRecipeCommands(CLI::App* app, Invocation* invocation) {
     CLI::App* command = add->add_subcommand(type, std::string("adds a ") + type + " recipe");
     command->add_option("PROJECT", options.project, "the project")->required();
     command->add_option("--name", options.name, "the recipe's name (default: TYPE_OUTPUT)");
-    command->add_option("--input", options.inputs, "input dataset");
-    command->add_option("--output", options.output, "output dataset, or model for train");
+    command->add_option("--input", options.inputs,
+                        type == std::string("sql") ? "input datasets" : "input dataset");
+    command->add_option("--output", options.output,
+                        type == std::string("train") ? "saved model to make" : "dataset to make");
+    command->add_flag("--replace", options.replace, "give an existing recipe another definition");
     if (type == std::string("score"))
       command->add_option("--model", options.model, "model, or model@version");
     if (type == std::string("sql"))
@@ -248,7 +253,8 @@ void AddRecipeCommands(CLI::App* app, Invocation* invocation) {
     if (type == std::string("train")) {
       command->add_option("--target", options.target, "column to predict");
       options.prediction = "regression";
-      command->add_option("--prediction", options.prediction, "regression, binary or multiclass");
+      command->add_option("--prediction", options.prediction,
+                          "regression (default), binary or multiclass");
     }
     Handle(command, invocation,
            [type = std::string(type)](Context& c) { return AddRecipe(c, type, options); });
@@ -278,7 +284,7 @@ void AddDatasetCommands(CLI::App* app, Invocation* invocation) {
     command->add_option("DATASET", ref, "PROJECT/NAME")->required();
     return command;
   };
-  CLI::App* add_command = add("add", "adds files as a dataset: dataset add taxi/trips trips-*.csv");
+  CLI::App* add_command = add("add", "adds files as a dataset");
   add_command->add_option("FILE", options.files,
                           "files or globs: CSV, Parquet, JSON lines; .gz and .zst too");
   add_command->add_option("--format", options.format,

@@ -17,7 +17,7 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
   };
   for (const auto& [name, about] : kLater) {
     CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");
-    command->allow_extras();
+    command->fallthrough(false)->prefix_command();
     command->callback([invocation, name = std::string(name)] {
       invocation->run = [invocation, name] {
         invocation->context.Fail(

@@ -1,5 +1,6 @@
 // slipway: the command line. Parses, then calls the hub's routes in process; one function per
 // command.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -7,6 +8,7 @@
 
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/help.h"
 #include "slipway/flow/tasks.h"
 
 namespace slipway {
@@ -17,54 +19,102 @@ void OnSignal(int) {
   if (g_interrupted.exchange(true)) ::_exit(kExitInterrupted);
 }
 
-// The deepest subcommand that the words name, and the first word that it does not know.
-void SuggestCommand(CLI::App* app, int argc, char** argv) {
-  CLI::App* at = app;
+// Where on the command line parsing stands: the deepest command that the words name, and the first
+// word that names none although commands go on there.
+struct Place {
+  CLI::App* at = nullptr;
+  std::string name = "slipway";
+  std::string unknown;
+};
+
+Place FindPlace(CLI::App* app, int argc, char** argv) {
+  Place place{.at = app};
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
       if (word == "--home") ++i;
       continue;
     }
-    std::vector<std::string> names;
-    for (CLI::App* sub : at->get_subcommands([](CLI::App*) { return true; }))
-      names.push_back(sub->get_name());
-    if (names.empty()) return;
-    if (CLI::App* sub = FindSubcommand(at, word); sub != nullptr) {
-      at = sub;
-      continue;
+    if (place.at->get_subcommands([](CLI::App*) { return true; }).empty()) break;
+    CLI::App* sub = FindSubcommand(place.at, word);
+    if (sub == nullptr) {
+      place.unknown = word;
+      break;
     }
-    const std::string hint = DidYouMean(word, names);
-    std::fprintf(stderr, "error: there is no command '%s'%s%s\n", word.c_str(),
-                 at == app ? "" : " below ", at == app ? "" : at->get_name().c_str());
-    if (!hint.empty()) std::fprintf(stderr, "help: %s\n", hint.c_str());
-    return;
+    place.at = sub;
+    place.name += " " + word;
   }
+  return place;
 }
 
-bool KnowsEveryCommand(CLI::App* app, int argc, char** argv) {
-  CLI::App* at = app;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word.empty() || word.front() == '-') {
-      if (word == "--home") ++i;
-      continue;
-    }
-    if (at->get_subcommands([](CLI::App*) { return true; }).empty()) return true;
-    CLI::App* sub = FindSubcommand(at, word);
-    if (sub == nullptr) return false;
-    at = sub;
+std::vector<std::string> CommandsOf(CLI::App* app, bool later = false) {
+  std::vector<std::string> names;
+  for (CLI::App* sub : app->get_subcommands([](CLI::App* s) { return !s->get_group().empty(); })) {
+    if (later || sub->get_group() != "Later") names.push_back(sub->get_name());
   }
-  return true;
+  return names;
+}
+
+// The first "--word" that neither the command nor one above it has, and what was meant.
+Error UnknownOption(const Place& place, CLI::App* app, int argc, char** argv) {
+  std::vector<std::string> known;
+  for (CLI::App* at = place.at; at != nullptr; at = at == app ? nullptr : at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
+  }
+  const std::string help = "`" + place.name + " --help` tells what it takes";
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    const std::string word = std::string(argv[i]).substr(0, std::string_view(argv[i]).find('='));
+    if (word.rfind("--", 0) != 0 || std::find(known.begin(), known.end(), word) != known.end())
+      continue;
+    const std::string meant = DidYouMean(word, known);
+    return InvalidArgument("'" + place.name + "' has no option '" + word + "'",
+                           meant.empty() ? help : meant);
+  }
+  return InvalidArgument("'" + place.name + "' was given more than it takes", help);
+}
+
+// A command line that cannot be understood: exit 2.
+int FailUsage(const Context& context, const Error& error) {
+  (void)context.Fail(error);
+  return kExitUsage;
+}
+
+int FailParse(CLI::App* app, const Context& context, const CLI::ParseError& e, int argc,
+              char** argv) {
+  const Place place = FindPlace(app, argc, argv);
+  if (!place.at->get_subcommands([](CLI::App*) { return true; }).empty()) {
+    if (!context.json && !context.quiet) std::fputs(place.at->help().c_str(), stderr);
+    return FailUsage(context, InvalidArgument("'" + place.name + "' needs a command",
+                                              "one of " + Join(CommandsOf(place.at), ", ")));
+  }
+  // A misspelt option is why a required one is missing.
+  if (const Error unknown = UnknownOption(place, app, argc, argv);
+      dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr ||
+      unknown.message.find("has no option") != std::string::npos) {
+    return FailUsage(context, unknown);
+  }
+  return FailUsage(context,
+                   InvalidArgument(e.what(), "`" + place.name + " --help` tells what it takes"));
+}
+
+// Known before anything is parsed: what cannot be parsed is told in the form that was asked for.
+bool HasFlag(int argc, char** argv, std::string_view flag) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (argv[i] == flag) return true;
+  }
+  return false;
 }
 
 int Run(int argc, char** argv) {
   Invocation invocation;
   CLI::App app("Slipway takes a model to production: datasets, recipes, versions, batch scoring.",
                "slipway");
+  UseHelpLayout(&app);
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_version_flag("--version", "slipway " SLIPWAY_VERSION);
+  app.set_version_flag("--version", "slipway " SLIPWAY_VERSION, "the version, and nothing else");
   app.add_option("--home", invocation.context.home_flag,
                  "the home (default: $SLIPWAY_HOME, else ~/.slipway)");
   app.add_flag("--json", invocation.context.json, "print one JSON document");
@@ -76,7 +126,7 @@ int Run(int argc, char** argv) {
       "  slipway score --model model.txt --input new.csv --output scored.csv\n"
       "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 conflict, 6 a "
       "difference was found,\n"
-      "7 unavailable, 130 interrupted. `slipway COMMAND --help` tells more.");
+      "7 unavailable, 130 interrupted. `slipway COMMAND --help` tells more, with examples.");
   AddDemoCommand(&app, &invocation);
   AddProjectCommands(&app, &invocation);
   AddDatasetCommands(&app, &invocation);
@@ -88,16 +138,24 @@ int Run(int argc, char** argv) {
   for (int i = 0; i < argc; ++i)
     invocation.context.command_line +=
         (i > 0 ? " " : "") + std::string(i == 0 ? "slipway" : argv[i]);
-  if (!KnowsEveryCommand(&app, argc, argv)) {
-    SuggestCommand(&app, argc, argv);
-    return kExitUsage;
+  if (argc > 1 && std::string_view(argv[1]) == "__complete") {
+    Complete(&app, invocation.context, std::vector<std::string>(argv + 2, argv + argc));
+    return kExitDone;
+  }
+  invocation.context.json = HasFlag(argc, argv, "--json");
+  invocation.context.quiet = HasFlag(argc, argv, "--quiet");
+  if (const Place place = FindPlace(&app, argc, argv); !place.unknown.empty()) {
+    const std::string meant = DidYouMean(place.unknown, CommandsOf(place.at, true));
+    return FailUsage(
+        invocation.context,
+        InvalidArgument("'" + place.name + "' has no command '" + place.unknown + "'",
+                        meant.empty() ? "one of " + Join(CommandsOf(place.at), ", ") : meant));
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-    app.exit(e);
-    return kExitUsage;
+    return FailParse(&app, invocation.context, e, argc, argv);
   }
   return invocation.run ? invocation.run() : kExitUsage;
 }
@@ -109,7 +167,9 @@ void Handle(CLI::App* command, Invocation* invocation, std::function<Result<int>
   command->callback([invocation, run = std::move(run)] {
     invocation->run = [invocation, run] {
       Result<int> result = run(invocation->context);
-      return result.ok() ? *result : invocation->context.Fail(result.error());
+      if (!result.ok()) return invocation->context.Fail(result.error());
+      invocation->context.TellWarnings();
+      return *result;
     };
   });
 }

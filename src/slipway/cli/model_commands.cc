@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
@@ -10,7 +12,11 @@
 namespace slipway {
 namespace {
 
-Result<ModelRef> Parse(const std::string& text) { return ParseModelRef(text); }
+Result<ModelRef> Parse(const std::string& text) {
+  auto ref = ParseModelRef(text);
+  if (!ref.ok()) return Usage(ref.error().message, ref.error().hint);
+  return ref;
+}
 
 std::string Selector(const ModelRef& ref) {
   switch (ref.select) {
@@ -60,16 +66,28 @@ Result<int> Versions(Context& context, const std::string& text) {
   return kExitDone;
 }
 
+// Keys and values below each other; a value that is itself a list or an object is left to --json.
 std::string Indented(const Json& object, const std::string& indent) {
+  size_t width = 0;
+  for (const auto& [key, value] : object.items()) width = std::max(width, key.size());
   std::string out;
   for (const auto& [key, value] : object.items()) {
-    out += indent + key + ": " +
+    const std::string pad(width - key.size() + 2, ' ');
+    out += indent + key + pad +
            (value.is_string()         ? value.get<std::string>()
             : value.is_number_float() ? FormatMetric(value)
+            : value.is_structured()   ? "(" + std::to_string(value.size()) + " values, --json)"
                                       : DumpJson(value)) +
            "\n";
   }
   return out;
+}
+
+// All with one decimal: they are compared with each other.
+std::string Gain(const Json& value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.1f", value.is_number() ? value.get<double>() : 0.0);
+  return text;
 }
 
 std::string ShowText(const Json& v) {
@@ -82,8 +100,10 @@ std::string ShowText(const Json& v) {
   out += "algorithm   " + v["algorithm"].get<std::string>() + ", " +
          DumpJson(info.value("trees", Json())) + " trees\n";
   out += "engine      " + v["engine"].get<std::string>() + "\n";
-  out += "rows        " + DumpJson(v["rows"]) + " for training, " +
-         DumpJson(info.value("holdout_rows", Json(0))) + " held out\n";
+  if (v["rows"].is_number()) {
+    out += "rows        " + DumpJson(v["rows"]) + " for training, " +
+           DumpJson(info.value("holdout_rows", Json(0))) + " held out\n";
+  }
   if (info.contains("target")) out += "target      " + info["target"].get<std::string>() + "\n";
   if (!v["note"].get<std::string>().empty())
     out += "note        " + v["note"].get<std::string>() + "\n";
@@ -95,18 +115,20 @@ std::string ShowText(const Json& v) {
       importance != nullptr && importance->is_array() && !importance->empty()) {
     out += "\nimportance\n";
     TextTable table({"  FEATURE", "GAIN", "SPLITS"});
-    int shown = 0;
+    size_t shown = 0;
     for (const Json& item : *importance) {
       if (++shown > 15) break;
-      table.Add(
-          {"  " + item.value("feature", ""), FormatMetric(item["gain"]), DumpJson(item["split"])});
+      table.Add({"  " + item.value("feature", ""), Gain(item["gain"]), DumpJson(item["split"])});
     }
     out += table.ToString();
+    if (importance->size() > 15)
+      out += "  and " + std::to_string(importance->size() - 15) + " more, --json has all\n";
   }
   if (const Json* schema = FindMember(info, "schema")) {
     out += "\ninputs\n";
-    for (const Json& field : *schema)
-      out += "  " + field.value("name", "") + "  " + field.value("type", "") + "\n";
+    Json inputs = Json::object();
+    for (const Json& field : *schema) inputs[field.value("name", "")] = field.value("type", "");
+    out += Indented(inputs, "  ");
   }
   if (const Json* warnings = FindMember(info, "warnings");
       warnings != nullptr && !warnings->empty()) {
@@ -143,11 +165,11 @@ std::string CompareText(const Json& c) {
       table.Add({row["name"].get<std::string>(), cell(row["a"]), cell(row["b"]),
                  row.contains("delta") ? FormatMetric(row["delta"]) : ""});
     }
+    if (!out.empty() && !table.empty()) out += "\n";
     if (!table.empty()) out += table.ToString();
     if (same > 0)
-      out += std::string(table.empty() ? std::string(part) + ": " : "  ") + std::to_string(same) +
+      out += (table.empty() ? std::string(part) + ": all " : "  and ") + std::to_string(same) +
              " equal\n";
-    out += "\n";
   }
   return out;
 }
@@ -171,8 +193,8 @@ Result<int> Compare(Context& context, const std::string& text,
 Result<int> Activate(Context& context, const std::string& text, const std::string& reason) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select == ModelRef::Select::kActive) {
-    return InvalidArgument("which version is to be active?",
-                           "name it: " + text + "@3 (slipway model versions " + text + ")");
+    return Usage("which version is to be active?",
+                 "name it: " + text + "@3 (slipway model versions " + text + ")");
   }
   ASSIGN_OR_RETURN(Json version,
                    context.Call("POST", VersionPath(ref, "/activate"), {{"reason", reason}}));
@@ -208,8 +230,8 @@ Result<int> History(Context& context, const std::string& text) {
 Result<int> Delete(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select != ModelRef::Select::kNumber) {
-    return InvalidArgument("which version is to be deleted?",
-                           "name it: " + ref.project + "/" + ref.model + "@3");
+    return Usage("which version is to be deleted?",
+                 "name it: " + ref.project + "/" + ref.model + "@3");
   }
   ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", VersionPath(ref)));
   RETURN_IF_ERROR(context.Print("deleted version " + DumpJson(answer["deleted"]) + " of " +
@@ -310,7 +332,7 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
          [](Context& c) { return Versions(c, ref); });
   Handle(add("show", "everything about one version"), invocation,
          [](Context& c) { return Show(c, ref); });
-  CLI::App* compare = add("compare", "differences between two versions: compare PROJECT/MODEL 3 5");
+  CLI::App* compare = add("compare", "differences between two versions");
   compare->add_option("VERSIONS", numbers, "one number: against REF; two: against each other")
       ->required()
       ->expected(1, 2);

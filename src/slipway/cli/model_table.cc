@@ -56,7 +56,10 @@ std::string VersionTable(const Json& versions) {
                         ? FormatMetric(v["metrics"][name])
                         : "-");
     }
-    row.push_back(v["train_seconds"].is_number() ? FormatMetric(v["train_seconds"]) : "-");
+    char seconds[32] = "-";
+    if (v["train_seconds"].is_number())
+      std::snprintf(seconds, sizeof seconds, "%.1f", v["train_seconds"].get<double>());
+    row.emplace_back(seconds);
     row.push_back(v["note"].get<std::string>());
     table.Add(std::move(row));
   }

@@ -1,6 +1,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/counted.h"
 #include "slipway/project/export.h"
 #include "slipway/project/load.h"
 #include "slipway/project/schema.h"
@@ -29,8 +30,9 @@ std::string ChangesHuman(const Json& answer, bool planned) {
   if (answer["changes"].empty())
     return "project " + answer["project"].get<std::string>() +
            " is as described; nothing to change\n";
-  return text + (text.back() == '\n' ? "" : "\n") + std::to_string(answer["changes"].size()) +
-         (planned ? " changes planned, nothing was changed\n" : " changes applied\n");
+  return text + (text.back() == '\n' ? "" : "\n") +
+         Counted(std::ssize(answer["changes"]), "change") +
+         (planned ? " planned, nothing was changed\n" : " applied\n");
 }
 
 Result<int> Apply(Context& context, const ApplyOptions& options) {
@@ -151,7 +153,8 @@ void AddProjectCommands(CLI::App* app, Invocation* invocation) {
   remove->add_option("PROJECT", name, "the project")->required();
   remove->add_flag("--force", force, "also when its models have versions");
   Handle(remove, invocation, [](Context& c) { return DeleteProject(c, name, force); });
-  CLI::App* flow = app->add_subcommand("flow", "the Flow")->require_subcommand(1);
+  CLI::App* flow = app->add_subcommand("flow", "the graph of datasets, recipes and models")
+                       ->require_subcommand(1);
   CLI::App* flow_show =
       flow->add_subcommand("show", "the Flow as a tree, with state and reason per item");
   flow_show->add_option("PROJECT", name, "the project")->required();

@@ -4,6 +4,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/counted.h"
 #include "slipway/flow/score_run.h"
 #include "slipway/registry/model_ref.h"
 
@@ -91,9 +92,9 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
   if (!outcome.ok()) return outcome.error();
   for (const std::string& warning : outcome->warnings) context.Warn(warning);
   if (outcome->bad_rows > 0) {
-    context.Warn(FormatCount(outcome->bad_rows) + " rows could not be read" +
-                 (outcome->quarantine_path.empty() ? " and were left out"
-                                                   : "; they are in " + outcome->quarantine_path));
+    context.Warn(
+        Counted(outcome->bad_rows, "row") + " could not be read" +
+        (outcome->quarantine_path.empty() ? ": left out" : ": see " + outcome->quarantine_path));
   }
   const double rate =
       outcome->seconds > 0 ? static_cast<double>(outcome->rows) / outcome->seconds : 0;
@@ -102,9 +103,10 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
                      {"rows_per_second", rate},       {"output", options.output},
                      {"model", found.name},           {"version", found.version},
                      {"engine", model->engine_name()}};
-  const std::string human =
-      "scored " + FormatCount(outcome->rows) + " rows in " + FormatSeconds(outcome->seconds) +
-      " (" + FormatCount(static_cast<int64_t>(rate)) + " rows/s) to " + options.output;
+  const std::string human = "scored " + Counted(outcome->rows, "row") + " in " +
+                            FormatSeconds(outcome->seconds) + " (" +
+                            FormatCount(static_cast<int64_t>(rate)) + " rows/s) to " +
+                            (options.output == "-" ? "standard output" : options.output);
   if (options.output == "-") {
     // Standard output is the data.
     context.Say(human);

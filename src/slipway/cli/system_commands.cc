@@ -143,7 +143,9 @@ void LiveNames(Context& context, const std::string& positional, std::vector<std:
   }
 }
 
-// Candidates for the last word: commands, flags, or names from the home.
+}  // namespace
+
+// Commands, flags, or names from the home.
 void Complete(CLI::App* app, Context& context, const std::vector<std::string>& words) {
   CLI::App* at = app;
   for (size_t i = 0; i + 1 < words.size(); ++i) {
@@ -165,8 +167,6 @@ void Complete(CLI::App* app, Context& context, const std::vector<std::string>& w
   }
 }
 
-}  // namespace
-
 CLI::App* FindSubcommand(CLI::App* app, const std::string& name) {
   for (CLI::App* sub : app->get_subcommands([](CLI::App*) { return true; })) {
     if (sub->get_name() == name) return sub;
@@ -177,28 +177,18 @@ CLI::App* FindSubcommand(CLI::App* app, const std::string& name) {
 void AddSystemCommands(CLI::App* app, Invocation* invocation) {
   static bool deep = false;
   static std::string shell;
-  static std::vector<std::string> words;
   CLI::App* doctor =
       app->add_subcommand("doctor", "checks libraries, disk and the home's integrity");
   doctor->add_flag("--deep", deep, "also read every blob and compare its hash");
   Handle(doctor, invocation, [](Context& c) { return Doctor(c, deep); });
-  CLI::App* completion =
-      app->add_subcommand("completion", "a completion script: eval \"$(slipway completion bash)\"");
+  CLI::App* completion = app->add_subcommand("completion", "a completion script for the shell");
   completion->add_option("SHELL", shell, "bash, zsh or fish")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  Handle(completion, invocation, [](Context&) -> Result<int> {
-    RETURN_IF_ERROR(WriteStdout(shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish));
+  Handle(completion, invocation, [](Context& c) -> Result<int> {
+    const std::string script = shell == "bash" ? kBash : shell == "zsh" ? kZsh : kFish;
+    RETURN_IF_ERROR(c.Print(script, {{"shell", shell}, {"script", script}}));
     return kExitDone;
-  });
-  CLI::App* complete = app->add_subcommand("__complete", "")->group("");
-  complete->prefix_command();
-  complete->callback([app, complete, invocation] {
-    words = complete->remaining();
-    invocation->run = [app, invocation] {
-      Complete(app, invocation->context, words);
-      return kExitDone;
-    };
   });
 }
 

@@ -30,6 +30,9 @@ int TerminalWidth(int fd) {
 }
 
 bool LooksNumeric(std::string_view text) {
+  for (std::string_view unit : {" B", " kB", " MB", " GB", " TB"}) {
+    if (text.ends_with(unit)) text.remove_suffix(unit.size());
+  }
   return text.empty() || text == "-" ||
          text.find_first_not_of("0123456789.,+-eE%") == std::string_view::npos;
 }
