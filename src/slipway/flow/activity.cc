@@ -167,6 +167,10 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
   const ModelDefinition model =
       defined == context.project->models.end() ? ModelDefinition{} : defined->second;
   ASSIGN_OR_RETURN(Decision decision, Decide(model, result));
+  // Exactly one version is active, so the first one is, whatever the policy.
+  const ModelRef active{project, recipe.output, ModelRef::Select::kActive, 0};
+  if (!decision.activate && !context.registry->models().Resolve(active).ok())
+    decision = {true, "the first version"};
   NewVersion version;
   version.bundle_path = JoinPath(output_dir, "model.bundle");
   version.reference_path = JoinPath(output_dir, "reference.json");

@@ -212,7 +212,7 @@ Result<Json> TaskTrain(const Json& task, WorkerReporter* reporter,
   if (const Json* active = FindMember(task, "compare_bundle")) {
     auto metrics = EvaluateOnHoldout(active->get<std::string>(), train);
     if (metrics.ok()) {
-      result["active_metrics"] = *metrics;
+      result["active_metrics"] = (*metrics)["metrics"];
     } else {
       result["active_metrics_error"] = metrics.error().message;
     }

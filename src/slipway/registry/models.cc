@@ -1,6 +1,8 @@
 // Saved models: what reads. The changes are in models_change.cc.
 #include "slipway/registry/models.h"
 
+#include <algorithm>
+
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 
@@ -62,7 +64,10 @@ Error Models::NoModel(std::string_view project, std::string_view model) const {
   }
   auto trained = List(project);
   if (!trained.ok()) return std::move(trained).error();
-  for (const ModelRecord& record : *trained) names.push_back(record.name);
+  for (const ModelRecord& record : *trained) {
+    if (std::find(names.begin(), names.end(), record.name) == names.end())
+      names.push_back(record.name);
+  }
   std::string hint = DidYouMean(model, names);
   if (hint.empty() && !names.empty()) hint = "there are " + QuotedList(names);
   if (names.empty()) hint = "the project has no models";

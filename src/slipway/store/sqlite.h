@@ -1,4 +1,4 @@
-// SQLite as a Database: rollback journal, synchronous=FULL, foreign keys, defensive settings, 5 s
+// SQLite as a Database: rollback journal, synchronous=EXTRA, foreign keys, defensive settings, 5 s
 // busy timeout.
 #pragma once
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <cmath>
+#include <cstdio>
 #include <unordered_set>
 
 #include "slipway/base/clock.h"
@@ -231,7 +232,11 @@ void Trainer::Report(int round, int rounds, double* last) {
   if (!options_.progress || (now - *last < kTickSeconds && round != rounds)) return;
   *last = now;
   std::string detail = "round " + std::to_string(round) + " of " + std::to_string(rounds);
-  if (!out_.metric.empty()) detail += ", held-out " + out_.metric + " " + FormatDouble(current_);
+  if (!out_.metric.empty()) {
+    char value[32];
+    std::snprintf(value, sizeof value, "%.6g", current_);
+    detail += ", held-out " + out_.metric + " " + value;
+  }
   options_.progress("train", static_cast<double>(round) / rounds, detail);
 }
 
