@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Benchmarks with peers side by side in one run: `./run bench [batch|train|startup] [--rows N] [--large]`.
+"""Benchmarks with peers side by side in one run: `./run bench [batch|train|startup|memory] [--rows N] [--rounds R]`.
 
 Rounds are interleaved (ours, peer, ours, peer, ...); minima and medians are reported, and ratios decide: the machines are
-shared and noisy. Each round is a process of its own, with its wall time and peak memory from wait4."""
+shared and noisy. Each round is a process of its own, with its wall time, processor time and peak memory from wait4.
+This process stays small and lets others make the data: a child's peak begins with the memory of whoever started it."""
 import argparse
 import json
 import os
@@ -14,45 +15,56 @@ import sys
 import tempfile
 import time
 
-import data
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BINARY = ROOT / "build" / "bin" / "slipway"
+BINARY = ROOT / "build" / "bin" / "slipway"  # --binary names another
 PEER = pathlib.Path(__file__).resolve().parent / "peer.py"
+DATA = pathlib.Path(__file__).resolve().parent / "data.py"
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
-def measure(command, env=None):
-    """Wall seconds and peak memory in MiB of one process and what it started."""
+def environment():
+    """Python may keep its compiled modules: without them each import of the peer's libraries would compile them again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def measure(command):
+    """(wall seconds, processor seconds, peak memory in MiB) of one process and what it started."""
     start = time.perf_counter()
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env)
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
     error = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:
         sys.exit(f"failed: {' '.join(map(str, command))}\n{error.decode()}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def interleave(contestants, rounds):
-    """{name: command} -> {name: {min, median, peak_mib}}."""
-    seconds = {name: [] for name in contestants}
-    peak = {name: 0.0 for name in contestants}
+    """{name: command} -> {name: {min_s, median_s, cpu_s, peak_mib}}; cpu_s is the least processor time of a round."""
+    seen = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, command in contestants.items():
-            took, memory = measure(command)
-            seconds[name].append(took)
-            peak[name] = max(peak[name], memory)
-    return {name: {"min_s": min(s), "median_s": statistics.median(s), "peak_mib": peak[name]} for name, s in seconds.items()}
+            seen[name].append(measure(command))
+    out = {}
+    for name, rows in seen.items():
+        wall, cpu, peak = zip(*rows)
+        out[name] = {"min_s": round(min(wall), 4), "median_s": round(statistics.median(wall), 4), "cpu_s": round(min(cpu), 4),
+                     "peak_mib": round(max(peak), 1)}
+    return out
+
+
+def make(what, *arguments):
+    """Runs a function of data.py in a process of its own; what it prints."""
+    command = [sys.executable, DATA, what, *arguments]
+    done = subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, text=True, env=environment())
+    return done.stdout.strip()
 
 
 def versions():
-    import lightgbm
-    import numpy
-    import pandas
-    import pyarrow
+    from importlib.metadata import version
 
-    return {"slipway": subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip(), "python": platform.python_version(),
-            "lightgbm": lightgbm.__version__, "pandas": pandas.__version__, "numpy": numpy.__version__, "pyarrow": pyarrow.__version__}
+    ours = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout.strip()
+    return {"slipway": ours, "python": platform.python_version(), **{name: version(name) for name in ("lightgbm", "pandas", "numpy", "pyarrow")}}
 
 
 def machine():
@@ -63,46 +75,63 @@ def machine():
 
 def report(name, rows, result, ours, peer, extra=None):
     ratio = result[peer]["min_s"] / result[ours]["min_s"]
+    cpu_ratio = result[peer]["cpu_s"] / result[ours]["cpu_s"]
     print(f"\n{name}")
-    print(f"{'':34}{'min s':>9}{'median s':>10}{'rows/s':>14}{'peak MiB':>10}")
+    print(f"{'':34}{'min s':>9}{'median s':>10}{'cpu s':>9}{'rows/s':>12}{'peak MiB':>10}")
     for who, r in result.items():
         rate = f"{rows / r['min_s']:,.0f}" if rows else "-"
-        print(f"{who:34}{r['min_s']:9.3f}{r['median_s']:10.3f}{rate:>14}{r['peak_mib']:10.0f}")
-    print(f"{ours} is {ratio:.2f}x as fast as {peer} (minima)")
-    return {"name": name, "rows": rows, "results": result, "ratio": ratio, **(extra or {})}
+        print(f"{who:34}{r['min_s']:9.3f}{r['median_s']:10.3f}{r['cpu_s']:9.3f}{rate:>12}{r['peak_mib']:10.0f}")
+    print(f"{ours} is {ratio:.2f}x as fast as {peer} (least wall times; {cpu_ratio:.2f}x by processor time)")
+    return {"name": name, "rows": rows, "results": result, "ratio": round(ratio, 2), "cpu_ratio": round(cpu_ratio, 2), **(extra or {})}
+
+
+def score_command(model, source, output, *more):
+    return [BINARY, "--quiet", "score", "--model", model, "--input", source, "--output", output, *more]
 
 
 def bench_batch(arguments, folder):
     rows = arguments.rows or 1_000_000
-    files = data.scoring_files(folder, rows)
+    make("scoring_files", folder, rows, 300)
+    model = folder / "model.txt"
     out = []
     for kind in ("csv", "parquet"):
-        ours, peer = f"slipway score ({kind})", f"pandas + LightGBM ({kind})"
-        scored, expected = folder / f"ours.{kind}", folder / f"peer.{kind}"
-        contestants = {ours: [BINARY, "--quiet", "score", "--model", files["model"], "--input", files[kind], "--output", scored],
-                       peer: [sys.executable, PEER, "score", files["model"], files[kind], expected]}
+        ours, single, peer = f"slipway score ({kind})", f"the same, one thread ({kind})", f"pandas + LightGBM ({kind})"
+        source, scored, expected = folder / f"rows.{kind}", folder / f"ours.{kind}", folder / f"peer.{kind}"
+        contestants = {ours: score_command(model, source, scored),
+                       single: score_command(model, source, folder / f"single.{kind}", "--threads", "1"),
+                       peer: [sys.executable, PEER, "score", model, source, expected]}
         result = interleave(contestants, arguments.rounds)
-        difference = data.largest_difference(scored, expected, kind)
+        difference = float(make("largest_difference", scored, expected))
         print(f"largest difference of predictions to LightGBM's ({kind}): {difference}")
         out.append(report(f"batch: {rows:,} rows x 12 columns, 300 trees x 31 leaves, {kind} to {kind}", rows, result, ours, peer,
                           {"max_difference": difference}))
         if difference != 0:
             sys.exit("the answers differ from LightGBM's: a benchmark of wrong answers is none")
-    if arguments.large:
-        large = data.repeat_csv(files["csv"], folder / "large.csv", 20)
-        seconds, peak = measure([BINARY, "--quiet", "score", "--model", files["model"], "--input", large, "--output", folder / "large-out.csv"])
-        print(f"\nmemory: {20 * rows:,} rows CSV to CSV in {seconds:.1f} s, peak {peak:.0f} MiB")
-        out.append({"name": f"memory: {20 * rows:,} rows csv", "seconds": seconds, "peak_mib": peak})
-        parquet = data.repeat_parquet(files["parquet"], folder / "large.parquet", 20)
-        seconds, peak = measure([BINARY, "--quiet", "score", "--model", files["model"], "--input", parquet, "--output", folder / "large-out.parquet"])
-        print(f"memory: {20 * rows:,} rows Parquet to Parquet in {seconds:.1f} s, peak {peak:.0f} MiB")
-        out.append({"name": f"memory: {20 * rows:,} rows parquet", "seconds": seconds, "peak_mib": peak})
+    return out
+
+
+def bench_memory(arguments, folder):
+    """Twenty times the rows must not need more memory. With few trees the reader runs ahead of the writer most."""
+    rows = arguments.rows or 1_000_000
+    make("scoring_files", folder, rows, 10)
+    out = []
+    for kind in ("csv", "parquet"):
+        for times in (1, 20):
+            source, scored = folder / f"large.{kind}", folder / f"large-out.{kind}"
+            make("repeat", folder / f"rows.{kind}", source, times)
+            seconds, cpu, peak = measure(score_command(folder / "model.txt", source, scored))
+            print(f"{times * rows:,} rows, {kind} to {kind}, in {seconds:.1f} s, peak {peak:.0f} MiB", flush=True)
+            out.append({"name": f"memory: {times * rows:,} rows, {kind} to {kind}", "rows": times * rows, "seconds": round(seconds, 1),
+                        "cpu_s": round(cpu, 1), "peak_mib": round(peak, 1)})
+            source.unlink()
+            scored.unlink()
     return out
 
 
 def bench_train(arguments, folder):
     rows = arguments.rows or 1_000_000
-    csv = data.training_csv(folder, rows)
+    make("training_csv", folder, rows)
+    csv = folder / "train.csv"
     home = folder / "home"
     project = folder / "project.yaml"
     project.write_text(f"""project: bench
@@ -115,15 +144,17 @@ recipes:
     output: m
     target: y
     prediction: regression
-    features: {{{', '.join(f'{n}: {{as: numeric, missing: native}}' for n in data.NUMERIC)}, {', '.join(f'{n}: {{as: category, encode: native}}' for n in data.CATEGORY)}}}
+    features: {{{', '.join(f'x{n}: {{as: numeric, missing: native}}' for n in range(10))}, {', '.join(f'{n}: {{as: category, encode: native}}' for n in ('colour', 'shop'))}}}
     algorithm: {{lightgbm: {{num_iterations: 100, num_leaves: 31, learning_rate: 0.1}}}}
     validation: {{holdout: 0.2, seed: 1}}
 """)
     for command in (["init", home], ["--home", home, "apply", "-f", project]):
         subprocess.run([BINARY, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
     ours, peer = "slipway build (train recipe)", "pandas + LightGBM train"
-    result = interleave({ours: [BINARY, "--home", home, "--quiet", "build", "bench/m", "--mode", "this"],
-                         peer: [sys.executable, PEER, "train", csv, folder / "peer-model.txt"]}, arguments.rounds)
+    train = [sys.executable, PEER, "train", csv, folder / "peer-model.txt"]
+    # The waiting policy that our worker sets: on a busy machine OpenMP's spinning threads cost more than the training.
+    result = interleave({ours: [BINARY, "--home", home, "--quiet", "build", "bench/m", "--mode", "this"], peer: train,
+                         f"{peer}, passive waiting": ["env", "OMP_WAIT_POLICY=passive", *train]}, arguments.rounds)
     return [report(f"train: {rows:,} rows x 12 columns from CSV, 100 rounds x 31 leaves, hold-out 20 %, metrics", rows, result, ours, peer)]
 
 
@@ -131,24 +162,27 @@ def bench_startup(arguments, folder):
     home = folder / "home"
     subprocess.run([BINARY, "demo", "--rows", "2000", "--home", str(home), "--quiet"], check=True, stdout=subprocess.DEVNULL)
     help_, versions_, peer = "slipway --help", "slipway model versions", "python -c 'import lightgbm'"
+    subprocess.run([sys.executable, "-c", "import lightgbm"], check=True, env=environment())  # its modules are compiled now
     result = interleave({help_: [BINARY, "--help"], versions_: [BINARY, "--home", home, "model", "versions", "ny_taxi_fares/fare"],
                          peer: [sys.executable, "-c", "import lightgbm"]}, max(arguments.rounds, 10))
     out = [report("startup", 0, result, versions_, peer)]
     for name in (help_, versions_):
-        print(f"{name}: {1000 * result[name]['min_s']:.1f} ms")
+        print(f"{name}: {1000 * result[name]['min_s']:.1f} ms, 1/{result[peer]['min_s'] / result[name]['min_s']:.0f} of the import")
     return out
 
 
 def main():
+    global BINARY
     parser = argparse.ArgumentParser(description=__doc__)
-    benches = {"batch": bench_batch, "train": bench_train, "startup": bench_startup}
-    parser.add_argument("name", nargs="?", choices=[*benches, "all"], default="all")
+    benches = {"batch": bench_batch, "train": bench_train, "startup": bench_startup, "memory": bench_memory}
+    parser.add_argument("name", nargs="?", choices=[*benches, "all"], default="all", help="all: without memory, which takes long")
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--large", action="store_true", help="batch: also 20 times the rows, for the peak of memory")
+    parser.add_argument("--binary", type=pathlib.Path, default=BINARY)
     arguments = parser.parse_args()
+    BINARY = arguments.binary.resolve()
     RESULTS.mkdir(exist_ok=True)
-    for name in benches if arguments.name == "all" else [arguments.name]:
+    for name in ("batch", "train", "startup") if arguments.name == "all" else [arguments.name]:
         with tempfile.TemporaryDirectory() as folder:
             out = benches[name](arguments, pathlib.Path(folder))
         path = RESULTS / f"{name}.json"
