@@ -36,19 +36,19 @@ std::string VersionTable(const Json& versions) {
       }
     }
   }
-  std::vector<std::string> header = {"VERSION", "CREATED", "BY", "ALGORITHM", "ROWS"};
+  std::vector<std::string> header = {"VERSION", "ALGORITHM", "ROWS"};
   for (const std::string& name : shown) {
     std::string upper = name;
     for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
     header.push_back(upper);
   }
   header.emplace_back("SECONDS");
-  header.emplace_back("NOTE");
+  // Last, as a narrow terminal cuts them.
+  for (const char* name : {"CREATED", "BY", "NOTE"}) header.emplace_back(name);
   TextTable table(header);
   for (const Json& v : versions) {
     std::vector<std::string> row = {
         DumpJson(v["version"]) + (v["active"].get<bool>() ? " * active" : ""),
-        v["created_at"].get<std::string>(), v["created_by"].get<std::string>(),
         v["algorithm"].get<std::string>(),
         v["rows"].is_number() ? FormatCount(v["rows"].get<int64_t>()) : "-"};
     for (const std::string& name : shown) {
@@ -60,7 +60,8 @@ std::string VersionTable(const Json& versions) {
     if (v["train_seconds"].is_number())
       std::snprintf(seconds, sizeof seconds, "%.1f", v["train_seconds"].get<double>());
     row.emplace_back(seconds);
-    row.push_back(v["note"].get<std::string>());
+    for (const char* key : {"created_at", "created_by", "note"})
+      row.push_back(v[key].get<std::string>());
     table.Add(std::move(row));
   }
   return table.ToString();

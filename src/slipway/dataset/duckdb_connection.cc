@@ -90,6 +90,12 @@ Error TranslateDuckError(std::string_view message) {
     error.code = ErrorCode::kUnavailable;
     error.message = std::string(message.substr(10));
   }
+  // The excerpt of a query helps who wrote the query; this one is ours.
+  if (const size_t excerpt = error.message.find("\n\nLINE ");
+      excerpt != std::string::npos && error.code != ErrorCode::kPermissionDenied &&
+      error.message.find("FROM read_parquet(", excerpt) != std::string::npos) {
+    error.message.resize(excerpt);
+  }
   if (!error.message.empty() && error.message[0] >= 'A' && error.message[0] <= 'Z' &&
       (error.message.size() < 2 || error.message[1] < 'A' || error.message[1] > 'Z')) {
     error.message[0] = static_cast<char>(error.message[0] - 'A' + 'a');
