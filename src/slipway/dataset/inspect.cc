@@ -254,6 +254,15 @@ Result<Inspection> Inspect(const FilesSpec& spec) {
     }
   }
   if (found.fields.empty()) return InvalidArgument("'" + first + "' has no columns");
+  if (*out.spec.format == Format::kJsonLines) {
+    // An absent key is a missing value: what is stated may be absent from the first rows.
+    for (const Field& field : spec.schema.fields) {
+      if (found.Find(field.name) >= 0) continue;
+      out.warnings.push_back("no row looked at in " + first + " has the stated key '" + field.name +
+                             "'");
+      found.fields.push_back(field);
+    }
+  }
   const bool typed = *out.spec.format == Format::kParquet;
   ASSIGN_OR_RETURN(out.spec.schema, ApplyStated(spec.schema, found, typed, first, &out.warnings));
   return out;

@@ -103,6 +103,12 @@ ExpressionScratch::~ExpressionScratch() = default;
 ExpressionScratch::ExpressionScratch(ExpressionScratch&&) noexcept = default;
 ExpressionScratch& ExpressionScratch::operator=(ExpressionScratch&&) noexcept = default;
 
+Status CheckExpressionSyntax(std::string_view text) {
+  const auto tree = expression_internal::ParseExpression(text);
+  if (!tree.ok()) return tree.error();
+  return {};
+}
+
 Result<Expression> Expression::Compile(std::string_view text, const Schema& schema) {
   ASSIGN_OR_RETURN(std::unique_ptr<expression_internal::Node> root,
                    expression_internal::ParseExpression(text));

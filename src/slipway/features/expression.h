@@ -34,6 +34,9 @@ class ExpressionScratch {
   std::unique_ptr<expression_internal::ScratchState> state_;
 };
 
+// What is wrong with the text alone, before any table is known: syntax and limits.
+Status CheckExpressionSyntax(std::string_view text);
+
 // Immutable once compiled; thread-safe with one Scratch per thread. Copies share the program.
 class Expression {
  public:

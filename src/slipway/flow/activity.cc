@@ -190,6 +190,9 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
       {"version", added.number}, {"active", added.active}, {"activation", decision.reason}};
   details["metrics"] = result["info"].value("metrics", Json());
   details["warnings"] = result["info"].value("warnings", Json::array());
+  for (const char* key : {"bad_rows", "quarantine"}) {
+    if (const Json* value = FindMember(result, key)) details[key] = *value;
+  }
   if (model.keep_versions > 0) {
     ASSIGN_OR_RETURN(std::vector<int64_t> deleted, context.registry->models().ApplyKeepVersions(
                                                        project, recipe.output, model.keep_versions,
@@ -219,6 +222,7 @@ Result<ActivityRecord> RunTrain(const ActivityContext& context, const std::strin
   Json task = {{"spec", std::move(spec)},
                {"input", FilesSpecToJson(inputs.datasets.at(0).second.spec)},
                {"output_dir", output_dir},
+               {"quarantine", JoinPath(context.job_folder, name + ".quarantine.csv")},
                {"temp_dir", folder},
                {"lineage", std::move(lineage)}};
   const auto model = context.project->models.find(recipe.output);

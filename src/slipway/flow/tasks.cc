@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <exception>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -206,8 +208,17 @@ Result<Json> TaskTrain(const Json& task, WorkerReporter* reporter,
   train.progress = [&](std::string_view stage, double part, std::string_view detail) {
     reporter->Progress({std::string(stage), part, 0, std::string(detail)});
   };
+  QuarantineFile quarantine(task.value("quarantine", JoinPath(train.temp_dir, "quarantine.csv")));
+  std::set<std::pair<std::string, int64_t>> aside;  // every fold meets the same rows
+  train.quarantine = [&](const BadRow& row) -> Status {
+    return aside.emplace(row.file, row.line).second ? quarantine.Add(row) : Status();
+  };
   ASSIGN_OR_RETURN(Json info, TrainModel(train));
-  Json result = {{"info", std::move(info)}, {"output_dir", train.output_dir}};
+  RETURN_IF_ERROR(quarantine.Finish());
+  Json result = {{"info", std::move(info)},
+                 {"output_dir", train.output_dir},
+                 {"bad_rows", quarantine.rows()},
+                 {"quarantine", quarantine.rows() > 0 ? Json(quarantine.path()) : Json()}};
   // Activation policy `if_better`: the active version is scored again on the new hold-out.
   if (const Json* active = FindMember(task, "compare_bundle")) {
     auto metrics = EvaluateOnHoldout(active->get<std::string>(), train);

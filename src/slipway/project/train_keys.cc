@@ -4,6 +4,7 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/features/expression.h"
 #include "slipway/features/spec.h"
 
 namespace slipway {
@@ -38,6 +39,19 @@ void AddSpecError(const Error& error, const std::string& prefix, const std::stri
   problems->Add(at, message);
 }
 
+void CheckSyntax(const Json& step, size_t index, const std::string& pointer, Problems* problems) {
+  for (const char* key : {"expr", "filter"}) {
+    const Json* text = FindMember(step, key);
+    if (text == nullptr || !text->is_string()) continue;
+    const Status status = CheckExpressionSyntax(text->get<std::string>());
+    if (status.ok()) continue;
+    const Error& error = status.error();
+    problems->Add(PointerJoin(PointerJoin(pointer, index), key),
+                  "prepare step " + std::to_string(index + 1) + ": " + error.message +
+                      (error.hint.empty() ? "" : "; " + error.hint));
+  }
+}
+
 // Step by step, so that every step that is wrong is told with its own position.
 void CheckPrepare(const Json& value, const std::string& pointer, Problems* problems) {
   if (!value.is_array()) {
@@ -47,7 +61,10 @@ void CheckPrepare(const Json& value, const std::string& pointer, Problems* probl
   const size_t before = problems->size();
   for (size_t i = 0; i < value.size(); ++i) {
     auto steps = PrepareFromJson(Json::array({value[i]}));
-    if (steps.ok()) continue;
+    if (steps.ok()) {
+      CheckSyntax(value[i], i, pointer, problems);
+      continue;
+    }
     AddSpecError(steps.error(), "prepare step 1", "prepare step " + std::to_string(i + 1), value[i],
                  PointerJoin(pointer, i), problems);
   }

@@ -179,8 +179,13 @@ Result<StreamCounts> RunPass(const TrainPlan& plan, const ParallelPass& pass) {
   const auto pass_through = []() -> BatchTransform {
     return [](const Batch& batch, const BatchConsumer& emit) { return emit(batch); };
   };
-  return RunOrdered(*source, pass_through, &writer,
-                    OptionsOf(plan, pass.stage, plan.task->threads));
+  StreamOptions options = OptionsOf(plan, pass.stage, plan.task->threads);
+  if (pass.stage == "read" && plan.task->quarantine &&
+      plan.task->input.on_bad_rows == OnBadRows::kQuarantine) {
+    options.on_bad_rows = OnBadRows::kQuarantine;
+    options.quarantine = plan.task->quarantine;
+  }
+  return RunOrdered(*source, pass_through, &writer, options);
 }
 
 Status ForEachRow(const TrainPlan& plan, std::string_view stage, const BatchConsumer& consume) {

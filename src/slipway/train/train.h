@@ -51,6 +51,9 @@ struct TrainTask {
   // Added to info.json as it stands: recipe text, dataset name and fingerprint, who, job.
   std::string lineage_json;
   std::function<void(std::string_view stage, double part, std::string_view detail)> progress;
+  // Under `on_bad_rows: quarantine`: gets each row that cannot be read, in order; again in every
+  // pass that reads (one, or one per fold and one more).
+  std::function<Status(const BadRow&)> quarantine;
   const std::atomic<bool>* cancel = nullptr;
 };
 
