@@ -8,7 +8,7 @@ datasets:
 models:
   m: {{activation: {activation}}}
 recipes:
-  train: {{type: train, input: t, output: m, target: y, prediction: regression, algorithm: {{lightgbm: {{num_iterations: {rounds}, num_threads: 1}}}}}}
+  train: {{type: train, input: t, output: m, target: y, prediction: regression, algorithm: {{lightgbm: {{num_iterations: {rounds}}}}}}}
 """
 
 
