@@ -253,6 +253,8 @@ Result<int> Lineage(Context& context, const std::string& text) {
     if (files == nullptr) continue;
     for (const Json& file : *files) human += "           " + file.get<std::string>() + "\n";
   }
+  if (lineage.contains("imported_from"))
+    human += "  file     " + lineage["imported_from"].get<std::string>() + "\n";
   if (!build["recipe"].get<std::string>().empty())
     human += "  recipe   " + build["recipe"].get<std::string>() + "\n";
   if (!build["job"].get<std::string>().empty())

@@ -141,6 +141,7 @@ Result<Response> Lineage(Hub& hub, const Request& request) {
                   {"bundle_sha256", version.bundle},
                   {"libraries", info.value("libraries", Json::object())},
                   {"lineage", info.value("lineage", Json::object())}};
+  if (const Json* from = FindMember(info, "imported_from")) lineage["imported_from"] = *from;
   // On to what was scored with it.
   Json used = Json::array();
   ASSIGN_OR_RETURN(std::vector<DatasetState> datasets,

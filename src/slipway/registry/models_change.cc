@@ -195,7 +195,8 @@ Result<std::vector<int64_t>> Models::ApplyKeepVersions(std::string_view project,
   int64_t beyond = static_cast<int64_t>(numbers.size()) - keep;
   for (const int64_t number : numbers) {
     if (beyond <= 0) break;
-    if (number == row.active || pinned.contains(number)) continue;
+    // Nor the newest: a version that was just trained does not go for being inactive.
+    if (number == row.active || number == *numbers.rbegin() || pinned.contains(number)) continue;
     RETURN_IF_ERROR(database_.Execute("DELETE FROM versions WHERE model_id = ? AND number = ?",
                                       {row.id, number}));
     deleted.push_back(number);
