@@ -14,7 +14,7 @@ def test_without_a_command_it_shows_help_and_exits_2(bare):
     assert answer.out == ""
     assert "slipway demo" in answer.err and "needs a command" in answer.err
     below = bare("model", code=2)
-    assert "rollback" in below.err and "'slipway model' needs a command" in below.err
+    assert "Usage: slipway model" in below.err and "rollback" in below.err and "'slipway model' needs a command" in below.err
 
 
 def test_help_and_version_are_data(bare):

@@ -81,11 +81,18 @@ int FailUsage(const Context& context, const Error& error) {
   return kExitUsage;
 }
 
+// "slipway model" -> "slipway"; "slipway" -> "".
+std::string Above(const std::string& name) {
+  const size_t space = name.rfind(' ');
+  return space == std::string::npos ? "" : name.substr(0, space);
+}
+
 int FailParse(CLI::App* app, const Context& context, const CLI::ParseError& e, int argc,
               char** argv) {
   const Place place = FindPlace(app, argc, argv);
   if (!place.at->get_subcommands([](CLI::App*) { return true; }).empty()) {
-    if (!context.json && !context.quiet) std::fputs(place.at->help().c_str(), stderr);
+    if (!context.json && !context.quiet)
+      std::fputs(place.at->help(Above(place.name)).c_str(), stderr);
     return FailUsage(context, InvalidArgument("'" + place.name + "' needs a command",
                                               "one of " + Join(CommandsOf(place.at), ", ")));
   }
