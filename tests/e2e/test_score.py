@@ -14,6 +14,7 @@ import pytest
 
 ROWS = 5000  # three batches
 FORMATS = ["csv", "csv.gz", "csv.zst", "parquet", "jsonl", "jsonl.gz", "jsonl.zst"]
+PLAIN = ["csv", "parquet", "jsonl"]
 COLUMNS = ["a", "b", "c", "d"]
 
 
@@ -40,7 +41,7 @@ def target_of(frame):
 def train(kind, folder, **parameters):
     frame = make_matrix(seed=1)
     y = target_of(frame)
-    settings = dict(num_leaves=31, verbosity=-1, num_threads=2, seed=3, min_data_in_leaf=5, objective="regression")
+    settings = dict(num_leaves=31, verbosity=-1, num_threads=1, seed=3, min_data_in_leaf=5, objective="regression")
     if kind == "binary":
         y, settings["objective"] = (y > 3).astype(int), "binary"
     if kind == "multiclass":
@@ -125,13 +126,13 @@ def check(booster, kind, frame, scored):
 
 
 @pytest.mark.parametrize("kind,source", [("regression", f) for f in FORMATS] + [
-    (kind, f) for kind in ("binary", "multiclass") for f in ("csv", "parquet", "jsonl")])
+    (kind, f) for kind in ("binary", "multiclass") for f in PLAIN])
 def test_every_pair_of_formats_gives_the_bits_of_python(bare, models, kind, source):
     booster, model = models[kind]
     frame = make_matrix()
     frame.insert(0, "row", np.arange(ROWS))
     given = write(frame, bare.folder / f"in.{source}")
-    for sink in FORMATS if kind == "regression" else ["csv", "parquet", "jsonl"]:
+    for sink in FORMATS if kind == "regression" and source in PLAIN else PLAIN[:2]:
         out = bare.folder / f"out.{sink}"
         answer = bare.json("score", "--model", model, "--input", given, "--output", out)
         assert answer["rows"] == answer["predicted"] == ROWS
@@ -187,7 +188,7 @@ def test_objectives_and_kinds_of_missing(bare, name, parameters):
     y = np.abs(target_of(frame)) + 0.1
     if name.startswith("cross"):
         y = y / (1 + y)
-    booster = lgb.train({**dict(objective="regression", verbosity=-1, num_threads=2, seed=3), **parameters}, lgb.Dataset(frame, y), 20)
+    booster = lgb.train({**dict(objective="regression", verbosity=-1, num_threads=1, seed=3), **parameters}, lgb.Dataset(frame, y), 20)
     booster.save_model(bare.folder / "m.txt")
     test = make_matrix()
     write(test, bare.folder / "in.csv")
@@ -212,7 +213,7 @@ def test_pandas_categories_of_texts_and_of_integers(bare):
     x = rng.normal(size=rows)
     y = x + rate * (zone == "Bronx") + 2 * (zone == "Île")
     frame = pd.DataFrame({"zone": zone.astype("category"), "x": x, "rate": pd.Series(rate).astype("category")})
-    booster = lgb.train(dict(objective="regression", verbosity=-1, num_threads=2, min_data_per_group=5, cat_smooth=1),
+    booster = lgb.train(dict(objective="regression", verbosity=-1, num_threads=1, min_data_per_group=5, cat_smooth=1),
                         lgb.Dataset(frame, y), 30)
     booster.save_model(bare.folder / "m.txt")
     fresh = pd.DataFrame({"zone": list(zone[:1000]) + ["Nowhere", None], "x": list(x[:1000]) + [0.5, 0.5],
