@@ -164,7 +164,7 @@ def bench_startup(arguments, folder):
     help_, versions_, peer = "slipway --help", "slipway model versions", "python -c 'import lightgbm'"
     subprocess.run([sys.executable, "-c", "import lightgbm"], check=True, env=environment())  # its modules are compiled now
     result = interleave({help_: [BINARY, "--help"], versions_: [BINARY, "--home", home, "model", "versions", "ny_taxi_fares/fare"],
-                         peer: [sys.executable, "-c", "import lightgbm"]}, max(arguments.rounds, 10))
+                         peer: [sys.executable, "-c", "import lightgbm"]}, max(arguments.rounds, 5))
     out = [report("startup", 0, result, versions_, peer)]
     for name in (help_, versions_):
         print(f"{name}: {1000 * result[name]['min_s']:.1f} ms, 1/{result[peer]['min_s'] / result[name]['min_s']:.0f} of the import")
