@@ -1,7 +1,10 @@
 """Real New York taxi trips: trained here, scored here, and compared bit for bit with Python LightGBM."""
 import csv
 import json
+import os
 
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # spinning threads take minutes on a busy machine
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
