@@ -9,7 +9,7 @@ verb_help() {
   hub           the demo's home in the hub with the web UI (later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
   goldens       the committed figures of peers (later)
-  bench [NAME]  benchmarks with peers side by side: batch, train, startup; results in bench/results/
+  bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; results in bench/results/
   lint          format, layers, clang-tidy
 HELP
 }
