@@ -1,5 +1,6 @@
 #include "slipway/base/clock.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -12,13 +13,20 @@ int64_t NowMicros() {
 }
 
 std::string FormatTimestamp(int64_t micros) {
-  using std::chrono::days;
-  using std::chrono::floor;
-  using std::chrono::microseconds;
-  const std::chrono::sys_time<microseconds> time{microseconds(micros)};
-  const auto day = floor<days>(time);
-  const std::chrono::year_month_day date(day);
-  const int64_t rest = (time - day).count();
+  using std::chrono::sys_days;
+  using std::chrono::year;
+  constexpr int64_t kDay = 86'400'000'000;
+  int64_t days = micros / kDay;
+  int64_t rest = micros % kDay;
+  if (rest < 0) {  // before 1970
+    --days;
+    rest += kDay;
+  }
+  // A std::chrono::year ends at 32767; times further away show the last day that it has.
+  static const int64_t first = sys_days(year::min() / 1 / 1).time_since_epoch().count();
+  static const int64_t last = sys_days(year::max() / 12 / 31).time_since_epoch().count();
+  days = std::clamp(days, first, last);
+  const std::chrono::year_month_day date{sys_days(std::chrono::days(days))};
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d",
                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),

@@ -11,13 +11,14 @@
 
 namespace slipway {
 
-// The error for a failed system call on `path`, from errno: ENOENT kNotFound, EACCES/EROFS kPermissionDenied,
-// ENOSPC/EDQUOT kUnavailable ("no space left on device"), else kUnavailable.
+// The error for a failed system call on `path`, from errno: ENOENT kNotFound, EACCES/EROFS
+// kPermissionDenied, ENOSPC/EDQUOT kUnavailable ("no space left on device"), else kUnavailable.
 Error FileError(std::string_view action, const std::string& path, int error_number);
 
 Result<std::string> ReadFile(const std::string& path, size_t max_bytes = size_t{1} << 30);
 
-// Durable and all or nothing: temporary file in the same folder, fsync, rename, fsync of the folder.
+// Durable and all or nothing: temporary file in the same folder, fsync, rename, fsync of the
+// folder.
 Status WriteFileAtomic(const std::string& path, std::string_view content, int mode = 0644);
 Status FsyncFile(const std::string& path);
 Status FsyncDir(const std::string& path);

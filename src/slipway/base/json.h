@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "slipway/base/json_fwd.h"
 #include "slipway/base/result.h"
@@ -19,12 +20,12 @@ struct JsonLimits {
   int max_depth = 64;
 };
 
-// Parses one JSON document. Duplicate keys, NaN literals, trailing bytes and bad UTF-8 are errors that
-// say where.
+// Parses one JSON document. Duplicate keys, NaN literals, trailing bytes and bad UTF-8 are errors
+// that say where.
 Result<Json> ParseJson(std::string_view text, const JsonLimits& limits = {});
 
-// Prints so that doubles read back to the same bits. indent < 0: one line. Never throws: bytes that are
-// not UTF-8 become U+FFFD. NaN and infinities become null.
+// Prints so that doubles read back to the same bits. indent < 0: one line. Never throws: bytes that
+// are not UTF-8 become U+FFFD. NaN and infinities become null.
 std::string DumpJson(const Json& value, int indent = -1);
 
 // Typed members with errors that name the key. The Find forms return nullopt when absent or null.

@@ -1,5 +1,5 @@
-// Mutex: std::mutex with clang's thread-safety annotations, so that an unlocked access does not compile
-// under the clang presets. Thread-safe.
+// Mutex: std::mutex with clang's thread-safety annotations, so that an unlocked access does not
+// compile under the clang presets. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +28,9 @@ class SLIPWAY_TSA(capability("mutex")) Mutex {
 // Holds a Mutex for a scope.
 class SLIPWAY_TSA(scoped_lockable) MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) SLIPWAY_TSA(acquire_capability(mutex)) : mutex_(mutex) { mutex_.lock(); }
+  explicit MutexLock(Mutex& mutex) SLIPWAY_TSA(acquire_capability(mutex)) : mutex_(mutex) {
+    mutex_.lock();
+  }
   ~MutexLock() SLIPWAY_TSA(release_capability()) { mutex_.unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

@@ -1,21 +1,21 @@
 // Child processes: spawn with a pipe for messages, wait, stop. No shell is ever involved.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "slipway/base/result.h"
 
 namespace slipway {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;         // argv[0] is the executable's path
-  std::string log_path;                  // stdout and stderr are appended to it
+  std::vector<std::string> argv;  // argv[0] is the executable's path
+  std::string log_path;           // stdout and stderr are appended to it
   // Called with each complete line that the child writes to file descriptor 3.
   std::function<void(std::string_view)> on_line;
   const std::atomic<bool>* cancel = nullptr;  // set: SIGTERM, then SIGKILL after `grace_seconds`
@@ -24,14 +24,14 @@ struct ProcessOptions {
 };
 
 struct ProcessExit {
-  int code = -1;       // exit status, or -1 when a signal ended it
+  int code = -1;  // exit status, or -1 when a signal ended it
   int signal = 0;
   bool cancelled = false;
   int64_t peak_rss_bytes = 0;
 };
 
-// Runs the child to its end. It dies with this process (PR_SET_PDEATHSIG), has its own process group (a Ctrl-C in
-// the terminal reaches only the parent) and standard input from /dev/null.
+// Runs the child to its end. It dies with this process (PR_SET_PDEATHSIG), has its own process
+// group (a Ctrl-C in the terminal reaches only the parent) and standard input from /dev/null.
 Result<ProcessExit> RunProcess(const ProcessOptions& options);
 
 // "exit status 3", "killed by signal 9 (Killed)".

@@ -1,5 +1,6 @@
-// Result<T>: a value or an Error. Every fallible function of Slipway returns one; exceptions stay inside
-// the wrappers of libraries that throw. A value type: copy and move as T does; no thread affinity.
+// Result<T>: a value or an Error. Every fallible function of Slipway returns one; exceptions stay
+// inside the wrappers of libraries that throw. A value type: copy and move as T does; no thread
+// affinity.
 #pragma once
 
 #include <string>
@@ -19,7 +20,7 @@ enum class ErrorCode {
   kUnavailable,       // a lock, disk space or a service could not be had; trying later may work
   kDeadlineExceeded,
   kCancelled,
-  kInternal,          // our own bug
+  kInternal,  // our own bug
 };
 
 // "invalid_argument", "not_found", ...: the `code` of JSON errors.
@@ -27,7 +28,8 @@ std::string_view ErrorCodeName(ErrorCode code);
 // The inverse; kInternal for an unknown name.
 ErrorCode ErrorCodeFromName(std::string_view name);
 
-// `message` says what and where, lower case, no full stop. `hint` says how to put it right, or is empty.
+// `message` says what and where, lower case, no full stop. `hint` says how to put it right, or is
+// empty.
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
@@ -50,8 +52,10 @@ Error Internal(std::string message, std::string hint = "");
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -98,15 +102,15 @@ using Status = Result<void>;
 #define SLIPWAY_CONCAT(a, b) SLIPWAY_CONCAT_(a, b)
 
 // Returns the error of a Status or Result expression, if it has one.
-#define RETURN_IF_ERROR(expression)                                       \
-  do {                                                                    \
+#define RETURN_IF_ERROR(expression)                                                    \
+  do {                                                                                 \
     if (auto status_ = (expression); !status_.ok()) return std::move(status_).error(); \
   } while (false)
 
 // `target` is a declaration or an lvalue: ASSIGN_OR_RETURN(auto x, F());
 #define ASSIGN_OR_RETURN(target, expression) \
   ASSIGN_OR_RETURN_(SLIPWAY_CONCAT(result_, __LINE__), target, expression)
-#define ASSIGN_OR_RETURN_(result, target, expression)      \
-  auto result = (expression);                              \
-  if (!result.ok()) return std::move(result).error();      \
+#define ASSIGN_OR_RETURN_(result, target, expression) \
+  auto result = (expression);                         \
+  if (!result.ok()) return std::move(result).error(); \
   target = std::move(result).value()

@@ -14,7 +14,8 @@ namespace slipway {
 std::string FormatDouble(double value);
 // Appends as FormatDouble without allocating a string.
 void AppendDouble(double value, std::string* out);
-// The whole text as a number, without blanks; nullopt otherwise. Accepts a leading '+', "nan" and "inf".
+// The whole text as a number, without blanks; nullopt otherwise. Accepts a leading '+', "nan" and
+// "inf".
 std::optional<double> ParseDouble(std::string_view text);
 std::optional<int64_t> ParseInt64(std::string_view text);
 

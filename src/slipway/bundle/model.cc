@@ -146,7 +146,8 @@ Status Model::SetThreshold(double threshold) {
     return InvalidArgument("a threshold is for models of two classes; this one predicts " +
                            std::string(PredictionKindName(forest_kind_)));
   }
-  if (!(threshold >= 0 && threshold <= 1)) return InvalidArgument("a threshold lies between 0 and 1");
+  if (!(threshold >= 0 && threshold <= 1))
+    return InvalidArgument("a threshold lies between 0 and 1");
   threshold_ = threshold;
   return {};
 }

@@ -168,8 +168,7 @@ TEST_F(WriterTest, RowTextPassesThroughVerbatim) {
 
   auto source = OpenCsv(options).value();
   auto writer = CreateCsvWriter(dir_.File("out.csv"), {}, written, CsvDialect{}).value();
-  auto refused =
-      CreateCsvWriter(dir_.File("no.csv"), semicolon, written, CsvDialect{}).value();
+  auto refused = CreateCsvWriter(dir_.File("no.csv"), semicolon, written, CsvDialect{}).value();
   Chunk chunk;
   ASSERT_TRUE(source->Next(&chunk).value());
   std::vector<BadRow> bad;

@@ -88,7 +88,8 @@ std::string ReadCsvSql(const std::string& file, const EngineCsvOptions& options,
   sql += ", delim=" + SqlChar(dialect.delimiter) + ", quote=" + SqlChar(dialect.quote);
   sql += ", escape=" + SqlChar(dialect.escape == '\0' ? dialect.quote : dialect.escape);
   sql += std::string(", header=") + (dialect.header ? "true" : "false");
-  sql += ", skip=" + std::to_string(dialect.skip_lines) + ", encoding=" + QuotedSqlText(dialect.encoding);
+  sql += ", skip=" + std::to_string(dialect.skip_lines) +
+         ", encoding=" + QuotedSqlText(dialect.encoding);
   sql += ", max_line_size=16777216, columns={";
   for (size_t i = 0; i < names.size(); ++i)
     sql += (i > 0 ? ", " : "") + QuotedSqlText(names[i]) + ": 'VARCHAR'";

@@ -137,6 +137,11 @@ JsonLineParser::~JsonLineParser() = default;
 
 bool JsonLineParser::Parse(std::string_view line, std::string* reason) {
   members_.clear();
+  // simdjson takes a NUL behind a number for the padding at the end of the text.
+  if (line.find('\0') != std::string_view::npos) {
+    *reason = NotJson("it has a NUL byte");
+    return false;
+  }
   ondemand::document document;
   simdjson::error_code error =
       impl_->parser.iterate(line.data(), line.size(), line.size() + Padding()).get(document);

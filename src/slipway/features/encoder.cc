@@ -35,7 +35,6 @@ CivilDay ToCivil(int64_t days) {
   return {year + era * 400 + (civil_month <= 2 ? 1 : 0), civil_month, day};
 }
 
-int64_t FloorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 // `micros` within the day.
 double PartValue(TimePart part, int64_t days, int64_t micros) {
@@ -85,8 +84,12 @@ void EncodeParts(const Encoder& encoder, const ColumnView& view, int begin, int 
     if (present && view.type == Type::kDate) {
       days = view.dates()[r];
     } else if (present) {
-      days = FloorDiv(view.ints()[r], kDayMicros);
-      micros = view.ints()[r] - days * kDayMicros;
+      days = view.ints()[r] / kDayMicros;
+      micros = view.ints()[r] % kDayMicros;
+      if (micros < 0) {  // before 1970; days * kDayMicros could overflow
+        --days;
+        micros += kDayMicros;
+      }
     }
     for (size_t p = 0; p < encoder.parts.size(); ++p) {
       out[p] = present ? PartValue(encoder.parts[p], days, micros) : kNaN;

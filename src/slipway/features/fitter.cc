@@ -32,8 +32,8 @@ Error UnknownColumn(const std::string& name, const Schema& prepared, const Schem
 struct PipelineFitter::State {
   Preparer preparer;
   std::vector<std::string> training_only;  // FitOptions::training_only
-  std::vector<ColumnFit> columns;  // those that may become features
-  std::vector<int> sources;        // per column: its place in preparer.output()
+  std::vector<ColumnFit> columns;          // those that may become features
+  std::vector<int> sources;                // per column: its place in preparer.output()
   int64_t rows = 0;
 };
 

@@ -80,8 +80,8 @@ struct FitOptions {
   std::map<std::string, FeatureSpec> features;
   // Prepared columns that are not features: target, weight, time column when it is not a feature.
   std::vector<std::string> exclude;
-  // Of these, what new data does not have (target, weight): filters that read them choose training rows and do not
-  // become part of the pipeline.
+  // Of these, what new data does not have (target, weight): filters that read them choose training
+  // rows and do not become part of the pipeline.
   std::vector<std::string> training_only;
 };
 

@@ -112,10 +112,11 @@ struct Preparer::State {
   Status CompileCast(size_t index, Frame* frame);
   void Replay(size_t index, size_t* next_op, Frame* frame) const;
   // `skip` (per op, may be empty): filters that do not count.
-  std::vector<uint8_t> LiveSlots(const std::vector<std::string>& outputs, const std::vector<uint8_t>& skip = {}) const;
+  std::vector<uint8_t> LiveSlots(const std::vector<std::string>& outputs,
+                                 const std::vector<uint8_t>& skip = {}) const;
   std::vector<uint8_t> SlotsOf(const std::vector<std::string>& outputs) const;
-  Result<std::vector<uint8_t>> TrainingOnlyFilters(const std::vector<std::string>& outputs,
-                                                   const std::vector<std::string>& training_only) const;
+  Result<std::vector<uint8_t>> TrainingOnlyFilters(
+      const std::vector<std::string>& outputs, const std::vector<std::string>& training_only) const;
 };
 
 Status Preparer::State::CompileExpression(size_t index, Frame* frame) {
@@ -250,15 +251,17 @@ Result<std::vector<uint8_t>> Preparer::State::TrainingOnlyFilters(
   std::vector<uint8_t> skip(ops.size(), 0);
   if (training_only.empty()) return skip;
   const std::vector<uint8_t> named = SlotsOf(training_only);
-  // What the outputs need whatever the filters read, and what the training-only columns are made from.
+  // What the outputs need whatever the filters read, and what the training-only columns are made
+  // from.
   const std::vector<uint8_t> needed = LiveSlots(outputs, std::vector<uint8_t>(ops.size(), 1));
   std::vector<uint8_t> absent = LiveSlots(training_only, std::vector<uint8_t>(ops.size(), 1));
   for (size_t slot = 0; slot < absent.size(); ++slot) {
     if (needed[slot] != 0 && named[slot] == 0) absent[slot] = 0;
   }
   for (size_t i = 0; i < ops.size(); ++i) {
-    const bool reads_absent = std::any_of(ops[i].reads.begin(), ops[i].reads.end(),
-                                          [&](int slot) { return absent[static_cast<size_t>(slot)] != 0; });
+    const bool reads_absent = std::any_of(ops[i].reads.begin(), ops[i].reads.end(), [&](int slot) {
+      return absent[static_cast<size_t>(slot)] != 0;
+    });
     if (!reads_absent) continue;
     if (ops[i].filter) {
       skip[i] = 1;
@@ -266,8 +269,9 @@ Result<std::vector<uint8_t>> Preparer::State::TrainingOnlyFilters(
     }
     absent[static_cast<size_t>(ops[i].to)] = 1;
     if (needed[static_cast<size_t>(ops[i].to)] != 0) {
-      return InvalidArgument(StepName(ops[i].step, steps[ops[i].step]) + " computes a feature from " +
-                                 QuotedList(training_only) + ", which new data does not have",
+      return InvalidArgument(StepName(ops[i].step, steps[ops[i].step]) +
+                                 " computes a feature from " + QuotedList(training_only) +
+                                 ", which new data does not have",
                              "compute it from other columns, or ignore it in features");
     }
   }
@@ -356,7 +360,8 @@ class Pruner {
 
 Result<Preparer> Preparer::PrunedFor(const std::vector<std::string>& outputs,
                                      const std::vector<std::string>& training_only) const {
-  ASSIGN_OR_RETURN(const std::vector<uint8_t> skip, state_->TrainingOnlyFilters(outputs, training_only));
+  ASSIGN_OR_RETURN(const std::vector<uint8_t> skip,
+                   state_->TrainingOnlyFilters(outputs, training_only));
   const std::vector<uint8_t> live = state_->LiveSlots(outputs, skip);
   std::set<size_t> skipped_steps;
   for (size_t i = 0; i < skip.size(); ++i) {

@@ -46,8 +46,9 @@ class Preparer {
   std::vector<int> InputsFor(const std::vector<std::string>& outputs) const;
   // The same for fewer outputs: only the steps that they and the filters need, compiled against
   // only the inputs of InputsFor(outputs), in input order. Unknown names are ignored.
-  // `training_only`: output columns that new data does not have (target, weight). A filter that reads one of them, or a
-  // column that only they are made from, chooses training rows and is left out; an output computed from one is an error.
+  // `training_only`: output columns that new data does not have (target, weight). A filter that
+  // reads one of them, or a column that only they are made from, chooses training rows and is left
+  // out; an output computed from one is an error.
   Result<Preparer> PrunedFor(const std::vector<std::string>& outputs,
                              const std::vector<std::string>& training_only = {}) const;
   // Result valid until the scratch's next use, and as long as the batch. Untouched columns are

@@ -154,7 +154,8 @@ TEST(Preparer, OneScratchServesOnePreparerAfterAnother) {
 // A filter on the target chooses training rows; new data has no target to filter on.
 TEST(Preparer, PrunedLeavesOutFiltersThatReadTheTarget) {
   const Schema schema{{{"fare", Type::kDouble}, {"tip", Type::kDouble}, {"x", Type::kDouble}}};
-  auto steps = PrepareFromJson(*ParseJson(R"([{"filter": "fare between 2.5 and 250"}, {"filter": "x > 0"},
+  auto steps =
+      PrepareFromJson(*ParseJson(R"([{"filter": "fare between 2.5 and 250"}, {"filter": "x > 0"},
       {"column": "total", "expr": "fare + tip"}, {"filter": "total > 3"}, {"column": "y", "expr": "x * 2"}])"));
   ASSERT_TRUE(steps.ok());
   auto preparer = Preparer::Compile(*steps, schema);
@@ -163,14 +164,16 @@ TEST(Preparer, PrunedLeavesOutFiltersThatReadTheTarget) {
   ASSERT_TRUE(pruned.ok());
   EXPECT_EQ(pruned->input().Names(), std::vector<std::string>{"x"});
   EXPECT_EQ(pruned->steps().size(), 2u);  // x > 0, and y
-  // A raw column that is a feature in its own right is there at scoring, and so are the filters on it.
+  // A raw column that is a feature in its own right is there at scoring, and so are the filters on
+  // it.
   auto with_tip = preparer->PrunedFor({"tip", "y"}, {"fare"});
   ASSERT_TRUE(with_tip.ok());
   EXPECT_EQ(with_tip->input().Names(), (std::vector<std::string>{"tip", "x"}));
   auto leak = preparer->PrunedFor({"total"}, {"fare"});
   ASSERT_FALSE(leak.ok());
   EXPECT_EQ(leak.error().message,
-            "prepare step 3 (column 'total') computes a feature from 'fare', which new data does not have");
+            "prepare step 3 (column 'total') computes a feature from 'fare', which new data does "
+            "not have");
 }
 
 TEST(Preparer, PrunedGivesTheSameFromFewerInputs) {

@@ -14,7 +14,8 @@ namespace {
 Json SortedMembers(const Json& map) {
   std::vector<std::pair<std::string, Json>> members;
   for (const auto& [name, value] : map.items()) members.emplace_back(name, value);
-  std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(members.begin(), members.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   Json out = Json::object();
   for (auto& [name, value] : members) out[name] = std::move(value);
   return out;
@@ -63,7 +64,8 @@ Json CanonicalSetting(const std::string& key, const Json& value) {
   if (key == "keep" && value.is_string()) return Json::array({value});
   if (key == "algorithm") {
     Json parameters = Json::object();
-    if (value.is_object() && value.begin().value().is_object()) parameters = SortedMembers(value.begin().value());
+    if (value.is_object() && value.begin().value().is_object())
+      parameters = SortedMembers(value.begin().value());
     return {{value.is_string() ? value.get<std::string>() : value.begin().key(), parameters}};
   }
   if ((key == "features" || key == "class_weights" || key == "validation") && value.is_object()) {
@@ -73,7 +75,8 @@ Json CanonicalSetting(const std::string& key, const Json& value) {
 }
 
 // The keys of the type's table that have no member of their own, in the table's order.
-Json SettingsOf(const Shape& shape, const Json& json, std::initializer_list<std::string_view> members) {
+Json SettingsOf(const Shape& shape, const Json& json,
+                std::initializer_list<std::string_view> members) {
   Json settings = Json::object();
   for (const Key& key : VariantKeys(shape, TextOr(json, "type"))) {
     if (std::find(members.begin(), members.end(), key.name) != members.end()) continue;
@@ -106,7 +109,8 @@ ModelDefinition ModelFrom(const Json& json) {
 RecipeDefinition RecipeFrom(const Json& json) {
   RecipeDefinition out;
   const std::string type = TextOr(json, "type");
-  for (RecipeType known : {RecipeType::kSql, RecipeType::kSync, RecipeType::kTrain, RecipeType::kScore}) {
+  for (RecipeType known :
+       {RecipeType::kSql, RecipeType::kSync, RecipeType::kTrain, RecipeType::kScore}) {
     if (RecipeTypeName(known) == type) out.type = known;
   }
   const Json* inputs = FindMember(json, "inputs");
@@ -118,7 +122,8 @@ RecipeDefinition RecipeFrom(const Json& json) {
   }
   out.output = TextOr(json, "output");
   out.query = TextOr(json, "query");
-  out.settings = SettingsOf(RecipeShape(), json, {"input", "inputs", "output", "query", "query_file"});
+  out.settings =
+      SettingsOf(RecipeShape(), json, {"input", "inputs", "output", "query", "query_file"});
   out.description = TextOr(json, "description");
   return out;
 }
@@ -143,7 +148,8 @@ void RejoinAll(Json* project) {
   auto services = project->find("services");
   if (services == project->end() || !services->is_object()) return;
   for (Json& service : *services) {
-    if (!service.is_object() || !service.contains("endpoints") || !service["endpoints"].is_object()) continue;
+    if (!service.is_object() || !service.contains("endpoints") || !service["endpoints"].is_object())
+      continue;
     for (Json& endpoint : service["endpoints"]) {
       if (endpoint.is_object()) RejoinTestQueries(&endpoint);
     }
@@ -215,7 +221,8 @@ Json ModelToJson(const ModelDefinition& model) {
 Json RecipeToJson(const RecipeDefinition& recipe) {
   Json out = {{"type", RecipeTypeName(recipe.type)}};
   if (recipe.type == RecipeType::kScore) {
-    out["inputs"] = {{"model", recipe.model}, {"data", recipe.inputs.empty() ? "" : recipe.inputs[0]}};
+    out["inputs"] = {{"model", recipe.model},
+                     {"data", recipe.inputs.empty() ? "" : recipe.inputs[0]}};
   } else if (recipe.inputs.size() == 1) {
     out["input"] = recipe.inputs[0];
   } else if (!recipe.inputs.empty()) {
@@ -247,9 +254,10 @@ Result<ProjectDefinition> ProjectFromJson(const Json& given, PositionIndex posit
   Problems problems(&positions);
   CheckShape(ProjectShape(), json, "", "a project", &problems);
   if (json.is_object() && problems.empty() && !IsValidName(TextOr(json, "project"))) {
-    problems.Add("/project", "'" + TextOr(json, "project").substr(0, 150) +
-                                 "' is not a valid project name; names have letters, digits, '_', '.' and '-', "
-                                 "begin with none of the last two and are at most 128 long");
+    problems.Add("/project",
+                 "'" + TextOr(json, "project").substr(0, 150) +
+                     "' is not a valid project name; names have letters, digits, '_', '.' and '-', "
+                     "begin with none of the last two and are at most 128 long");
   }
   RETURN_IF_ERROR(problems.ToStatus());
   ProjectDefinition out;

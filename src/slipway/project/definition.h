@@ -1,4 +1,5 @@
-// A project's definition as values: what YAML describes, what the registry stores (as JSON), what the Flow is made of.
+// A project's definition as values: what YAML describes, what the registry stores (as JSON), what
+// the Flow is made of.
 #pragma once
 
 #include <map>
@@ -14,7 +15,8 @@ namespace slipway {
 enum class DatasetType { kFiles, kManaged };
 struct DatasetDefinition {
   DatasetType type = DatasetType::kManaged;
-  std::vector<std::string> paths;  // as written; resolved against the YAML file's folder by the loader
+  std::vector<std::string>
+      paths;  // as written; resolved against the YAML file's folder by the loader
   Json settings = Json::object();  // format, dialect keys, schema, on_bad_rows: checked
   std::string description;
   SourcePosition position;
@@ -46,21 +48,24 @@ struct ProjectDefinition {
   std::map<std::string, DatasetDefinition> datasets;
   std::map<std::string, ModelDefinition> models;
   std::map<std::string, RecipeDefinition> recipes;
-  Json services = Json::object();   // validated for shape, used by later parts
+  Json services = Json::object();  // validated for shape, used by later parts
   Json scenarios = Json::object();
   SourcePosition position;
   // Of every value that came from YAML, by its JSON pointer there ("/recipes/train_fare/target").
   PositionIndex positions;
 };
 
-// One canonical JSON form: the registry's storage, the API's body and the base of diff. Positions are not kept.
+// One canonical JSON form: the registry's storage, the API's body and the base of diff. Positions
+// are not kept.
 Json ProjectToJson(const ProjectDefinition& project);
 // Checks the shape (names, keys, types, ranges); references are for Validate.
 Result<ProjectDefinition> ProjectFromJson(const Json& json);
-// The same with positions for the messages; the loader's way in. Takes what YAML may say: `input:` for `inputs:`, ...
+// The same with positions for the messages; the loader's way in. Takes what YAML may say: `input:`
+// for `inputs:`, ...
 Result<ProjectDefinition> ProjectFromJson(const Json& json, PositionIndex positions);
 
-// The members of ProjectToJson's maps. They hold only what differs from the defaults, so that what was left out stays out.
+// The members of ProjectToJson's maps. They hold only what differs from the defaults, so that what
+// was left out stays out.
 Json DatasetToJson(const DatasetDefinition& dataset);
 Json ModelToJson(const ModelDefinition& model);
 Json RecipeToJson(const RecipeDefinition& recipe);

@@ -21,12 +21,16 @@ std::string ValueText(const Json* value) {
   return text.substr(0, cut) + "...";
 }
 
-void Compare(const std::string& path, const Json* before, const Json* after, std::vector<std::string>* details) {
+void Compare(const std::string& path, const Json* before, const Json* after,
+             std::vector<std::string>* details) {
   if (before == nullptr && after == nullptr) return;
   if (before != nullptr && after != nullptr && *before == *after) return;
-  const bool maps = before != nullptr && after != nullptr && before->is_object() && after->is_object();
-  const bool lists = before != nullptr && after != nullptr && before->is_array() && after->is_array() &&
-                     ((!before->empty() && before->front().is_structured()) || (!after->empty() && after->front().is_structured()));
+  const bool maps =
+      before != nullptr && after != nullptr && before->is_object() && after->is_object();
+  const bool lists = before != nullptr && after != nullptr && before->is_array() &&
+                     after->is_array() &&
+                     ((!before->empty() && before->front().is_structured()) ||
+                      (!after->empty() && after->front().is_structured()));
   const size_t known = details->size();
   if (maps) {
     std::vector<std::string> keys;
@@ -47,7 +51,8 @@ void Compare(const std::string& path, const Json* before, const Json* after, std
     details->push_back(path + ": " + ValueText(before) + " -> " + ValueText(after));
   }
   // The same members in another order: what cannot be shown member by member.
-  if (maps && details->size() == known) details->push_back((path.empty() ? "keys" : path) + ": the order of keys");
+  if (maps && details->size() == known)
+    details->push_back((path.empty() ? "keys" : path) + ": the order of keys");
 }
 
 const Json& Section(const Json& project, const char* name) {
@@ -82,7 +87,8 @@ std::string_view ChangeName(ChangeKind change) {
 
 }  // namespace
 
-std::vector<Change> Diff(const std::optional<ProjectDefinition>& before, const ProjectDefinition& after) {
+std::vector<Change> Diff(const std::optional<ProjectDefinition>& before,
+                         const ProjectDefinition& after) {
   std::vector<Change> changes;
   const Json new_json = ProjectToJson(after);
   Json old_json = Json::object();
@@ -102,14 +108,17 @@ std::vector<Change> Diff(const std::optional<ProjectDefinition>& before, const P
                                                           {"recipes", "recipe"},
                                                           {"services", "service"},
                                                           {"scenarios", "scenario"}};
-  for (const auto& [section, kind] : sections) CompareSections(old_json, new_json, section, kind, &changes);
+  for (const auto& [section, kind] : sections)
+    CompareSections(old_json, new_json, section, kind, &changes);
   return changes;
 }
 
 std::string ChangesText(const std::vector<Change>& changes) {
   std::string out;
   for (const Change& change : changes) {
-    const char* mark = change.change == ChangeKind::kAdd ? "+ " : change.change == ChangeKind::kRemove ? "- " : "~ ";
+    const char* mark = change.change == ChangeKind::kAdd      ? "+ "
+                       : change.change == ChangeKind::kRemove ? "- "
+                                                              : "~ ";
     out += mark + change.kind + " " + change.name + "\n";
     for (const std::string& detail : change.details) out += "    " + detail + "\n";
   }
@@ -119,7 +128,10 @@ std::string ChangesText(const std::vector<Change>& changes) {
 Json ChangesToJson(const std::vector<Change>& changes) {
   Json out = Json::array();
   for (const Change& change : changes) {
-    out.push_back({{"change", ChangeName(change.change)}, {"kind", change.kind}, {"name", change.name}, {"details", change.details}});
+    out.push_back({{"change", ChangeName(change.change)},
+                   {"kind", change.kind},
+                   {"name", change.name},
+                   {"details", change.details}});
   }
   return out;
 }

@@ -1,4 +1,5 @@
-// What changes between two definitions of a project: for `apply`, `apply --plan`, `diff`. Pure; thread-safe.
+// What changes between two definitions of a project: for `apply`, `apply --plan`, `diff`. Pure;
+// thread-safe.
 #pragma once
 
 #include <optional>
@@ -19,8 +20,10 @@ struct Change {
   std::vector<std::string> details;  // of kChange: "algorithm.lightgbm.num_leaves: 31 -> 63"
 };
 
-// In the order project, datasets, models, recipes, services, scenarios; by name within each. `before` absent: all is new.
-std::vector<Change> Diff(const std::optional<ProjectDefinition>& before, const ProjectDefinition& after);
+// In the order project, datasets, models, recipes, services, scenarios; by name within each.
+// `before` absent: all is new.
+std::vector<Change> Diff(const std::optional<ProjectDefinition>& before,
+                         const ProjectDefinition& after);
 
 // "+ dataset trips", "~ recipe train_fare" with its details indented below, "- model fare".
 std::string ChangesText(const std::vector<Change>& changes);

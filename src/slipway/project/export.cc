@@ -13,18 +13,23 @@ constexpr size_t kWidth = 100;
 // Words that other YAML readers (1.1) take for booleans.
 bool IsOldBoolean(std::string_view text) {
   const std::string lower = ToLower(text);
-  return lower == "yes" || lower == "no" || lower == "on" || lower == "off" || lower == "y" || lower == "n";
+  return lower == "yes" || lower == "no" || lower == "on" || lower == "off" || lower == "y" ||
+         lower == "n";
 }
 
 // Simpler than YAML's own rule, and safe in block and flow context alike.
 bool NeedsQuotes(const std::string& text) {
   if (text.empty() || text.front() == ' ' || text.back() == ' ') return true;
-  if (std::string_view("-?:,[]{}#&*!|>'\"%@`=<~").find(text.front()) != std::string_view::npos) return true;
+  if (std::string_view("-?:,[]{}#&*!|>'\"%@`=<~").find(text.front()) != std::string_view::npos)
+    return true;
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F || std::string_view(":#,[]{}").find(c) != std::string_view::npos) return true;
+    if (byte < 0x20 || byte == 0x7F ||
+        std::string_view(":#,[]{}?").find(c) != std::string_view::npos)
+      return true;
   }
-  // Non-ASCII blanks and line separators, and what looks like a document mark, are not worth a rule of their own.
+  // Non-ASCII blanks and line separators, and what looks like a document mark, are not worth a rule
+  // of their own.
   if (text.find("\xC2") != std::string::npos || text.find("\xE2\x80") != std::string::npos ||
       text.find("\xEF\xBB\xBF") != std::string::npos || text.starts_with("...")) {
     return true;
@@ -73,7 +78,9 @@ std::string Flow(const Json& value) {
 
 // "query: |" needs lines that a literal block can hold exactly.
 bool FitsLiteralBlock(const std::string& text) {
-  if (text.find('\n') == std::string::npos || text.front() == ' ' || text.front() == '\n' || text.front() == '\t') return false;
+  if (text.find('\n') == std::string::npos || text.front() == ' ' || text.front() == '\n' ||
+      text.front() == '\t')
+    return false;
   if (text.ends_with("\n\n")) return false;
   for (const std::string& line : Split(text, '\n')) {
     if (!line.empty() && Trim(line).empty()) return false;
@@ -124,7 +131,8 @@ class BlockWriter {
       return;
     }
     const bool is_section = sections_ && indent == 0 && value.is_object();
-    if (!value.is_structured() || value.empty() || (!is_section && !HoldsBlockText(value) && used + 1 + Flow(value).size() <= kWidth)) {
+    if (!value.is_structured() || value.empty() ||
+        (!is_section && !HoldsBlockText(value) && used + 1 + Flow(value).size() <= kWidth)) {
       out_ += " " + Flow(value) + "\n";
       return;
     }
@@ -190,7 +198,8 @@ std::string ToYaml(const ProjectDefinition& project, const ExportOptions& option
       }
       if (!dataset.contains("schema")) continue;
       Json schema = Json::object();  // as a person writes it: {column: type}
-      for (const Json& field : dataset["schema"]) schema[field["name"].get<std::string>()] = field["type"];
+      for (const Json& field : dataset["schema"])
+        schema[field["name"].get<std::string>()] = field["type"];
       dataset["schema"] = std::move(schema);
     }
   }

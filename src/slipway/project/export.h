@@ -1,4 +1,5 @@
-// A project as YAML that a person would write: LoadProjectText(ToYaml(p)) gives p again. Pure; thread-safe.
+// A project as YAML that a person would write: LoadProjectText(ToYaml(p)) gives p again. Pure;
+// thread-safe.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@
 namespace slipway {
 
 struct ExportOptions {
-  // Where the YAML will stand: dataset paths below it are written relative to it. Empty: as they are.
+  // Where the YAML will stand: dataset paths below it are written relative to it. Empty: as they
+  // are.
   std::string folder;
 };
 std::string ToYaml(const ProjectDefinition& project, const ExportOptions& options = {});

@@ -32,10 +32,11 @@ std::string_view NodeKindName(NodeKind kind) {
 }
 
 int FlowGraph::Find(NodeKind kind, std::string_view name) const {
-  auto it = std::lower_bound(nodes.begin(), nodes.end(), std::pair(kind, name),
-                             [](const FlowNode& node, const std::pair<NodeKind, std::string_view>& key) {
-                               return std::pair(node.kind, std::string_view(node.name)) < key;
-                             });
+  auto it =
+      std::lower_bound(nodes.begin(), nodes.end(), std::pair(kind, name),
+                       [](const FlowNode& node, const std::pair<NodeKind, std::string_view>& key) {
+                         return std::pair(node.kind, std::string_view(node.name)) < key;
+                       });
   if (it == nodes.end() || it->kind != kind || it->name != name) return -1;
   return static_cast<int>(it - nodes.begin());
 }
@@ -43,17 +44,20 @@ int FlowGraph::Find(NodeKind kind, std::string_view name) const {
 FlowGraph BuildGraph(const ProjectDefinition& project) {
   FlowGraph graph;
   for (const auto& [name, dataset] : project.datasets) {
-    graph.nodes.push_back({NodeKind::kDataset, name, std::string(DatasetTypeName(dataset.type)), {}, {}});
+    graph.nodes.push_back(
+        {NodeKind::kDataset, name, std::string(DatasetTypeName(dataset.type)), {}, {}});
   }
   for (const auto& [name, model] : project.models) {
     graph.nodes.push_back({NodeKind::kModel, name, "", {}, {}});
   }
   for (const auto& [name, recipe] : project.recipes) {
-    graph.nodes.push_back({NodeKind::kRecipe, name, std::string(RecipeTypeName(recipe.type)), {}, {}});
+    graph.nodes.push_back(
+        {NodeKind::kRecipe, name, std::string(RecipeTypeName(recipe.type)), {}, {}});
   }
   for (const auto& [name, recipe] : project.recipes) {
     const int self = graph.Find(NodeKind::kRecipe, name);
-    for (const std::string& input : recipe.inputs) Connect(&graph, graph.Find(NodeKind::kDataset, input), self);
+    for (const std::string& input : recipe.inputs)
+      Connect(&graph, graph.Find(NodeKind::kDataset, input), self);
     if (recipe.type == RecipeType::kScore) {
       Connect(&graph, graph.Find(NodeKind::kModel, ParseModelReference(recipe.model).name), self);
     }
@@ -112,7 +116,8 @@ std::optional<std::vector<int>> FindCycle(const FlowGraph& graph) {
 
 std::string PathText(const FlowGraph& graph, const std::vector<int>& path) {
   std::string out;
-  for (int node : path) out += (out.empty() ? "" : " -> ") + graph.nodes[static_cast<size_t>(node)].name;
+  for (int node : path)
+    out += (out.empty() ? "" : " -> ") + graph.nodes[static_cast<size_t>(node)].name;
   return out;
 }
 

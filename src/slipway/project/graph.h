@@ -1,4 +1,5 @@
-// The Flow as a graph: datasets, recipes and models, and what reads and makes what. A value; pure functions.
+// The Flow as a graph: datasets, recipes and models, and what reads and makes what. A value; pure
+// functions.
 #pragma once
 
 #include <map>
@@ -18,7 +19,7 @@ std::string_view NodeKindName(NodeKind kind);  // "dataset", "model", "recipe"
 struct FlowNode {
   NodeKind kind = NodeKind::kDataset;
   std::string name;
-  std::string type;          // dataset: files | managed; recipe: sql | sync | train | score; model: ""
+  std::string type;  // dataset: files | managed; recipe: sql | sync | train | score; model: ""
   std::vector<int> inputs;   // nodes that it is made from, ascending
   std::vector<int> outputs;  // nodes made from it, ascending
 };
@@ -52,10 +53,13 @@ using FlowStates = std::map<std::pair<NodeKind, std::string>, ItemState>;
 
 struct TreeOptions {
   bool unicode = true;
-  bool color = false;  // ANSI: datasets blue; recipes yellow (visual), orange (code), green (machine learning); models green
+  bool color = false;  // ANSI: datasets blue; recipes yellow (visual), orange (code), green
+                       // (machine learning); models green
 };
-// The Flow as a tree from its sources; an item with several inputs is drawn below the first and named below the others.
-std::string RenderTree(const FlowGraph& graph, const FlowStates& states, const TreeOptions& options = {});
+// The Flow as a tree from its sources; an item with several inputs is drawn below the first and
+// named below the others.
+std::string RenderTree(const FlowGraph& graph, const FlowStates& states,
+                       const TreeOptions& options = {});
 // {"nodes": [{"id", "kind", "name", "type", "state", "reason"}], "edges": [{"from", "to"}]}
 Json GraphToJson(const FlowGraph& graph, const FlowStates& states);
 

@@ -25,13 +25,16 @@ class TreeWriter {
  private:
   std::string Glyph(const FlowNode& node) const {
     if (!options_.unicode) {
-      return node.kind == NodeKind::kDataset ? "[#]" : node.kind == NodeKind::kModel ? "<*>" : "(o)";
+      return node.kind == NodeKind::kDataset ? "[#]"
+             : node.kind == NodeKind::kModel ? "<*>"
+                                             : "(o)";
     }
     return node.kind == NodeKind::kDataset ? "■" : node.kind == NodeKind::kModel ? "◆" : "●";
   }
   const char* Color(const FlowNode& node) const {
     if (node.kind == NodeKind::kDataset) return "\x1b[34m";
-    if (node.kind == NodeKind::kModel || node.type == "train" || node.type == "score") return "\x1b[32m";
+    if (node.kind == NodeKind::kModel || node.type == "train" || node.type == "score")
+      return "\x1b[32m";
     return node.type == "sql" ? "\x1b[38;5;208m" : "\x1b[33m";
   }
   std::string Words(const FlowNode& node) const {
@@ -42,7 +45,8 @@ class TreeWriter {
     auto it = states_.find({node.kind, node.name});
     if (it == states_.end() || it->second.state.empty()) return "";
     const ItemState& item = it->second;
-    return (options_.unicode ? " · " : " - ") + item.state + (item.reason.empty() ? "" : ": " + item.reason);
+    return (options_.unicode ? " · " : " - ") + item.state +
+           (item.reason.empty() ? "" : ": " + item.reason);
   }
   // The other inputs of an item that is drawn below `parent`.
   std::string AlsoReads(const FlowNode& node, int parent) const {
@@ -84,7 +88,8 @@ std::string NodeId(const FlowNode& node) {
 
 }  // namespace
 
-std::string RenderTree(const FlowGraph& graph, const FlowStates& states, const TreeOptions& options) {
+std::string RenderTree(const FlowGraph& graph, const FlowStates& states,
+                       const TreeOptions& options) {
   return TreeWriter(graph, states, options).Write();
 }
 
@@ -99,7 +104,8 @@ Json GraphToJson(const FlowGraph& graph, const FlowStates& states) {
     item["reason"] = state == states.end() ? Json(nullptr) : Json(state->second.reason);
     nodes.push_back(std::move(item));
     for (int next : node.outputs) {
-      edges.push_back({{"from", NodeId(node)}, {"to", NodeId(graph.nodes[static_cast<size_t>(next)])}});
+      edges.push_back(
+          {{"from", NodeId(node)}, {"to", NodeId(graph.nodes[static_cast<size_t>(next)])}});
     }
   }
   return {{"nodes", std::move(nodes)}, {"edges", std::move(edges)}};

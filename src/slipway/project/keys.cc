@@ -28,20 +28,23 @@ void CheckCharacter(const Json& value, const std::string& pointer, Problems* pro
   bool optional = key != "delimiter";
   if (text.size() == 1 || (optional && text.empty())) return;
   problems->Add(pointer, "'" + key + "' must be one ASCII character" +
-                             (optional ? " or empty" : " (a tab is \"\\t\")") + ", not " + DescribeValue(value));
+                             (optional ? " or empty" : " (a tab is \"\\t\")") + ", not " +
+                             DescribeValue(value));
 }
 
 void CheckColumnType(const std::string& column, const Json& type, const std::string& pointer,
                      Problems* problems) {
   if (!type.is_string()) {
-    problems->Add(pointer, "the type of column '" + column + "' must be text, not " + DescribeValue(type));
+    problems->Add(pointer,
+                  "the type of column '" + column + "' must be text, not " + DescribeValue(type));
     return;
   }
   const auto& name = type.get_ref<const std::string&>();
   if (TypeFromName(name)) return;
   std::string suggestion = DidYouMean(name, TypeNames());
   problems->Add(pointer, "unknown type '" + name + "' of column '" + column + "'; types are " +
-                             QuotedList(TypeNames()) + (suggestion.empty() ? "" : "; " + suggestion));
+                             QuotedList(TypeNames()) +
+                             (suggestion.empty() ? "" : "; " + suggestion));
 }
 
 void CheckSchemaList(const Json& list, const std::string& pointer, Problems* problems) {
@@ -50,7 +53,8 @@ void CheckSchemaList(const Json& list, const std::string& pointer, Problems* pro
     const std::string at = PointerJoin(pointer, i);
     const Json* name = FindMember(list[i], "name");
     const Json* type = FindMember(list[i], "type");
-    if (!list[i].is_object() || list[i].size() != 2 || name == nullptr || type == nullptr || !name->is_string()) {
+    if (!list[i].is_object() || list[i].size() != 2 || name == nullptr || type == nullptr ||
+        !name->is_string()) {
       problems->Add(at, "an item of 'schema' must be {name: COLUMN, type: TYPE}");
       continue;
     }
@@ -65,8 +69,9 @@ void CheckSchemaList(const Json& list, const std::string& pointer, Problems* pro
 
 void CheckSchema(const Json& value, const std::string& pointer, Problems* problems) {
   if ((!value.is_array() && !value.is_object()) || value.empty()) {
-    problems->Add(pointer, "'schema' must be a map {column: type} or a list of {name, type}, not " +
-                               (value.empty() && !value.is_null() ? "an empty one" : DescribeValue(value)));
+    problems->Add(pointer,
+                  "'schema' must be a map {column: type} or a list of {name, type}, not " +
+                      (value.empty() && !value.is_null() ? "an empty one" : DescribeValue(value)));
   } else if (value.is_array()) {
     CheckSchemaList(value, pointer, problems);
   } else {
@@ -110,12 +115,30 @@ Shape MakeDatasetShape() {
                 .kind = KeyKind::kWord,
                 .description = "by the path's extension when absent",
                 .words = {"csv", "parquet", "jsonl"}},
-               {.name = "delimiter", .kind = KeyKind::kText, .description = "CSV: sniffed when absent", .check = CheckCharacter},
-               {.name = "quote", .kind = KeyKind::kText, .description = "CSV: empty for none", .check = CheckCharacter},
-               {.name = "escape", .kind = KeyKind::kText, .description = "CSV: the quote itself when absent", .check = CheckCharacter},
-               {.name = "header", .kind = KeyKind::kBoolean, .description = "CSV: the first line names the columns"},
-               {.name = "encoding", .kind = KeyKind::kWord, .description = "CSV", .words = {"utf-8", "latin-1", "utf-16"}},
-               {.name = "skip_lines", .kind = KeyKind::kInteger, .description = "CSV: lines before the header", .minimum = 0, .maximum = 1e6},
+               {.name = "delimiter",
+                .kind = KeyKind::kText,
+                .description = "CSV: sniffed when absent",
+                .check = CheckCharacter},
+               {.name = "quote",
+                .kind = KeyKind::kText,
+                .description = "CSV: empty for none",
+                .check = CheckCharacter},
+               {.name = "escape",
+                .kind = KeyKind::kText,
+                .description = "CSV: the quote itself when absent",
+                .check = CheckCharacter},
+               {.name = "header",
+                .kind = KeyKind::kBoolean,
+                .description = "CSV: the first line names the columns"},
+               {.name = "encoding",
+                .kind = KeyKind::kWord,
+                .description = "CSV",
+                .words = {"utf-8", "latin-1", "utf-16"}},
+               {.name = "skip_lines",
+                .kind = KeyKind::kInteger,
+                .description = "CSV: lines before the header",
+                .minimum = 0,
+                .maximum = 1e6},
                {.name = "schema",
                 .description = "the columns' types; inferred when absent",
                 .check = CheckSchema,
@@ -145,14 +168,18 @@ void CheckActivation(const Json& value, const std::string& pointer, Problems* pr
     const std::vector<std::string> known = {"if_better"};
     if (name != "if_better") {
       std::string suggestion = DidYouMean(name, known);
-      problems->AddAtKey(at, "unknown key '" + name + "' in activation" + (suggestion.empty() ? "" : "; " + suggestion));
+      problems->AddAtKey(at, "unknown key '" + name + "' in activation" +
+                                 (suggestion.empty() ? "" : "; " + suggestion));
     } else if (!metric.is_string()) {
       problems->Add(at, "'if_better' must be the name of a metric, not " + DescribeValue(metric));
     } else if (const auto& word = metric.get_ref<const std::string&>();
-               std::find(ActivationMetrics().begin(), ActivationMetrics().end(), word) == ActivationMetrics().end()) {
+               std::find(ActivationMetrics().begin(), ActivationMetrics().end(), word) ==
+               ActivationMetrics().end()) {
       std::string suggestion = DidYouMean(word, ActivationMetrics());
-      problems->Add(at, "unknown metric '" + word + "'; " +
-                            (suggestion.empty() ? "metrics are " + QuotedList(ActivationMetrics(), 40) : suggestion));
+      problems->Add(at,
+                    "unknown metric '" + word + "'; " +
+                        (suggestion.empty() ? "metrics are " + QuotedList(ActivationMetrics(), 40)
+                                            : suggestion));
     }
   }
   if (value.empty()) problems->Add(pointer, wanted + ", not an empty map");
@@ -184,21 +211,24 @@ Shape MakeModelShape() {
 // ---- recipes ----
 
 Key OutputKey(std::string what) {
-  return {.name = "output", .kind = KeyKind::kText, .description = std::move(what), .required = true};
+  return {
+      .name = "output", .kind = KeyKind::kText, .description = std::move(what), .required = true};
 }
 
 void CheckInputKeys(const Json& recipe, const std::string& pointer, Problems* problems) {
   if (recipe.contains("input") == recipe.contains("inputs")) {
-    problems->Add(pointer, recipe.contains("input") ? "give either 'input' or 'inputs', not both"
-                                                    : "missing key 'input' (or 'inputs', a list of datasets)");
+    problems->Add(pointer, recipe.contains("input")
+                               ? "give either 'input' or 'inputs', not both"
+                               : "missing key 'input' (or 'inputs', a list of datasets)");
   }
 }
 
 void CheckSql(const Json& recipe, const std::string& pointer, Problems* problems) {
   CheckInputKeys(recipe, pointer, problems);
   if (recipe.contains("query") == recipe.contains("query_file")) {
-    problems->Add(pointer, recipe.contains("query") ? "give either 'query' or 'query_file', not both"
-                                                    : "missing key 'query' (or 'query_file')");
+    problems->Add(pointer, recipe.contains("query")
+                               ? "give either 'query' or 'query_file', not both"
+                               : "missing key 'query' (or 'query_file')");
   } else if (recipe.contains("query_file")) {
     problems->AddAtKey(PointerJoin(pointer, "query_file"),
                        "'query_file' is for YAML files; give the text as 'query'");
@@ -210,32 +240,57 @@ void CheckSql(const Json& recipe, const std::string& pointer, Problems* problems
 const Shape& ScoreInputsShape() {
   static const Shape shape = {
       .noun = "inputs",
-      .keys = {{.name = "model", .kind = KeyKind::kText, .description = "MODEL, MODEL@N, MODEL@active or MODEL@latest", .required = true},
-               {.name = "data", .kind = KeyKind::kText, .description = "the dataset to score", .required = true}}};
+      .keys = {{.name = "model",
+                .kind = KeyKind::kText,
+                .description = "MODEL, MODEL@N, MODEL@active or MODEL@latest",
+                .required = true},
+               {.name = "data",
+                .kind = KeyKind::kText,
+                .description = "the dataset to score",
+                .required = true}}};
   return shape;
 }
 
 Shape MakeRecipeShape() {
-  const Key input = {.name = "input", .kind = KeyKind::kText, .description = "dataset", .required = true};
+  const Key input = {
+      .name = "input", .kind = KeyKind::kText, .description = "dataset", .required = true};
   Key one_input = input;
   one_input.required = false;
   Variant sql = {.type = "sql",
                  .keys = {one_input,
-                          {.name = "inputs", .kind = KeyKind::kTexts, .description = "datasets, readable under their names"},
-                          {.name = "query", .kind = KeyKind::kText, .description = "one SELECT over the inputs"},
-                          {.name = "query_file", .kind = KeyKind::kText, .description = "the query in a file beside this one"},
+                          {.name = "inputs",
+                           .kind = KeyKind::kTexts,
+                           .description = "datasets, readable under their names"},
+                          {.name = "query",
+                           .kind = KeyKind::kText,
+                           .description = "one SELECT over the inputs"},
+                          {.name = "query_file",
+                           .kind = KeyKind::kText,
+                           .description = "the query in a file beside this one"},
                           OutputKey("a managed dataset")},
                  .check = CheckSql};
   Variant sync = {.type = "sync", .keys = {input, OutputKey("a managed dataset")}};
   Variant train = {.type = "train", .keys = {input, OutputKey("a model")}, .check = CheckTrain};
   for (const Key& key : TrainKeys()) train.keys.push_back(key);
-  Variant score = {
-      .type = "score",
-      .keys = {{.name = "inputs", .kind = KeyKind::kObject, .required = true, .shape = &ScoreInputsShape()},
-               OutputKey("a managed dataset"),
-               {.name = "threshold", .kind = KeyKind::kNumber, .description = "binary: class 1 when p is above it", .minimum = 0, .maximum = 1},
-               {.name = "keep", .kind = KeyKind::kTexts, .description = "input columns in the output; all when absent"},
-               {.name = "explain", .kind = KeyKind::kInteger, .description = "the K largest contributions per row", .minimum = 0, .maximum = 10000}}};
+  Variant score = {.type = "score",
+                   .keys = {{.name = "inputs",
+                             .kind = KeyKind::kObject,
+                             .required = true,
+                             .shape = &ScoreInputsShape()},
+                            OutputKey("a managed dataset"),
+                            {.name = "threshold",
+                             .kind = KeyKind::kNumber,
+                             .description = "binary: class 1 when p is above it",
+                             .minimum = 0,
+                             .maximum = 1},
+                            {.name = "keep",
+                             .kind = KeyKind::kTexts,
+                             .description = "input columns in the output; all when absent"},
+                            {.name = "explain",
+                             .kind = KeyKind::kInteger,
+                             .description = "the K largest contributions per row",
+                             .minimum = 0,
+                             .maximum = 10000}}};
   return {.noun = "recipe",
           .description = "a step from inputs to an output",
           .keys = {DescriptionKey()},
@@ -247,25 +302,36 @@ Shape MakeRecipeShape() {
 
 void CheckTextOrMap(const Json& value, const std::string& pointer, Problems* problems) {
   if (value.is_string() || value.is_object()) return;
-  problems->Add(pointer, "'lookup' must be the name of a dataset or a map, not " + DescribeValue(value));
+  problems->Add(pointer,
+                "'lookup' must be the name of a dataset or a map, not " + DescribeValue(value));
 }
 
 void CheckTestQueries(const Json& value, const std::string& pointer, Problems* problems) {
   if (value.is_string()) {
     std::string_view text = Trim(value.get_ref<const std::string&>());
     size_t comma = text.find(',');
-    bool right = text.starts_with("from_dataset(") && text.ends_with(")") && comma != std::string_view::npos;
-    auto rows = right ? ParseInt64(Trim(text.substr(comma + 1, text.size() - comma - 2))) : std::nullopt;
+    bool right =
+        text.starts_with("from_dataset(") && text.ends_with(")") && comma != std::string_view::npos;
+    auto rows =
+        right ? ParseInt64(Trim(text.substr(comma + 1, text.size() - comma - 2))) : std::nullopt;
     if (rows && *rows > 0) return;
-    problems->Add(pointer, "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " + DescribeValue(value));
+    problems->Add(
+        pointer,
+        "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " +
+            DescribeValue(value));
     return;
   }
   if (!value.is_array()) {
-    problems->Add(pointer, "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " + DescribeValue(value));
+    problems->Add(
+        pointer,
+        "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " +
+            DescribeValue(value));
     return;
   }
   for (size_t i = 0; i < value.size(); ++i) {
-    if (!value[i].is_object()) problems->Add(PointerJoin(pointer, i), "a test query must be a map, not " + DescribeValue(value[i]));
+    if (!value[i].is_object())
+      problems->Add(PointerJoin(pointer, i),
+                    "a test query must be a map, not " + DescribeValue(value[i]));
   }
 }
 
@@ -282,32 +348,55 @@ void CheckListOfMaps(const Json& value, const std::string& pointer, Problems* pr
     return;
   }
   for (size_t i = 0; i < value.size(); ++i) {
-    if (!value[i].is_object()) problems->Add(PointerJoin(pointer, i), "an item of '" + key + "' must be a map, not " + DescribeValue(value[i]));
+    if (!value[i].is_object())
+      problems->Add(PointerJoin(pointer, i),
+                    "an item of '" + key + "' must be a map, not " + DescribeValue(value[i]));
   }
 }
 
 Json ListOfMapsSchema() { return {{"type", "array"}, {"items", {{"type", "object"}}}}; }
 Json TextOrMapSchema() { return {{"type", Json::array({"string", "object"})}}; }
 Json TestQueriesSchema() {
-  return {{"anyOf", Json::array({{{"type", "string"}, {"pattern", "^from_dataset\\(.+,.+\\)$"}}, ListOfMapsSchema()})}};
+  return {{"anyOf", Json::array({{{"type", "string"}, {"pattern", "^from_dataset\\(.+,.+\\)$"}},
+                                 ListOfMapsSchema()})}};
 }
 
 Shape MakeEndpointShape() {
-  return {.noun = "endpoint",
-          .keys = {{.name = "prediction", .kind = KeyKind::kText, .description = "MODEL or MODEL@N"},
-                   {.name = "lookup", .description = "a dataset", .check = CheckTextOrMap, .schema = TextOrMapSchema},
-                   {.name = "test_queries", .check = CheckTestQueries, .schema = TestQueriesSchema},
-                   DescriptionKey()},
-          .check = CheckEndpoint};
+  return {
+      .noun = "endpoint",
+      .keys = {{.name = "prediction", .kind = KeyKind::kText, .description = "MODEL or MODEL@N"},
+               {.name = "lookup",
+                .description = "a dataset",
+                .check = CheckTextOrMap,
+                .schema = TextOrMapSchema},
+               {.name = "test_queries", .check = CheckTestQueries, .schema = TestQueriesSchema},
+               DescriptionKey()},
+      .check = CheckEndpoint};
 }
 
 }  // namespace
 
 const std::vector<std::string>& ActivationMetrics() {
-  static const std::vector<std::string> names = {
-      "rmse", "mae", "mape", "r2", "explained_variance", "median_absolute_error", "max_error",
-      "auc", "log_loss", "accuracy", "precision", "recall", "f1", "average_precision", "brier",
-      "mcc", "precision_weighted", "recall_weighted", "f1_weighted", "auc_weighted"};
+  static const std::vector<std::string> names = {"rmse",
+                                                 "mae",
+                                                 "mape",
+                                                 "r2",
+                                                 "explained_variance",
+                                                 "median_absolute_error",
+                                                 "max_error",
+                                                 "auc",
+                                                 "log_loss",
+                                                 "accuracy",
+                                                 "precision",
+                                                 "recall",
+                                                 "f1",
+                                                 "average_precision",
+                                                 "brier",
+                                                 "mcc",
+                                                 "precision_weighted",
+                                                 "recall_weighted",
+                                                 "f1_weighted",
+                                                 "auc_weighted"};
   return names;
 }
 
@@ -331,7 +420,8 @@ const Shape& ServiceShape() {
   static const Shape shape = {
       .noun = "service",
       .description = "an API service: the unit that is packaged and deployed",
-      .keys = {{.name = "endpoints", .kind = KeyKind::kNamed, .required = true, .shape = &endpoint}, DescriptionKey()}};
+      .keys = {{.name = "endpoints", .kind = KeyKind::kNamed, .required = true, .shape = &endpoint},
+               DescriptionKey()}};
   return shape;
 }
 
@@ -350,13 +440,14 @@ const Shape& ProjectShape() {
   static const Shape shape = {
       .noun = "project",
       .description = "a Slipway project",
-      .keys = {{.name = "project", .kind = KeyKind::kText, .description = "its name", .required = true},
-               DescriptionKey(),
-               {.name = "datasets", .kind = KeyKind::kNamed, .shape = &DatasetShape()},
-               {.name = "models", .kind = KeyKind::kNamed, .shape = &ModelShape()},
-               {.name = "recipes", .kind = KeyKind::kNamed, .shape = &RecipeShape()},
-               {.name = "services", .kind = KeyKind::kNamed, .shape = &ServiceShape()},
-               {.name = "scenarios", .kind = KeyKind::kNamed, .shape = &ScenarioShape()}}};
+      .keys = {
+          {.name = "project", .kind = KeyKind::kText, .description = "its name", .required = true},
+          DescriptionKey(),
+          {.name = "datasets", .kind = KeyKind::kNamed, .shape = &DatasetShape()},
+          {.name = "models", .kind = KeyKind::kNamed, .shape = &ModelShape()},
+          {.name = "recipes", .kind = KeyKind::kNamed, .shape = &RecipeShape()},
+          {.name = "services", .kind = KeyKind::kNamed, .shape = &ServiceShape()},
+          {.name = "scenarios", .kind = KeyKind::kNamed, .shape = &ScenarioShape()}}};
   return shape;
 }
 

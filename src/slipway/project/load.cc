@@ -11,7 +11,8 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kMaxFileBytes = size_t{8} << 20;  // ParseYaml refuses above its own limit, with its own message
+constexpr size_t kMaxFileBytes =
+    size_t{8} << 20;  // ParseYaml refuses above its own limit, with its own message
 constexpr size_t kMaxQueryBytes = size_t{1} << 20;
 constexpr size_t kMaxFiles = 1'000;
 
@@ -39,9 +40,12 @@ Result<std::vector<std::string>> YamlFiles(const std::string& path) {
     }
   }
   if (files.empty()) {
-    return NotFound("there is no *.yaml or *.yml file in '" + path + "'", "give the folder or file that has the project's definitions");
+    return NotFound("there is no *.yaml or *.yml file in '" + path + "'",
+                    "give the folder or file that has the project's definitions");
   }
-  if (files.size() > kMaxFiles) return InvalidArgument("more than " + std::to_string(kMaxFiles) + " YAML files in '" + path + "'");
+  if (files.size() > kMaxFiles)
+    return InvalidArgument("more than " + std::to_string(kMaxFiles) + " YAML files in '" + path +
+                           "'");
   return files;
 }
 
@@ -56,7 +60,8 @@ void ResolvePaths(Json* document, const std::string& folder) {
     if (!dataset.is_object() || !dataset.contains("path")) continue;
     Json& path = dataset["path"];
     auto resolve = [&](Json& item) {
-      if (item.is_string() && !item.get_ref<const std::string&>().empty()) item = Resolved(folder, item.get<std::string>());
+      if (item.is_string() && !item.get_ref<const std::string&>().empty())
+        item = Resolved(folder, item.get<std::string>());
     };
     resolve(path);
     if (path.is_array()) {
@@ -71,15 +76,16 @@ Status ReadQueryFiles(YamlDocument* document, const std::string& folder) {
   for (const auto& item : recipes->items()) {
     Json& recipe = item.value();
     // Wrong combinations stay as they are for the shape check to tell.
-    if (!recipe.is_object() || recipe.contains("query") || !recipe.contains("query_file") || !recipe["query_file"].is_string() ||
-        !recipe.contains("type") || recipe["type"] != "sql") {
+    if (!recipe.is_object() || recipe.contains("query") || !recipe.contains("query_file") ||
+        !recipe["query_file"].is_string() || !recipe.contains("type") || recipe["type"] != "sql") {
       continue;
     }
     const std::string base = PointerJoin("/recipes", item.key());
     auto text = ReadFile(Resolved(folder, recipe["query_file"].get<std::string>()), kMaxQueryBytes);
     SourcePosition at = document->positions.OfValue(base + "/query_file");
     if (!text.ok()) return text.error().Within(PositionText(at));
-    if (!IsValidUtf8(*text)) return InvalidArgument(PositionText(at) + ": the query file is not UTF-8 text");
+    if (!IsValidUtf8(*text))
+      return InvalidArgument(PositionText(at) + ": the query file is not UTF-8 text");
     document->positions.Add(base + "/query", at, document->positions.OfKey(base + "/query_file"));
     recipe["query"] = *std::move(text);
     recipe.erase("query_file");
@@ -94,7 +100,9 @@ class Merger {
     Json& root = document.root;
     if (root.is_null()) return {};  // an empty file, or comments only
     if (!root.is_object()) {
-      return InvalidArgument(PositionText({file, 1, 1}) + ": a project file must be a map with keys such as 'project' and 'datasets'");
+      return InvalidArgument(
+          PositionText({file, 1, 1}) +
+          ": a project file must be a map with keys such as 'project' and 'datasets'");
     }
     const std::string folder = DirName(AbsolutePath(file));
     ResolvePaths(&root, folder);
@@ -108,7 +116,8 @@ class Merger {
   Result<ProjectDefinition> Finish(const std::string& path) {
     if (merged_.empty()) return InvalidArgument("there are no definitions in '" + path + "'");
     if (!merged_.contains("project")) {
-      return InvalidArgument(path + ": missing key 'project': the project's name", "add a line such as 'project: my_project'");
+      return InvalidArgument(path + ": missing key 'project': the project's name",
+                             "add a line such as 'project: my_project'");
     }
     ASSIGN_OR_RETURN(ProjectDefinition project, ProjectFromJson(merged_, std::move(positions_)));
     RETURN_IF_ERROR(Validate(project));
@@ -135,17 +144,19 @@ class Merger {
       known = value;
       return {};
     }
-    return InvalidArgument(PositionText(positions.OfValue(at)) + ": '" + key + "' is " + DumpJson(value) + " here and " +
-                               DumpJson(known) + " at " + PositionText(positions_.OfValue(at)),
+    return InvalidArgument(PositionText(positions.OfValue(at)) + ": '" + key + "' is " +
+                               DumpJson(value) + " here and " + DumpJson(known) + " at " +
+                               PositionText(positions_.OfValue(at)),
                            "the files of one folder describe one project");
   }
 
-  Status AddMember(Json* section, const std::string& section_name, const std::string& name, const Json& value,
-                   const PositionIndex& positions) {
+  Status AddMember(Json* section, const std::string& section_name, const std::string& name,
+                   const Json& value, const PositionIndex& positions) {
     const std::string at = PointerJoin(PointerJoin("", section_name), name);
     if (section->contains(name)) {
-      return InvalidArgument(PositionText(positions.OfKey(at)) + ": '" + name + "' in " + section_name +
-                             " is defined already at " + PositionText(positions_.OfKey(at)));
+      return InvalidArgument(PositionText(positions.OfKey(at)) + ": '" + name + "' in " +
+                             section_name + " is defined already at " +
+                             PositionText(positions_.OfKey(at)));
     }
     (*section)[name] = value;
     positions_.Merge(positions, at);

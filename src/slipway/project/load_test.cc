@@ -44,7 +44,8 @@ TEST(LoadProject, TakesTheSketchOfTheDesignAsItStands) {
   EXPECT_EQ(project->datasets["trips"].paths, std::vector<std::string>{"/w/data/trips-*.csv"});
   EXPECT_EQ(project->models["fare"].activation_metric, "rmse");
   EXPECT_EQ(project->recipes["score_new"].model, "fare");
-  EXPECT_EQ(project->services["fares"]["endpoints"]["fare"]["test_queries"], "from_dataset(new_trips, 5)");
+  EXPECT_EQ(project->services["fares"]["endpoints"]["fare"]["test_queries"],
+            "from_dataset(new_trips, 5)");
 }
 
 TEST(LoadProject, ExportThenLoadGivesTheSameProject) {
@@ -61,7 +62,6 @@ TEST(LoadProject, ExportThenLoadGivesTheSameProject) {
   EXPECT_TRUE(SameProject(*project, *json));
 }
 
-
 // A valid frame, so that a case shows only what is wrong: lines 1 to 6.
 std::string Framed(const std::string& recipes) {
   return "project: p\n"
@@ -70,60 +70,89 @@ std::string Framed(const std::string& recipes) {
          "  clean: {type: managed}\n"
          "  out: {type: managed}\n"
          "models: {fare: {}, other: {}}\n"
-         "recipes:\n" + recipes;
+         "recipes:\n" +
+         recipes;
 }
 
 TEST(LoadProject, SaysWhatIsWrongAndWhere) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"project: p\nmodles: {}\n", "p.yaml:2:1: unknown key 'modles' in a project; did you mean 'models'?"},
-      {"project: p\nproject: q\n", "p.yaml:2:1: duplicate key 'project'; it stands already at line 1, column 1"},
+      {"project: p\nmodles: {}\n",
+       "p.yaml:2:1: unknown key 'modles' in a project; did you mean 'models'?"},
+      {"project: p\nproject: q\n",
+       "p.yaml:2:1: duplicate key 'project'; it stands already at line 1, column 1"},
       {"project: &a p\n", "p.yaml:1:10: anchors (&a) are not supported: write the value out"},
-      {"project: *a\n", "p.yaml:1:10: aliases (*name) are not supported: write the value out, or quote the text"},
+      {"project: *a\n",
+       "p.yaml:1:10: aliases (*name) are not supported: write the value out, or quote the text"},
       {"project: !!str p\n", "p.yaml:1:10: tags (!...) are not supported: write the plain value"},
       {"a:\n  <<: {b: 1}\n", "p.yaml:2:3: merge keys (<<) are not supported: write the values out"},
-      {"project: p\n---\nproject: q\n", "p.yaml:2:1: a second document begins here; one file holds one document"},
+      {"project: p\n---\nproject: q\n",
+       "p.yaml:2:1: a second document begins here; one file holds one document"},
       {"models:\n\tfare: {}\n", "p.yaml:2:1: a tab is used for indentation; YAML wants spaces"},
-      {"a:\n    b: 1\n  c: 2\n", "p.yaml:3:3: wrong indentation: this line fits neither the block above it nor the one around it"},
+      {"a:\n    b: 1\n  c: 2\n",
+       "p.yaml:3:3: wrong indentation: this line fits neither the block above it nor the one "
+       "around it"},
       {"a: .inf\n", "p.yaml:1:4: the number .inf is out of range; quote it if it is text"},
       {"a: {b: 1\n", "p.yaml:2:1: a '{' is not closed, or a ',' is missing"},
-      {"- a\n", "p.yaml:1:1: a project file must be a map with keys such as 'project' and 'datasets'"},
+      {"- a\n",
+       "p.yaml:1:1: a project file must be a map with keys such as 'project' and 'datasets'"},
       {"project: 5\n", "p.yaml:1:10: 'project' must be text, not the number 5"},
-      {"project: p\ndatasets: {d: {type: postgresql}}\n", "p.yaml:2:22: dataset type 'postgresql' comes with a later part of Slipway"},
+      {"project: p\ndatasets: {d: {type: postgresql}}\n",
+       "p.yaml:2:22: dataset type 'postgresql' comes with a later part of Slipway"},
       {"project: p\ndatasets: {d: {type: file, path: x}}\n",
-       "p.yaml:2:22: unknown dataset type 'file'; it is one of 'files' and 'managed'; did you mean 'files'?"},
-      {"project: p\ndatasets: {d: {type: files}}\n", "p.yaml:2:15: missing key 'path' in dataset 'd'"},
-      {"project: p\ndatasets: {d: {type: files, path: x, header: yes}}\n", "p.yaml:2:46: 'header' must be true or false, not the text 'yes'"},
+       "p.yaml:2:22: unknown dataset type 'file'; it is one of 'files' and 'managed'; did you mean "
+       "'files'?"},
+      {"project: p\ndatasets: {d: {type: files}}\n",
+       "p.yaml:2:15: missing key 'path' in dataset 'd'"},
+      {"project: p\ndatasets: {d: {type: files, path: x, header: yes}}\n",
+       "p.yaml:2:46: 'header' must be true or false, not the text 'yes'"},
       {"project: p\ndatasets: {d: {type: files, path: x, schema: {a: dubble}}}\n",
-       "p.yaml:2:50: unknown type 'dubble' of column 'a'; types are 'boolean', 'int64', 'double', 'string', 'date' and 'timestamp'; did you mean 'double'?"},
-      {"project: p\ndatasets: {-x: {type: managed}}\n", "p.yaml:2:12: '-x' is not a valid dataset name"},
-      {"project: p\nmodels: {m: {activation: {if_better: rsme}}}\n", "p.yaml:2:38: unknown metric 'rsme'; did you mean 'rmse'?"},
-      {Framed("  r: {type: evaluate}\n"), "p.yaml:8:13: recipe type 'evaluate' comes with a later part of Slipway"},
-      {Framed("  r: {type: sync, input: rwa, output: out}\n"), "p.yaml:8:26: recipe 'r' reads an unknown dataset 'rwa'; did you mean 'raw'?"},
+       "p.yaml:2:50: unknown type 'dubble' of column 'a'; types are 'boolean', 'int64', 'double', "
+       "'string', 'date' and 'timestamp'; did you mean 'double'?"},
+      {"project: p\ndatasets: {-x: {type: managed}}\n",
+       "p.yaml:2:12: '-x' is not a valid dataset name"},
+      {"project: p\nmodels: {m: {activation: {if_better: rsme}}}\n",
+       "p.yaml:2:38: unknown metric 'rsme'; did you mean 'rmse'?"},
+      {Framed("  r: {type: evaluate}\n"),
+       "p.yaml:8:13: recipe type 'evaluate' comes with a later part of Slipway"},
+      {Framed("  r: {type: sync, input: rwa, output: out}\n"),
+       "p.yaml:8:26: recipe 'r' reads an unknown dataset 'rwa'; did you mean 'raw'?"},
       {Framed("  r: {type: sync, input: clean, output: raw}\n"),
-       "p.yaml:8:41: recipe 'r' cannot write dataset 'raw' of type files; recipes write managed datasets only"},
-      {Framed("  r: {type: sync, input: clean, output: clean}\n"), "p.yaml:8:41: recipe 'r' writes 'clean', which it reads"},
-      {Framed("  r1: {type: sync, input: raw, output: out}\n  r2: {type: sync, input: raw, output: out}\n"),
+       "p.yaml:8:41: recipe 'r' cannot write dataset 'raw' of type files; recipes write managed "
+       "datasets only"},
+      {Framed("  r: {type: sync, input: clean, output: clean}\n"),
+       "p.yaml:8:41: recipe 'r' writes 'clean', which it reads"},
+      {Framed("  r1: {type: sync, input: raw, output: out}\n  r2: {type: sync, input: raw, output: "
+              "out}\n"),
        "p.yaml:9:40: dataset 'out' is the output of two recipes, 'r1' (p.yaml:8:40) and 'r2'"},
-      {Framed("  r1: {type: sync, input: out, output: clean}\n  r2: {type: sync, input: clean, output: out}\n"),
+      {Framed("  r1: {type: sync, input: out, output: clean}\n  r2: {type: sync, input: clean, "
+              "output: out}\n"),
        "p.yaml:9:3: the Flow has a cycle: clean -> r2 -> out -> r1 -> clean"},
-      {Framed("  r: {type: sql, input: raw, output: out}\n"), "p.yaml:8:6: missing key 'query' (or 'query_file')"},
+      {Framed("  r: {type: sql, input: raw, output: out}\n"),
+       "p.yaml:8:6: missing key 'query' (or 'query_file')"},
       {Framed("  t: {type: train, input: raw, output: clean, target: y, prediction: binary}\n"),
        "p.yaml:8:40: the output of train recipe 't' must be a model; 'clean' is a dataset"},
       {Framed("  t: {type: train, input: raw, output: fare, target: y, prediction: regresion}\n"),
-       "'prediction' must be one of 'regression', 'binary' and 'multiclass', not 'regresion'; did you mean 'regression'?"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    prediction: binary\n    validation: {holdot: 0.2}\n"),
+       "'prediction' must be one of 'regression', 'binary' and 'multiclass', not 'regresion'; did "
+       "you mean 'regression'?"},
+      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+              "prediction: binary\n    validation: {holdot: 0.2}\n"),
        "p.yaml:14:18: unknown key 'holdot' in validation; did you mean 'holdout'?"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    prediction: binary\n    validation: {holdout: 1.5}\n"),
-       "p.yaml:14:27: 'holdout' must be a number between (and not equal to) 0 and 1, not the number 1.5"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    prediction: binary\n    prepare:\n      - {filter: a}\n      - {filtr: b}\n"),
+      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+              "prediction: binary\n    validation: {holdout: 1.5}\n"),
+       "p.yaml:14:27: 'holdout' must be a number between (and not equal to) 0 and 1, not the "
+       "number 1.5"},
+      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+              "prediction: binary\n    prepare:\n      - {filter: a}\n      - {filtr: b}\n"),
        "p.yaml:16:10: prepare step 2: unknown key 'filtr'; did you mean 'filter'?"},
-      {Framed("  t: {type: train, input: raw, output: fare, target: y, prediction: binary, algorithm: xgboost}\n"),
+      {Framed("  t: {type: train, input: raw, output: fare, target: y, prediction: binary, "
+              "algorithm: xgboost}\n"),
        "algorithm 'xgboost' comes with a later part of Slipway"},
       {Framed("  s: {type: score, inputs: {model: far, data: raw}, output: out}\n"),
        "p.yaml:8:36: recipe 's' uses an unknown model 'far'; did you mean 'fare'?"},
       {Framed("  s: {type: score, inputs: {model: fare@x, data: raw}, output: out}\n"),
        "p.yaml:8:36: 'fare@x' is not a model version; write fare@3, fare@active or fare@latest"},
-      {"project: p\nmodels: {m: {}}\nservices: {s: {endpoints: {e: {}}}}\n", "p.yaml:3:31: an endpoint has exactly one of 'prediction' and 'lookup'"},
+      {"project: p\nmodels: {m: {}}\nservices: {s: {endpoints: {e: {}}}}\n",
+       "p.yaml:3:31: an endpoint has exactly one of 'prediction' and 'lookup'"},
   };
   for (const auto& [yaml, message] : cases) {
     auto project = LoadProjectText(yaml, "p.yaml");
@@ -152,15 +181,19 @@ TEST(ParseYaml, BombsAreRefusedQuickly) {
 }
 
 TEST(ParseYaml, TypesAreThoseOfTheCoreSchema) {
-  auto yaml = ParseYaml("a: [yes, 'true', true, 0x10, 0o17, 1e3, 1., ~, 012, -5, \"5\", 1_000]", "t.yaml");
+  auto yaml =
+      ParseYaml("a: [yes, 'true', true, 0x10, 0o17, 1e3, 1., ~, 012, -5, \"5\", 1_000]", "t.yaml");
   ASSERT_TRUE(yaml.ok()) << yaml.error().message;
-  EXPECT_EQ(DumpJson(yaml->root["a"]), R"(["yes","true",true,16,15,1000.0,1.0,null,12,-5,"5","1_000"])");
+  EXPECT_EQ(DumpJson(yaml->root["a"]),
+            R"(["yes","true",true,16,15,1000.0,1.0,null,12,-5,"5","1_000"])");
 }
 
 TEST(JsonToYaml, ReadsBackForRandomValues) {
   std::mt19937 random(7);
-  const std::vector<std::string> texts = {"", "a b", "yes", "null", "1.5", "a: b", "#x", "it's", "\"q\"", "x\ny\n", "x\n y", "é", "- a",
-                                          " lead", "tab\tx", "a\n\nb", "{}", "a,b", "\x01", "\n", "l1\n#c\nl3\n", "~", "=", "<<"};
+  const std::vector<std::string> texts = {
+      "",      "a b",    "yes",   "null", "1.5",          "a: b",  "#x",     "it's",
+      "\"q\"", "x\ny\n", "x\n y", "é",    "- a",          " lead", "tab\tx", "a\n\nb",
+      "{}",    "a,b",    "\x01",  "\n",   "l1\n#c\nl3\n", "~",     "=",      "<<"};
   auto pick = [&](size_t n) { return static_cast<size_t>(random() % n); };
   std::function<Json(int)> value = [&](int depth) -> Json {
     switch (pick(depth > 3 ? 4 : 6)) {
@@ -196,9 +229,12 @@ TEST(JsonToYaml, ReadsBackForRandomValues) {
 TEST(LoadProject, MergesAFolderAndNamesBothPlacesOfAClash) {
   auto dir = TempDir::Make();
   ASSERT_TRUE(dir.ok());
-  auto write = [&](const std::string& name, const std::string& text) { ASSERT_TRUE(WriteFileAtomic(dir->File(name), text).ok()); };
+  auto write = [&](const std::string& name, const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomic(dir->File(name), text).ok());
+  };
   ASSERT_TRUE(MakeDirs(dir->File("more")).ok());
-  write("a.yaml", "project: p\ndatasets: {raw: {type: files, path: x.csv}, out: {type: managed}}\n");
+  write("a.yaml",
+        "project: p\ndatasets: {raw: {type: files, path: x.csv}, out: {type: managed}}\n");
   write("more/b.yml", "recipes: {q: {type: sql, input: raw, query_file: q.sql, output: out}}\n");
   write("more/q.sql", "select 1");
   auto project = LoadProject(dir->path());
@@ -207,7 +243,9 @@ TEST(LoadProject, MergesAFolderAndNamesBothPlacesOfAClash) {
   write("more/b.yml", "project: p\ndatasets: {raw: {type: managed}}\n");
   auto clash = LoadProject(dir->path());
   ASSERT_FALSE(clash.ok());
-  EXPECT_EQ(clash.error().message, dir->File("more/b.yml") + ":2:12: 'raw' in datasets is defined already at " + dir->File("a.yaml") + ":2:12");
+  EXPECT_EQ(clash.error().message, dir->File("more/b.yml") +
+                                       ":2:12: 'raw' in datasets is defined already at " +
+                                       dir->File("a.yaml") + ":2:12");
 }
 
 }  // namespace

@@ -17,22 +17,25 @@ const typename Map::mapped_type& StateOf(const Map& map, const std::string& name
 }
 
 bool OutputExists(const RecipeDefinition& recipe, const FlowState& state) {
-  if (recipe.type == RecipeType::kTrain) return !StateOf(state.models, recipe.output).versions.empty();
+  if (recipe.type == RecipeType::kTrain)
+    return !StateOf(state.models, recipe.output).versions.empty();
   return StateOf(state.datasets, recipe.output).exists;
 }
 
 // Why the output is out of date by itself; "" when it is up to date.
-std::string OwnReason(const std::string& name, const RecipeDefinition& recipe, const FlowState& state) {
+std::string OwnReason(const std::string& name, const RecipeDefinition& recipe,
+                      const FlowState& state) {
   if (!OutputExists(recipe, state)) return "never built";
   const std::optional<FlowBuild>& record = recipe.type == RecipeType::kTrain
-                                                 ? StateOf(state.models, recipe.output).trained
-                                                 : StateOf(state.datasets, recipe.output).built;
+                                               ? StateOf(state.models, recipe.output).trained
+                                               : StateOf(state.datasets, recipe.output).built;
   if (!record) return "not made by a recipe so far";
   if (record->recipe != name) return "made by recipe '" + record->recipe + "' before";
   if (record->recipe_hash != RecipeHash(recipe)) return "recipe changed";
   for (const std::string& input : recipe.inputs) {
     auto read = record->inputs.find(input);
-    if (read == record->inputs.end() || read->second != StateOf(state.datasets, input).fingerprint) {
+    if (read == record->inputs.end() ||
+        read->second != StateOf(state.datasets, input).fingerprint) {
       return "input '" + input + "' changed";
     }
   }
@@ -40,11 +43,14 @@ std::string OwnReason(const std::string& name, const RecipeDefinition& recipe, c
   const int version = ReferencedVersion(recipe.model, state);
   if (version == record->model_version) return "";
   const ModelReference reference = ParseModelReference(recipe.model);
-  const char* which = reference.version == "latest" ? "' latest version is now " : "' active version is now ";
-  return "model '" + reference.name + which + (version == 0 ? "none" : std::to_string(version)) + ", was " + std::to_string(record->model_version);
+  const char* which =
+      reference.version == "latest" ? "' latest version is now " : "' active version is now ";
+  return "model '" + reference.name + which + (version == 0 ? "none" : std::to_string(version)) +
+         ", was " + std::to_string(record->model_version);
 }
 
-std::string OwnReasonAt(const ProjectDefinition& project, const std::string& recipe, const FlowState& state) {
+std::string OwnReasonAt(const ProjectDefinition& project, const std::string& recipe,
+                        const FlowState& state) {
   return OwnReason(recipe, project.recipes.at(recipe), state);
 }
 
@@ -58,7 +64,8 @@ class Planner {
   }
 
   Result<FlowPlan> Plan(const std::vector<std::string>& targets) {
-    if (targets.empty()) return InvalidArgument("nothing to build", "name datasets, models or recipes");
+    if (targets.empty())
+      return InvalidArgument("nothing to build", "name datasets, models or recipes");
     for (const std::string& target : targets) {
       ASSIGN_OR_RETURN(std::string recipe, TargetRecipe(target));
       targets_.insert(std::move(recipe));
@@ -82,16 +89,22 @@ class Planner {
     if (is_model || dataset != project_.datasets.end()) {
       auto maker = makers_.find({is_model, target});
       if (maker != makers_.end()) return maker->second;
-      if (is_model) return InvalidArgument("no recipe trains the model '" + target + "'", "there is nothing to build; add a train recipe with that output");
-      return InvalidArgument(std::string(dataset->second.type == DatasetType::kFiles ? "'" + target + "' is a dataset of type files: there is nothing to build"
-                                                                                      : "no recipe writes the dataset '" + target + "'"),
-                             "targets are the outputs of recipes");
+      if (is_model)
+        return InvalidArgument("no recipe trains the model '" + target + "'",
+                               "there is nothing to build; add a train recipe with that output");
+      return InvalidArgument(
+          std::string(dataset->second.type == DatasetType::kFiles
+                          ? "'" + target + "' is a dataset of type files: there is nothing to build"
+                          : "no recipe writes the dataset '" + target + "'"),
+          "targets are the outputs of recipes");
     }
     if (project_.recipes.contains(target)) return target;
     std::vector<std::string> known;
     for (const auto& [key, name] : makers_) known.push_back(key.second);
     for (const auto& [name, recipe] : project_.recipes) known.push_back(name);
-    return NotFound("project '" + project_.name + "' has no dataset, model or recipe '" + target + "'", DidYouMean(target, known));
+    return NotFound(
+        "project '" + project_.name + "' has no dataset, model or recipe '" + target + "'",
+        DidYouMean(target, known));
   }
 
   // The recipe and those upstream that the mode looks at. Models are never rebuilt on the way.
@@ -143,9 +156,11 @@ class Planner {
     return {};
   }
 
-  void Decide(const std::string& name, const RecipeDefinition& recipe, const std::string& rebuilt, PlanStep* step) const {
+  void Decide(const std::string& name, const RecipeDefinition& recipe, const std::string& rebuilt,
+              PlanStep* step) const {
     const std::string own = OwnReason(name, recipe, state_);
-    // What the recipe's own state says comes first, but for changes that the rebuild will overtake anyway.
+    // What the recipe's own state says comes first, but for changes that the rebuild will overtake
+    // anyway.
     const bool first = own == "never built" || own == "recipe changed";
     const std::string reason = first || rebuilt.empty() ? own : rebuilt;
     switch (mode_) {
@@ -168,26 +183,35 @@ class Planner {
     }
   }
 
-  Status CheckInputs(const std::string& name, const RecipeDefinition& recipe, const std::string& absent, bool model_rebuilt) const {
+  Status CheckInputs(const std::string& name, const RecipeDefinition& recipe,
+                     const std::string& absent, bool model_rebuilt) const {
     if (!absent.empty()) {
       auto dataset = project_.datasets.find(absent);
       if (dataset != project_.datasets.end() && dataset->second.type == DatasetType::kFiles) {
-        return NotFound("recipe '" + name + "' reads dataset '" + absent + "', but no file matches its path");
+        return NotFound("recipe '" + name + "' reads dataset '" + absent +
+                        "', but no file matches its path");
       }
       const bool made = makers_.contains({false, absent});
-      return InvalidArgument("recipe '" + name + "' reads dataset '" + absent + "', which has not been built",
-                             made ? "build '" + absent + "' first, or use --mode upstream" : "no recipe writes it: fill it or add a recipe");
+      return InvalidArgument(
+          "recipe '" + name + "' reads dataset '" + absent + "', which has not been built",
+          made ? "build '" + absent + "' first, or use --mode upstream"
+               : "no recipe writes it: fill it or add a recipe");
     }
-    if (recipe.type != RecipeType::kScore || model_rebuilt || ReferencedVersion(recipe.model, state_) != 0) return {};
+    if (recipe.type != RecipeType::kScore || model_rebuilt ||
+        ReferencedVersion(recipe.model, state_) != 0)
+      return {};
     const ModelReference reference = ParseModelReference(recipe.model);
     if (!StateOf(state_.models, reference.name).versions.empty()) {
       const bool number = ParseInt64(reference.version).has_value();
       return NotFound("recipe '" + name + "' needs model '" + recipe.model + "', but " +
-                          (number ? "it has no version " + reference.version : "none of its versions is active"),
+                          (number ? "it has no version " + reference.version
+                                  : "none of its versions is active"),
                       number ? "" : "activate a version first");
     }
-    return InvalidArgument("recipe '" + name + "' needs model '" + reference.name + "', which has no version yet",
-                           "models are built only when asked for: build '" + reference.name + "' first, or name both as targets");
+    return InvalidArgument(
+        "recipe '" + name + "' needs model '" + reference.name + "', which has no version yet",
+        "models are built only when asked for: build '" + reference.name +
+            "' first, or name both as targets");
   }
 
   const ProjectDefinition& project_;
@@ -221,7 +245,7 @@ int ReferencedVersion(const std::string& model_reference, const FlowState& state
 }
 
 Result<FlowPlan> MakePlan(const ProjectDefinition& project, const FlowState& state,
-                           const std::vector<std::string>& targets, BuildMode mode) {
+                          const std::vector<std::string>& targets, BuildMode mode) {
   return Planner(project, state, mode).Plan(targets);
 }
 
@@ -252,14 +276,16 @@ FlowStates DescribeFlow(const ProjectDefinition& project, const FlowState& state
     if (reason.empty() && !maker.empty()) {
       for (const std::string& input : project.recipes.at(maker).inputs) {
         const std::string& above = out[{NodeKind::kDataset, input}].state;
-        if (above == "out of date" || above == "not built") reason = "upstream '" + input + "' is " + above;
+        if (above == "out of date" || above == "not built")
+          reason = "upstream '" + input + "' is " + above;
       }
     }
     if (node.kind == NodeKind::kModel) {
       const FlowModel& model = StateOf(state.models, node.name);
-      item.state = model.versions.empty()        ? "no version"
-                   : model.active_version == 0 ? "no active version"
-                                               : "version " + std::to_string(model.active_version) + " active";
+      item.state = model.versions.empty() ? "no version"
+                   : model.active_version == 0
+                       ? "no active version"
+                       : "version " + std::to_string(model.active_version) + " active";
       item.reason = model.versions.empty() ? "" : reason;
     } else if (node.kind == NodeKind::kDataset) {
       const FlowDataset& dataset = StateOf(state.datasets, node.name);

@@ -1,5 +1,6 @@
-// What a build does: which recipes run, in which order, and why. Decides from values alone: the caller gathers the state,
-// and runs the steps. Pure; thread-safe. (The types are named Flow... because the registry has records of its own.)
+// What a build does: which recipes run, in which order, and why. Decides from values alone: the
+// caller gathers the state, and runs the steps. Pure; thread-safe. (The types are named Flow...
+// because the registry has records of its own.)
 #pragma once
 
 #include <map>
@@ -41,15 +42,18 @@ struct FlowState {
 };
 
 enum class BuildMode { kThis, kUpstream, kAll, kMissing };
-std::optional<BuildMode> BuildModeFromName(std::string_view name);  // "this", "upstream", "all", "missing"
+std::optional<BuildMode> BuildModeFromName(
+    std::string_view name);  // "this", "upstream", "all", "missing"
 
 struct PlanStep {
   std::string recipe;
   std::string output;
   bool trains = false;  // the output is a model
   bool run = false;     // else: skipped
-  std::string reason;   // "never built", "recipe changed", "input 'trips' changed", "up to date", ...
-  std::vector<int> after;  // steps of this plan (earlier ones) whose outputs it reads; others may run beside it
+  std::string
+      reason;  // "never built", "recipe changed", "input 'trips' changed", "up to date", ...
+  std::vector<int>
+      after;  // steps of this plan (earlier ones) whose outputs it reads; others may run beside it
 };
 struct FlowPlan {
   std::vector<PlanStep> steps;
@@ -57,10 +61,11 @@ struct FlowPlan {
 
 // Targets are names of managed datasets, models or recipes.
 Result<FlowPlan> MakePlan(const ProjectDefinition& project, const FlowState& state,
-                           const std::vector<std::string>& targets, BuildMode mode);
+                          const std::vector<std::string>& targets, BuildMode mode);
 Json PlanToJson(const FlowPlan& plan);
 
-// For `flow show`: "up to date", "out of date", "not built", "no files"; models "version 3 active", "no version".
+// For `flow show`: "up to date", "out of date", "not built", "no files"; models "version 3 active",
+// "no version".
 FlowStates DescribeFlow(const ProjectDefinition& project, const FlowState& state);
 
 // The version that a reference means now; 0: none (yet).

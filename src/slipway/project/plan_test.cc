@@ -19,12 +19,14 @@ recipes:
   tidy: {type: sync, input: raw, output: clean}
   train: {type: train, input: clean, output: fare, target: y, prediction: regression}
   score: {type: score, inputs: {model: fare, data: clean}, output: scored}
-)", "/p.yaml");
+)",
+                                 "/p.yaml");
   EXPECT_TRUE(project.ok()) << project.error().message;
   return *project;
 }
 
-FlowBuild Record(const ProjectDefinition& project, const std::string& recipe, std::map<std::string, std::string> inputs, int version = 0) {
+FlowBuild Record(const ProjectDefinition& project, const std::string& recipe,
+                 std::map<std::string, std::string> inputs, int version = 0) {
   return {recipe, RecipeHash(project.recipes.at(recipe)), std::move(inputs), version};
 }
 
@@ -40,20 +42,24 @@ FlowState Built(const ProjectDefinition& project) {
 std::string Text(const Result<FlowPlan>& plan) {
   if (!plan.ok()) return "error: " + plan.error().message;
   std::string out;
-  for (const PlanStep& step : plan->steps) out += (step.run ? "run " : "skip ") + step.recipe + ": " + step.reason + "\n";
+  for (const PlanStep& step : plan->steps)
+    out += (step.run ? "run " : "skip ") + step.recipe + ": " + step.reason + "\n";
   return out;
 }
 
 TEST(MakePlan, SkipsWhatIsUpToDateAndSaysWhyForTheRest) {
   const ProjectDefinition project = Project();
   FlowState state = Built(project);
-  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kUpstream)), "skip tidy: up to date\nskip score: up to date\n");
+  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kUpstream)),
+            "skip tidy: up to date\nskip score: up to date\n");
   state.datasets["raw"].fingerprint = "r2";
   EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kUpstream)),
             "run tidy: input 'raw' changed\nrun score: upstream 'clean' is rebuilt\n");
-  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kMissing)), "skip score: exists\n");
+  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kMissing)),
+            "skip score: exists\n");
   EXPECT_EQ(Text(MakePlan(project, state, {"fare", "scored"}, BuildMode::kUpstream)),
-            "run tidy: input 'raw' changed\nrun train: upstream 'clean' is rebuilt\nrun score: upstream 'clean' is rebuilt\n");
+            "run tidy: input 'raw' changed\nrun train: upstream 'clean' is rebuilt\nrun score: "
+            "upstream 'clean' is rebuilt\n");
 }
 
 TEST(MakePlan, TheActiveVersionDecidesWhetherScoresAreOutOfDate) {
@@ -69,28 +75,32 @@ TEST(MakePlan, AModelIsNeverTrainedOnTheWay) {
   const ProjectDefinition project = Project();
   FlowState state;
   state.datasets["raw"] = {true, "r1", {}};
-  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kUpstream)), "error: recipe 'score' needs model 'fare', which has no version yet");
+  EXPECT_EQ(Text(MakePlan(project, state, {"scored"}, BuildMode::kUpstream)),
+            "error: recipe 'score' needs model 'fare', which has no version yet");
   auto plan = MakePlan(project, state, {"scored", "fare"}, BuildMode::kUpstream);
   EXPECT_EQ(Text(plan), "run tidy: never built\nrun train: never built\nrun score: never built\n");
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->steps[2].after, (std::vector<int>{0, 1}));
-  EXPECT_EQ(Text(MakePlan(project, state, {"fare"}, BuildMode::kThis)), "error: recipe 'train' reads dataset 'clean', which has not been built");
-  EXPECT_EQ(Text(MakePlan(project, state, {"raw"}, BuildMode::kUpstream)), "error: 'raw' is a dataset of type files: there is nothing to build");
+  EXPECT_EQ(Text(MakePlan(project, state, {"fare"}, BuildMode::kThis)),
+            "error: recipe 'train' reads dataset 'clean', which has not been built");
+  EXPECT_EQ(Text(MakePlan(project, state, {"raw"}, BuildMode::kUpstream)),
+            "error: 'raw' is a dataset of type files: there is nothing to build");
 }
 
 TEST(RenderTree, DrawsEveryItemOnceWithItsState) {
   const ProjectDefinition project = Project();
   FlowState state = Built(project);
   state.datasets["raw"].fingerprint = "r2";
-  EXPECT_EQ(RenderTree(BuildGraph(project), DescribeFlow(project, state), {.unicode = false}),
-            "[#] raw  files dataset - ready\n"
-            "`- (o) tidy  sync recipe\n"
-            "   `- [#] clean  managed dataset - out of date: input 'raw' changed\n"
-            "      |- (o) score  score recipe (also reads fare)\n"
-            "      |  `- [#] scored  managed dataset - out of date: upstream 'clean' is out of date\n"
-            "      `- (o) train  train recipe\n"
-            "         `- <*> fare  saved model - version 1 active: upstream 'clean' is out of date\n"
-            "            `- (o) score  ^ shown above\n");
+  EXPECT_EQ(
+      RenderTree(BuildGraph(project), DescribeFlow(project, state), {.unicode = false}),
+      "[#] raw  files dataset - ready\n"
+      "`- (o) tidy  sync recipe\n"
+      "   `- [#] clean  managed dataset - out of date: input 'raw' changed\n"
+      "      |- (o) score  score recipe (also reads fare)\n"
+      "      |  `- [#] scored  managed dataset - out of date: upstream 'clean' is out of date\n"
+      "      `- (o) train  train recipe\n"
+      "         `- <*> fare  saved model - version 1 active: upstream 'clean' is out of date\n"
+      "            `- (o) score  ^ shown above\n");
 }
 
 TEST(Diff, TellsWhatChangesLeafByLeaf) {

@@ -10,7 +10,8 @@ namespace slipway {
 
 std::string PositionText(const SourcePosition& position) {
   if (position.file.empty()) return "";
-  return position.file + ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
+  return position.file + ":" + std::to_string(position.line) + ":" +
+         std::to_string(position.column);
 }
 
 std::string PointerJoin(std::string_view base, std::string_view segment) {

@@ -1,5 +1,6 @@
-// Where values stood in YAML files. A JSON pointer (RFC 6901, "/recipes/train/target") names a value; the index says the
-// file, line and column of the value and of its key. Plain values; confined to one thread while being filled.
+// Where values stood in YAML files. A JSON pointer (RFC 6901, "/recipes/train/target") names a
+// value; the index says the file, line and column of the value and of its key. Plain values;
+// confined to one thread while being filled.
 #pragma once
 
 #include <map>

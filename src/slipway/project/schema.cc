@@ -10,7 +10,8 @@ Json ProjectJsonSchema() {
                  {"title", "Slipway project"}};
   const Json shape = ShapeSchema(ProjectShape());
   for (const auto& [key, value] : shape.items()) schema[key] = value;
-  // In a folder of files one of them names the project; `$schema` itself is for editors and is not a key of ours.
+  // In a folder of files one of them names the project; `$schema` itself is for editors and is not
+  // a key of ours.
   schema.erase("required");
   return schema;
 }

@@ -41,9 +41,9 @@ std::string Wanted(const Key& key, const Json& value) {
     case KeyKind::kBoolean:
       return fails(value.is_boolean(), "true or false");
     case KeyKind::kInteger: {
-      bool fits = value.is_number_integer() &&
-                  !(value.is_number_unsigned() &&
-                    value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX));
+      bool fits =
+          value.is_number_integer() &&
+          !(value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX));
       return fits && WithinBounds(key, value.get<double>()) ? "" : BoundsText(key);
     }
     case KeyKind::kNumber:
@@ -78,19 +78,18 @@ void CheckNamed(const Shape& shape, const Json& map, const std::string& pointer,
   }
 }
 
-void CheckKey(const Key& key, const Json& value, const std::string& pointer,
-              Problems* problems) {
+void CheckKey(const Key& key, const Json& value, const std::string& pointer, Problems* problems) {
   if (key.kind == KeyKind::kNamed && value.is_null()) return;  // "models:" with nothing below
   if (std::string wanted = Wanted(key, value); !wanted.empty()) {
-    problems->Add(pointer, "'" + key.name + "' must be " + wanted + ", not " +
-                               DescribeValue(value));
+    problems->Add(pointer,
+                  "'" + key.name + "' must be " + wanted + ", not " + DescribeValue(value));
     return;
   }
   if (key.kind == KeyKind::kWord) {
     const auto& word = value.get_ref<const std::string&>();
     if (std::find(key.words.begin(), key.words.end(), word) == key.words.end()) {
-      problems->Add(pointer, Suggested("'" + key.name + "' must be one of " + QuotedList(key.words, 40) + ", not '" +
-                                           word + "'",
+      problems->Add(pointer, Suggested("'" + key.name + "' must be one of " +
+                                           QuotedList(key.words, 40) + ", not '" + word + "'",
                                        word, key.words));
       return;
     }
@@ -107,12 +106,14 @@ const Variant* PickVariant(const Shape& shape, const Json& value, const std::str
   for (const Variant& variant : shape.variants) types.push_back(variant.type);
   auto type = value.find("type");
   if (type == value.end()) {
-    problems->Add(pointer, "missing key 'type' in " + label + "; it is one of " + QuotedList(types));
+    problems->Add(pointer,
+                  "missing key 'type' in " + label + "; it is one of " + QuotedList(types));
     return nullptr;
   }
   const std::string at = PointerJoin(pointer, "type");
   if (!type->is_string()) {
-    problems->Add(at, "'type' must be one of " + QuotedList(types) + ", not " + DescribeValue(*type));
+    problems->Add(at,
+                  "'type' must be one of " + QuotedList(types) + ", not " + DescribeValue(*type));
     return nullptr;
   }
   const auto& word = type->get_ref<const std::string&>();
@@ -122,7 +123,8 @@ const Variant* PickVariant(const Shape& shape, const Json& value, const std::str
   if (std::find(shape.later.begin(), shape.later.end(), word) != shape.later.end()) {
     problems->Add(at, shape.noun + " type '" + word + "' comes with a later part of Slipway");
   } else {
-    problems->Add(at, Suggested("unknown " + shape.noun + " type '" + word + "'; it is one of " + QuotedList(types),
+    problems->Add(at, Suggested("unknown " + shape.noun + " type '" + word + "'; it is one of " +
+                                    QuotedList(types),
                                 word, types));
   }
   return nullptr;
@@ -150,8 +152,9 @@ Json KeySchema(const Key& key) {
         schema["enum"] = key.words;
         break;
       case KeyKind::kTexts:
-        schema["anyOf"] = Json::array({{{"type", "string"}},
-                                       {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 1}}});
+        schema["anyOf"] =
+            Json::array({{{"type", "string"}},
+                         {{"type", "array"}, {"items", {{"type", "string"}}}, {"minItems", 1}}});
         break;
       case KeyKind::kObject:
         schema = ShapeSchema(*key.shape);
@@ -224,9 +227,11 @@ void CheckShape(const Shape& shape, const Json& value, const std::string& pointe
   for (const auto& [name, member] : value.items()) {
     if (variant != nullptr && name == "type") continue;
     const std::string at = PointerJoin(pointer, name);
-    auto key = std::find_if(keys.begin(), keys.end(), [&](const Key* k) { return k->name == name; });
+    auto key =
+        std::find_if(keys.begin(), keys.end(), [&](const Key* k) { return k->name == name; });
     if (key == keys.end()) {
-      problems->AddAtKey(at, Suggested("unknown key '" + name.substr(0, 80) + "' in " + label, name, names));
+      problems->AddAtKey(
+          at, Suggested("unknown key '" + name.substr(0, 80) + "' in " + label, name, names));
     } else {
       CheckKey(**key, member, at, problems);
     }

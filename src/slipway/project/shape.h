@@ -1,5 +1,6 @@
-// Key tables: what may stand in each map of a project, as data. One table drives validation (CheckShape) and the
-// published JSON Schema (ShapeSchema), so that they cannot disagree. Tables are immutable; functions are pure.
+// Key tables: what may stand in each map of a project, as data. One table drives validation
+// (CheckShape) and the published JSON Schema (ShapeSchema), so that they cannot disagree. Tables
+// are immutable; functions are pure.
 #pragma once
 
 #include <optional>

@@ -10,8 +10,8 @@
 namespace slipway {
 namespace {
 
-// The position of what an error of features/spec.h speaks of: "PREFIX.filter: ..." is at that key's value,
-// "unknown key 'x'" at the key itself.
+// The position of what an error of features/spec.h speaks of: "PREFIX.filter: ..." is at that key's
+// value, "unknown key 'x'" at the key itself.
 void AddSpecError(const Error& error, const std::string& prefix, const std::string& label,
                   const Json& value, const std::string& pointer, Problems* problems) {
   std::string message = error.message;
@@ -98,15 +98,18 @@ bool IsScalar(const Json& value) {
 void CheckParameters(const Json& parameters, const std::string& pointer, Problems* problems) {
   if (!parameters.is_object()) {
     if (parameters.is_null()) return;
-    problems->Add(pointer, "'lightgbm' must be a map of parameters, not " + DescribeValue(parameters));
+    problems->Add(pointer,
+                  "'lightgbm' must be a map of parameters, not " + DescribeValue(parameters));
     return;
   }
   for (const auto& [name, value] : parameters.items()) {
     bool right = IsScalar(value) || (value.is_array() && !value.empty());
     for (const Json& item : value.is_array() ? value : Json::array()) right &= IsScalar(item);
     if (!right) {
-      problems->Add(PointerJoin(pointer, name), "parameter '" + name + "' must be a number, text, true or false, or a list of them, not " +
-                                                    DescribeValue(value));
+      problems->Add(PointerJoin(pointer, name),
+                    "parameter '" + name +
+                        "' must be a number, text, true or false, or a list of them, not " +
+                        DescribeValue(value));
     }
   }
 }
@@ -136,8 +139,10 @@ void CheckAlgorithm(const Json& value, const std::string& pointer, Problems* pro
     return;
   }
   if (!value.is_object() || value.size() != 1) {
-    problems->Add(pointer, "'algorithm' must be {lightgbm: {PARAMETERS}}, not " +
-                               (value.is_object() ? "a map of " + std::to_string(value.size()) + " keys" : DescribeValue(value)));
+    problems->Add(pointer,
+                  "'algorithm' must be {lightgbm: {PARAMETERS}}, not " +
+                      (value.is_object() ? "a map of " + std::to_string(value.size()) + " keys"
+                                         : DescribeValue(value)));
     return;
   }
   const std::string& name = value.begin().key();
@@ -162,7 +167,8 @@ void CheckValidationRules(const Json& value, const std::string& pointer, Problem
   if (!value.contains("k_fold")) return;
   for (const char* other : {"holdout", "time_column"}) {
     if (value.contains(other)) {
-      problems->AddAtKey(PointerJoin(pointer, other), "'" + std::string(other) + "' and 'k_fold' exclude each other");
+      problems->AddAtKey(PointerJoin(pointer, other),
+                         "'" + std::string(other) + "' and 'k_fold' exclude each other");
     }
   }
 }
@@ -170,10 +176,24 @@ void CheckValidationRules(const Json& value, const std::string& pointer, Problem
 const Shape& ValidationShape() {
   static const Shape shape = {
       .noun = "validation",
-      .keys = {{.name = "holdout", .kind = KeyKind::kNumber, .description = "part of the rows that is held out", .minimum = 0, .maximum = 1, .open = true},
-               {.name = "seed", .kind = KeyKind::kInteger, .description = "decides which rows; 42 when absent", .minimum = 0},
-               {.name = "time_column", .kind = KeyKind::kText, .description = "the latest rows by this column are held out"},
-               {.name = "k_fold", .kind = KeyKind::kInteger, .description = "number of folds", .minimum = 2, .maximum = 100}},
+      .keys = {{.name = "holdout",
+                .kind = KeyKind::kNumber,
+                .description = "part of the rows that is held out",
+                .minimum = 0,
+                .maximum = 1,
+                .open = true},
+               {.name = "seed",
+                .kind = KeyKind::kInteger,
+                .description = "decides which rows; 42 when absent",
+                .minimum = 0},
+               {.name = "time_column",
+                .kind = KeyKind::kText,
+                .description = "the latest rows by this column are held out"},
+               {.name = "k_fold",
+                .kind = KeyKind::kInteger,
+                .description = "number of folds",
+                .minimum = 2,
+                .maximum = 100}},
       .check = CheckValidationRules};
   return shape;
 }
@@ -181,7 +201,9 @@ const Shape& ValidationShape() {
 void CheckValidation(const Json& value, const std::string& pointer, Problems* problems) {
   if (value == "none") return;
   if (!value.is_object()) {
-    problems->Add(pointer, "'validation' must be none or a map such as {holdout: 0.2, seed: 42}, not " + DescribeValue(value));
+    problems->Add(pointer,
+                  "'validation' must be none or a map such as {holdout: 0.2, seed: 42}, not " +
+                      DescribeValue(value));
     return;
   }
   CheckShape(ValidationShape(), value, pointer, "validation", problems);
@@ -194,18 +216,22 @@ Json ValidationSchema() {
 void CheckClassWeights(const Json& value, const std::string& pointer, Problems* problems) {
   if (value == "balanced") return;
   if (!value.is_object() || value.empty()) {
-    problems->Add(pointer, "'class_weights' must be balanced or a map {class: weight}, not " + DescribeValue(value));
+    problems->Add(pointer, "'class_weights' must be balanced or a map {class: weight}, not " +
+                               DescribeValue(value));
     return;
   }
   for (const auto& [label, weight] : value.items()) {
     if (!weight.is_number() || weight.get<double>() <= 0) {
-      problems->Add(PointerJoin(pointer, label), "the weight of class '" + label + "' must be a number greater than 0, not " + DescribeValue(weight));
+      problems->Add(PointerJoin(pointer, label), "the weight of class '" + label +
+                                                     "' must be a number greater than 0, not " +
+                                                     DescribeValue(weight));
     }
   }
 }
 
 Json ClassWeightsSchema() {
-  Json map = {{"type", "object"}, {"additionalProperties", {{"type", "number"}, {"exclusiveMinimum", 0}}}};
+  Json map = {{"type", "object"},
+              {"additionalProperties", {{"type", "number"}, {"exclusiveMinimum", 0}}}};
   return {{"anyOf", Json::array({{{"const", "balanced"}}, map})}};
 }
 
@@ -218,12 +244,13 @@ Json FeaturesSchema() {
 Json PrepareSchema() {
   Json text = {{"type", "string"}};
   Json texts = {{"type", "object"}, {"additionalProperties", text}};
-  Json properties = {{"filter", text},
-                     {"column", text},
-                     {"expr", text},
-                     {"drop", {{"anyOf", Json::array({text, {{"type", "array"}, {"items", text}}})}}},
-                     {"rename", texts},
-                     {"cast", texts}};
+  Json properties = {
+      {"filter", text},
+      {"column", text},
+      {"expr", text},
+      {"drop", {{"anyOf", Json::array({text, {{"type", "array"}, {"items", text}}})}}},
+      {"rename", texts},
+      {"cast", texts}};
   Json step = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
   return {{"type", "array"}, {"items", step}};
 }
@@ -232,13 +259,35 @@ Json PrepareSchema() {
 
 const std::vector<Key>& TrainKeys() {
   static const std::vector<Key> keys = {
-      {.name = "target", .kind = KeyKind::kText, .description = "the column to predict", .required = true},
-      {.name = "prediction", .kind = KeyKind::kWord, .required = true, .words = {"regression", "binary", "multiclass"}},
-      {.name = "prepare", .description = "steps before the features", .check = CheckPrepare, .schema = PrepareSchema},
-      {.name = "features", .description = "how columns are handled; inferred where silent", .check = CheckFeatures, .schema = FeaturesSchema},
-      {.name = "algorithm", .description = "lightgbm and its parameters", .check = CheckAlgorithm, .schema = AlgorithmSchema},
-      {.name = "validation", .description = "how rows are held out; {holdout: 0.2, seed: 42} when absent", .check = CheckValidation, .schema = ValidationSchema},
-      {.name = "early_stopping", .kind = KeyKind::kInteger, .description = "rounds without progress; 0: off", .minimum = 0, .maximum = 1e6},
+      {.name = "target",
+       .kind = KeyKind::kText,
+       .description = "the column to predict",
+       .required = true},
+      {.name = "prediction",
+       .kind = KeyKind::kWord,
+       .required = true,
+       .words = {"regression", "binary", "multiclass"}},
+      {.name = "prepare",
+       .description = "steps before the features",
+       .check = CheckPrepare,
+       .schema = PrepareSchema},
+      {.name = "features",
+       .description = "how columns are handled; inferred where silent",
+       .check = CheckFeatures,
+       .schema = FeaturesSchema},
+      {.name = "algorithm",
+       .description = "lightgbm and its parameters",
+       .check = CheckAlgorithm,
+       .schema = AlgorithmSchema},
+      {.name = "validation",
+       .description = "how rows are held out; {holdout: 0.2, seed: 42} when absent",
+       .check = CheckValidation,
+       .schema = ValidationSchema},
+      {.name = "early_stopping",
+       .kind = KeyKind::kInteger,
+       .description = "rounds without progress; 0: off",
+       .minimum = 0,
+       .maximum = 1e6},
       {.name = "weight", .kind = KeyKind::kText, .description = "the column of sample weights"},
       {.name = "class_weights", .check = CheckClassWeights, .schema = ClassWeightsSchema}};
   return keys;
@@ -248,10 +297,12 @@ void CheckTrain(const Json& recipe, const std::string& pointer, Problems* proble
   const Json* validation = FindMember(recipe, "validation");
   const Json* rounds = FindMember(recipe, "early_stopping");
   if (validation != nullptr && *validation == "none" && rounds != nullptr && *rounds > 0) {
-    problems->Add(PointerJoin(pointer, "early_stopping"), "'early_stopping' needs held-out rows; give 'validation' a holdout");
+    problems->Add(PointerJoin(pointer, "early_stopping"),
+                  "'early_stopping' needs held-out rows; give 'validation' a holdout");
   }
   if (recipe.contains("class_weights") && recipe["prediction"] == "regression") {
-    problems->AddAtKey(PointerJoin(pointer, "class_weights"), "'class_weights' are for binary and multiclass, not regression");
+    problems->AddAtKey(PointerJoin(pointer, "class_weights"),
+                       "'class_weights' are for binary and multiclass, not regression");
   }
   const Json* weight = FindMember(recipe, "weight");
   if (weight != nullptr && *weight == recipe["target"]) {

@@ -1,4 +1,5 @@
-// The keys of a train recipe beyond input and output, and the rules between them. Immutable; thread-safe.
+// The keys of a train recipe beyond input and output, and the rules between them. Immutable;
+// thread-safe.
 #pragma once
 
 #include <string>

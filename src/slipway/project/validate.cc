@@ -20,7 +20,8 @@ std::vector<std::string> Names(const Map& map) {
 }
 
 // "; did you mean 'x'?", or what exists when nothing is near.
-std::string Suggestion(const std::string& word, const std::vector<std::string>& known, const char* plural) {
+std::string Suggestion(const std::string& word, const std::vector<std::string>& known,
+                       const char* plural) {
   if (std::string near = DidYouMean(word, known); !near.empty()) return "; " + near;
   if (known.empty()) return std::string("; the project has no ") + plural;
   return std::string("; ") + plural + " are " + QuotedList(known);
@@ -49,8 +50,9 @@ class ReferenceChecker {
     for (const auto& [name, model] : project_.models) {
       auto dataset = project_.datasets.find(name);
       if (dataset == project_.datasets.end()) continue;
-      problems_.AddAtKey(PointerJoin("/models", name), "a model and a dataset are both named '" + name + "'" +
-                                                           Also("dataset", dataset->second.position));
+      problems_.AddAtKey(PointerJoin("/models", name),
+                         "a model and a dataset are both named '" + name + "'" +
+                             Also("dataset", dataset->second.position));
     }
   }
 
@@ -59,11 +61,14 @@ class ReferenceChecker {
     return text.empty() ? "" : "; the " + what + " is at " + text;
   }
 
-  // Where input `index` of a recipe stands: as an item of `inputs`, or as `input`, or below score's inputs.
-  std::string InputPointer(const std::string& recipe, const RecipeDefinition& definition, size_t index) const {
+  // Where input `index` of a recipe stands: as an item of `inputs`, or as `input`, or below score's
+  // inputs.
+  std::string InputPointer(const std::string& recipe, const RecipeDefinition& definition,
+                           size_t index) const {
     const std::string base = PointerJoin("/recipes", recipe);
     if (definition.type == RecipeType::kScore) return base + "/inputs/data";
-    for (const std::string& pointer : {PointerJoin(base + "/inputs", index), base + "/input", base + "/inputs"}) {
+    for (const std::string& pointer :
+         {PointerJoin(base + "/inputs", index), base + "/input", base + "/inputs"}) {
       if (project_.positions.Has(pointer)) return pointer;
     }
     return definition.inputs.size() == 1 ? base + "/input" : PointerJoin(base + "/inputs", index);
@@ -76,18 +81,20 @@ class ReferenceChecker {
       const std::string at = InputPointer(name, recipe, i);
       if (!project_.datasets.contains(input)) {
         if (project_.models.contains(input)) {
-          problems_.Add(at, "'" + input + "' is a model; recipe '" + name + "' reads datasets here");
+          problems_.Add(at,
+                        "'" + input + "' is a model; recipe '" + name + "' reads datasets here");
         } else {
           problems_.Add(at, "recipe '" + name + "' reads an unknown dataset '" + input + "'" +
                                 Suggestion(input, datasets_, "datasets"));
         }
       }
-      if (std::find(recipe.inputs.begin(), recipe.inputs.begin() + static_cast<std::ptrdiff_t>(i), input) !=
-          recipe.inputs.begin() + static_cast<std::ptrdiff_t>(i)) {
+      if (std::find(recipe.inputs.begin(), recipe.inputs.begin() + static_cast<std::ptrdiff_t>(i),
+                    input) != recipe.inputs.begin() + static_cast<std::ptrdiff_t>(i)) {
         problems_.Add(at, "recipe '" + name + "' names its input '" + input + "' twice");
       }
       if (input == recipe.output && recipe.type != RecipeType::kTrain) {
-        problems_.Add(base + "/output", "recipe '" + name + "' writes '" + input + "', which it reads");
+        problems_.Add(base + "/output",
+                      "recipe '" + name + "' writes '" + input + "', which it reads");
       }
     }
     if (recipe.type == RecipeType::kScore) {
@@ -103,11 +110,14 @@ class ReferenceChecker {
                             Suggestion(reference.name, models_, "models"));
       return;
     }
-    if (text.find('@') == std::string::npos || reference.version == "active" || reference.version == "latest") return;
+    if (text.find('@') == std::string::npos || reference.version == "active" ||
+        reference.version == "latest")
+      return;
     auto number = ParseInt64(reference.version);
-    if (!number || *number < 1 || *number > 1'000'000'000 || reference.version != std::to_string(*number)) {
-      problems_.Add(at, "'" + text + "' is not a model version; write " + reference.name + "@3, " + reference.name +
-                            "@active or " + reference.name + "@latest");
+    if (!number || *number < 1 || *number > 1'000'000'000 ||
+        reference.version != std::to_string(*number)) {
+      problems_.Add(at, "'" + text + "' is not a model version; write " + reference.name + "@3, " +
+                            reference.name + "@active or " + reference.name + "@latest");
     }
   }
 
@@ -117,13 +127,17 @@ class ReferenceChecker {
     auto dataset = project_.datasets.find(recipe.output);
     const bool is_dataset = dataset != project_.datasets.end();
     if (train && !is_model) {
-      problems_.Add(at, is_dataset ? "the output of train recipe '" + name + "' must be a model; '" + recipe.output + "' is a dataset"
-                                   : "recipe '" + name + "' trains an unknown model '" + recipe.output + "'" +
-                                         Suggestion(recipe.output, models_, "models"));
+      problems_.Add(at, is_dataset
+                            ? "the output of train recipe '" + name + "' must be a model; '" +
+                                  recipe.output + "' is a dataset"
+                            : "recipe '" + name + "' trains an unknown model '" + recipe.output +
+                                  "'" + Suggestion(recipe.output, models_, "models"));
     } else if (!train && !is_dataset) {
-      problems_.Add(at, is_model ? "the output of recipe '" + name + "' must be a managed dataset; '" + recipe.output + "' is a model"
-                                 : "recipe '" + name + "' writes an unknown dataset '" + recipe.output + "'" +
-                                       Suggestion(recipe.output, datasets_, "datasets"));
+      problems_.Add(at, is_model
+                            ? "the output of recipe '" + name + "' must be a managed dataset; '" +
+                                  recipe.output + "' is a model"
+                            : "recipe '" + name + "' writes an unknown dataset '" + recipe.output +
+                                  "'" + Suggestion(recipe.output, datasets_, "datasets"));
     } else if (!train && dataset->second.type != DatasetType::kManaged) {
       problems_.Add(at, "recipe '" + name + "' cannot write dataset '" + recipe.output +
                             "' of type files; recipes write managed datasets only");
@@ -136,10 +150,12 @@ class ReferenceChecker {
       const bool train = recipe.type == RecipeType::kTrain;
       auto [it, fresh] = makers.emplace(std::pair(train, recipe.output), name);
       if (fresh) continue;
-      const std::string first = PositionText(project_.positions.OfValue(PointerJoin("/recipes", it->second) + "/output"));
+      const std::string first =
+          PositionText(project_.positions.OfValue(PointerJoin("/recipes", it->second) + "/output"));
       problems_.Add(PointerJoin("/recipes", name) + "/output",
-                    std::string(train ? "model" : "dataset") + " '" + recipe.output + "' is the output of two recipes, '" +
-                        it->second + "'" + (first.empty() ? "" : " (" + first + ")") + " and '" + name + "'");
+                    std::string(train ? "model" : "dataset") + " '" + recipe.output +
+                        "' is the output of two recipes, '" + it->second + "'" +
+                        (first.empty() ? "" : " (" + first + ")") + " and '" + name + "'");
     }
   }
 
@@ -160,7 +176,8 @@ class ReferenceChecker {
       CheckModelReference(model->get<std::string>(), at + "/prediction", who);
     }
     const Json* lookup = FindMember(endpoint, "lookup");
-    if (lookup != nullptr && lookup->is_string()) CheckDataset(lookup->get<std::string>(), at + "/lookup", who);
+    if (lookup != nullptr && lookup->is_string())
+      CheckDataset(lookup->get<std::string>(), at + "/lookup", who);
     const Json* queries = FindMember(endpoint, "test_queries");
     if (queries != nullptr && queries->is_string()) {
       std::string_view text = Trim(queries->get_ref<const std::string&>());
@@ -171,7 +188,8 @@ class ReferenceChecker {
 
   void CheckDataset(const std::string& name, const std::string& at, const std::string& who) {
     if (project_.datasets.contains(name)) return;
-    problems_.Add(at, who + " reads an unknown dataset '" + name + "'" + Suggestion(name, datasets_, "datasets"));
+    problems_.Add(at, who + " reads an unknown dataset '" + name + "'" +
+                          Suggestion(name, datasets_, "datasets"));
   }
 
   void CheckCycles() {

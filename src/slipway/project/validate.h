@@ -1,4 +1,5 @@
-// Everything about a project that can be checked without data: shape, names and references. Pure; thread-safe.
+// Everything about a project that can be checked without data: shape, names and references. Pure;
+// thread-safe.
 #pragma once
 
 #include "slipway/base/result.h"
@@ -6,8 +7,8 @@
 
 namespace slipway {
 
-// For any definition, from YAML or not; messages carry file:line:column where the definition knows them. All problems
-// at once (the first 20), one a line. LoadProject has called it already.
+// For any definition, from YAML or not; messages carry file:line:column where the definition knows
+// them. All problems at once (the first 20), one a line. LoadProject has called it already.
 Status Validate(const ProjectDefinition& project);
 
 }  // namespace slipway

@@ -1,9 +1,5 @@
 #include "slipway/project/yaml.h"
 
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
-
 #include <charconv>
 #include <cmath>
 #include <exception>
@@ -11,6 +7,10 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 
 #include "slipway/base/text.h"
 
@@ -44,7 +44,8 @@ class Lines {
   // yaml-cpp counts columns in bytes; people count characters.
   int Column(int line, int byte_column) const {
     if (line < 0 || static_cast<size_t>(line) >= starts_.size()) return byte_column + 1;
-    std::string_view head = Line(static_cast<size_t>(line)).substr(0, static_cast<size_t>(byte_column));
+    std::string_view head =
+        Line(static_cast<size_t>(line)).substr(0, static_cast<size_t>(byte_column));
     int column = byte_column + 1;
     for (char c : head) column -= (static_cast<unsigned char>(c) & 0xC0) == 0x80 ? 1 : 0;
     return column;
@@ -105,13 +106,15 @@ std::optional<Json> WholeNumber(std::string_view text) {
 
 // A line that ends in the header of a block scalar ("query: |"), whose content may hold tabs.
 bool OpensBlockScalar(std::string_view line) {
-  if (size_t comment = line.find(" #"); comment != std::string_view::npos) line = line.substr(0, comment);
+  if (size_t comment = line.find(" #"); comment != std::string_view::npos)
+    line = line.substr(0, comment);
   line = Trim(line);
   size_t mark = line.find_last_of("|>");
   if (mark == std::string_view::npos || !OnlyOf(line.substr(mark + 1), "+-123456789")) return false;
   std::string_view before = line.substr(0, mark);
   if (before.empty()) return true;
-  return before.size() >= 2 && before.back() == ' ' && std::string_view(":-?").find(Trim(before).back()) != std::string_view::npos;
+  return before.size() >= 2 && before.back() == ' ' &&
+         std::string_view(":-?").find(Trim(before).back()) != std::string_view::npos;
 }
 
 // What yaml-cpp accepts or explains badly: tabs in indentation, control characters.
@@ -127,7 +130,8 @@ Status CheckText(const Lines& lines, const std::string& file) {
     for (size_t j = 0; j < line.size(); ++j) {
       auto c = static_cast<unsigned char>(line[j]);
       if ((c < 0x20 && c != '\t') || c == 0x7F) {
-        return InvalidArgument(at(j) + "control character (byte " + std::to_string(c) + ") in a YAML file");
+        return InvalidArgument(at(j) + "control character (byte " + std::to_string(c) +
+                               ") in a YAML file");
       }
     }
     size_t spaces = std::min(line.find_first_not_of(' '), line.size());
@@ -143,7 +147,8 @@ Status CheckText(const Lines& lines, const std::string& file) {
   return {};
 }
 
-// Builds the JSON value; refuses what we do not take the moment it appears, before anything can grow.
+// Builds the JSON value; refuses what we do not take the moment it appears, before anything can
+// grow.
 class Builder : public YAML::EventHandler {
  public:
   Builder(const std::string& file, const Lines& lines, const YamlLimits& limits)
@@ -179,7 +184,9 @@ class Builder : public YAML::EventHandler {
       return;
     }
     std::optional<Json> typed = YamlPlainScalar(value);
-    if (!typed) Refuse(mark, "the number " + value.substr(0, 40) + " is out of range; quote it if it is text");
+    if (!typed)
+      Refuse(mark,
+             "the number " + value.substr(0, 40) + " is out of range; quote it if it is text");
     AddValue(mark, std::move(*typed));
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
@@ -228,13 +235,15 @@ class Builder : public YAML::EventHandler {
     auto [it, fresh] = level.seen.emplace(name, level.key_position);
     if (!fresh) {
       Refuse(mark, "duplicate key '" + name.substr(0, 80) + "'; it stands already at line " +
-                       std::to_string(it->second.line) + ", column " + std::to_string(it->second.column));
+                       std::to_string(it->second.line) + ", column " +
+                       std::to_string(it->second.column));
     }
     level.key = name;
   }
   Json* AddValue(const YAML::Mark& mark, Json value) {
     if (++values_ > limits_.max_values) {
-      Refuse(mark, "more than " + FormatCount(static_cast<int64_t>(limits_.max_values)) + " values");
+      Refuse(mark,
+             "more than " + FormatCount(static_cast<int64_t>(limits_.max_values)) + " values");
     }
     if (stack_.empty()) {
       positions_.Add("", At(mark), {});
@@ -290,27 +299,33 @@ std::string Explain(const std::string& message) {
     return "wrong indentation: this line fits neither the block above it nor the one around it";
   }
   if (message == ErrorMsg::MAP_VALUE) {
-    return "unexpected ':'; a value that holds ': ' must be quoted, or the indentation of this line is wrong";
+    return "unexpected ':'; a value that holds ': ' must be quoted, or the indentation of this "
+           "line is wrong";
   }
   if (message == ErrorMsg::END_OF_MAP_FLOW) return "a '{' is not closed, or a ',' is missing";
   if (message == ErrorMsg::END_OF_SEQ_FLOW) return "a '[' is not closed, or a ',' is missing";
   if (message == ErrorMsg::FLOW_END) return "a closing bracket without its opening one";
   if (message == ErrorMsg::EOF_IN_SCALAR) return "a quoted text is not closed";
-  if (message == ErrorMsg::DOC_IN_SCALAR) return "a quoted text is not closed before the document ends";
-  if (message == ErrorMsg::BLOCK_ENTRY) return "a list item ('- ') cannot stand here; check the indentation";
+  if (message == ErrorMsg::DOC_IN_SCALAR)
+    return "a quoted text is not closed before the document ends";
+  if (message == ErrorMsg::BLOCK_ENTRY)
+    return "a list item ('- ') cannot stand here; check the indentation";
   if (message == ErrorMsg::MAP_KEY) return "a key cannot stand here; check the indentation";
-  if (message == ErrorMsg::UNKNOWN_TOKEN) return "a value cannot begin with this character; quote it";
+  if (message == ErrorMsg::UNKNOWN_TOKEN)
+    return "a value cannot begin with this character; quote it";
   if (message == ErrorMsg::UNKNOWN_ANCHOR) {
     return "aliases (*name) are not supported: write the value out, or quote the text";
   }
-  if (message == ErrorMsg::TAB_IN_INDENTATION) return "a tab is used for indentation; YAML wants spaces";
+  if (message == ErrorMsg::TAB_IN_INDENTATION)
+    return "a tab is used for indentation; YAML wants spaces";
   return message;
 }
 
 }  // namespace
 
 std::optional<Json> YamlPlainScalar(std::string_view text) {
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return Json(nullptr);
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL")
+    return Json(nullptr);
   if (text == "true" || text == "True" || text == "TRUE") return Json(true);
   if (text == "false" || text == "False" || text == "FALSE") return Json(false);
   std::string_view unsigned_text = text;
@@ -335,7 +350,8 @@ Result<YamlDocument> ParseYaml(std::string_view text, const std::string& file,
                                const YamlLimits& limits) {
   if (text.size() > limits.max_bytes) {
     return InvalidArgument(file + ": " + FormatBytes(static_cast<int64_t>(text.size())) +
-                           " of YAML; the limit is " + FormatBytes(static_cast<int64_t>(limits.max_bytes)));
+                           " of YAML; the limit is " +
+                           FormatBytes(static_cast<int64_t>(limits.max_bytes)));
   }
   if (text.starts_with(kBom)) text.remove_prefix(kBom.size());
   if (!IsValidUtf8(text)) return InvalidArgument(file + ": not UTF-8 text");

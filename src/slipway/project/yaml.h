@@ -1,7 +1,8 @@
-// YAML text -> JSON value with the position of every node. The YAML 1.2 core schema decides types (`yes`, `no` and `on`
-// are text; quoted is text); keys are text as written. Refused, with position: more than 4 MiB, nesting deeper than 64,
-// more than 200,000 values, anchors, aliases, merge keys, tags, duplicate keys, several documents, tabs in indentation,
-// infinities and NaN. yaml-cpp is used in yaml.cc only; its exceptions end there. Pure functions; thread-safe.
+// YAML text -> JSON value with the position of every node. The YAML 1.2 core schema decides types
+// (`yes`, `no` and `on` are text; quoted is text); keys are text as written. Refused, with
+// position: more than 4 MiB, nesting deeper than 64, more than 200,000 values, anchors, aliases,
+// merge keys, tags, duplicate keys, several documents, tabs in indentation, infinities and NaN.
+// yaml-cpp is used in yaml.cc only; its exceptions end there. Pure functions; thread-safe.
 #pragma once
 
 #include <optional>
@@ -29,7 +30,8 @@ struct YamlDocument {
 Result<YamlDocument> ParseYaml(std::string_view text, const std::string& file,
                                const YamlLimits& limits = {});
 
-// What an unquoted scalar means in the core schema; nullopt: a number that JSON cannot hold (.inf, .nan, 1e999).
+// What an unquoted scalar means in the core schema; nullopt: a number that JSON cannot hold (.inf,
+// .nan, 1e999).
 std::optional<Json> YamlPlainScalar(std::string_view text);
 
 }  // namespace slipway

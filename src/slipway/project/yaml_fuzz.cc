@@ -1,4 +1,5 @@
-// Any bytes as a project file: parsed, checked, exported and read again; never a crash, never a different project.
+// Any bytes as a project file: parsed, checked, exported and read again; never a crash, never a
+// different project.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -98,8 +98,8 @@ class Models {
   // kConflict for the active one and for `pinned` numbers (that a recipe or a deployment names).
   Status DeleteVersion(std::string_view project, std::string_view model, int64_t number,
                        const std::set<int64_t>& pinned);
-  // Deletes the oldest versions beyond `keep` (0: all are kept), never the active one nor a pinned
-  // one; gives the deleted numbers.
+  // Deletes the oldest versions beyond `keep` (0: all are kept), never the active one, the newest
+  // nor a pinned one; gives the deleted numbers.
   Result<std::vector<int64_t>> ApplyKeepVersions(std::string_view project, std::string_view model,
                                                  int64_t keep, const std::set<int64_t>& pinned);
   // The model with its versions and history. Without `force` kConflict when it has versions. No

@@ -1,13 +1,13 @@
 // For tests: a home in a temporary folder, and children of the test process.
 #pragma once
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "slipway/base/file.h"
 #include "slipway/registry/registry.h"

@@ -17,15 +17,18 @@ inline constexpr int kBatchRows = 2048;
 // A borrowed column of `rows` values (the count is the batch's). Element types:
 //   boolean uint8_t (0 or 1), int64 int64_t, double double, string std::string_view (UTF-8),
 //   date int32_t (days since 1970-01-01), timestamp int64_t (microseconds since 1970-01-01 UTC).
-// Bit i%64 of validity[i/64] set: row i is present; validity == nullptr: all are. What stands in `data`
-// at a null is arbitrary but initialised (a string_view there may be empty). data == nullptr: the column
-// was not asked for. Doubles may be NaN, which means missing everywhere downstream.
+// Bit i%64 of validity[i/64] set: row i is present; validity == nullptr: all are. What stands in
+// `data` at a null is arbitrary but initialised (a string_view there may be empty). data ==
+// nullptr: the column was not asked for. Doubles may be NaN, which means missing everywhere
+// downstream.
 struct ColumnView {
   Type type = Type::kString;
   const void* data = nullptr;
   const uint64_t* validity = nullptr;
 
-  bool valid(int row) const { return validity == nullptr || (validity[row >> 6] >> (row & 63) & 1) != 0; }
+  bool valid(int row) const {
+    return validity == nullptr || (validity[row >> 6] >> (row & 63) & 1) != 0;
+  }
   template <typename T>
   const T* as() const {
     return static_cast<const T*>(data);
@@ -41,16 +44,17 @@ struct ColumnView {
 struct Batch {
   const Schema* schema = nullptr;
   int rows = 0;
-  int64_t first_row = -1;               // 0-based number of the first row in its source; -1: not known
+  int64_t first_row = -1;  // 0-based number of the first row in its source; -1: not known
   std::span<const ColumnView> columns;  // one per field of *schema
-  // When the rows came from CSV: their own text without the line end, which is the leading `row_text_columns`
-  // columns in the source's dialect; else empty. A CSV writer of the same dialect copies it through.
+  // When the rows came from CSV: their own text without the line end, which is the leading
+  // `row_text_columns` columns in the source's dialect; else empty. A CSV writer of the same
+  // dialect copies it through.
   std::span<const std::string_view> row_text;
   int row_text_columns = 0;
 };
 
-// An owned column of up to kBatchRows rows, refilled batch after batch without allocating once warm.
-// Confined to one thread.
+// An owned column of up to kBatchRows rows, refilled batch after batch without allocating once
+// warm. Confined to one thread.
 class Column {
  public:
   Column() = default;

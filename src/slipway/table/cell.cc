@@ -1,5 +1,6 @@
 #include "slipway/table/cell.h"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -100,7 +101,11 @@ bool TakeZone(std::string_view text, int64_t* offset_micros) {
   return true;
 }
 
+// Days that a timestamp in microseconds can hold; a date from a foreign file may lie beyond.
+constexpr int64_t kMaxDays = INT64_MAX / kMicrosPerDay - 1;
+
 void AppendDate(int64_t days, std::string* out) {
+  days = std::clamp(days, -kMaxDays, kMaxDays);
   const std::string text = FormatTimestamp(days * kMicrosPerDay);
   out->append(text, 0, text.find('T'));
 }
@@ -325,6 +330,7 @@ bool ConvertValue(const ColumnView& in, int row, Type to, Column* out) {
       return to == Type::kInt64 ? whole(v) : v == 0 || v == 1;
     }
     case Type::kDate:
+      if (std::abs(int64_t{in.dates()[row]}) > kMaxDays) return false;
       out->ints()[row] = in.dates()[row] * kMicrosPerDay;
       return true;
     case Type::kTimestamp: {

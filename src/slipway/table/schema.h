@@ -16,7 +16,8 @@ enum class Type : uint8_t { kBoolean, kInt64, kDouble, kString, kDate, kTimestam
 
 // "boolean", "int64", "double", "string", "date", "timestamp".
 std::string_view TypeName(Type type);
-// Accepts those names and the common synonyms of other tools ("int", "bigint", "float", "text", "bool", "datetime").
+// Accepts those names and the common synonyms of other tools ("int", "bigint", "float", "text",
+// "bool", "datetime").
 std::optional<Type> TypeFromName(std::string_view name);
 
 struct Field {

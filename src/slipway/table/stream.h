@@ -1,5 +1,6 @@
-// How tables move: a source of numbered chunks -> workers that decode, change and encode -> a writer that
-// takes the encoded chunks in the source's order. Memory is bounded by the number of chunks in flight.
+// How tables move: a source of numbered chunks -> workers that decode, change and encode -> a
+// writer that takes the encoded chunks in the source's order. Memory is bounded by the number of
+// chunks in flight.
 #pragma once
 
 #include <atomic>
@@ -20,7 +21,7 @@ struct BadRow {
   int64_t line = 0;    // 1-based line of the file (CSV, JSON lines) or row (Parquet)
   std::string column;  // name, or empty when the row as a whole is bad
   std::string reason;
-  std::string text;    // the row as it stands, cut at 64 KiB
+  std::string text;  // the row as it stands, cut at 64 KiB
 };
 // "trips.csv:17: column 'fare': 'abc' is not a double"
 std::string BadRowMessage(const BadRow& row);
@@ -38,9 +39,10 @@ using BatchConsumer = std::function<Status(const Batch&)>;
 class ChunkDecoder {
  public:
   virtual ~ChunkDecoder() = default;
-  // Calls `consume` once per batch, in order. Rows that cannot be read are left out and appended to *bad.
-  // Stops at the first error of `consume` and returns it.
-  virtual Status Decode(const Chunk& chunk, const BatchConsumer& consume, std::vector<BadRow>* bad) = 0;
+  // Calls `consume` once per batch, in order. Rows that cannot be read are left out and appended to
+  // *bad. Stops at the first error of `consume` and returns it.
+  virtual Status Decode(const Chunk& chunk, const BatchConsumer& consume,
+                        std::vector<BadRow>* bad) = 0;
 };
 
 class ChunkSource {
@@ -70,8 +72,8 @@ class ChunkEncoder {
   virtual Status Encode(const Batch& batch, EncodedChunk* out) = 0;
 };
 
-// Writes a table to a file, standard output or a folder. Nothing counts until Finish() returned ok; a writer
-// destroyed before leaves no file (except what went to standard output).
+// Writes a table to a file, standard output or a folder. Nothing counts until Finish() returned ok;
+// a writer destroyed before leaves no file (except what went to standard output).
 class TableWriter {
  public:
   virtual ~TableWriter() = default;
@@ -100,13 +102,15 @@ struct StreamCounts {
 // What a worker does to each batch: it may hand `emit` any number of batches.
 using BatchTransform = std::function<Status(const Batch&, const BatchConsumer& emit)>;
 
-// source -> `threads` workers (each with its own transform from `make_transform`) -> writer, in order.
-// On an error everything stops and the first error in source order is returned. writer == nullptr: rows are
-// only transformed and counted. Calls writer->Finish() at the end.
-Result<StreamCounts> RunOrdered(ChunkSource& source, const std::function<BatchTransform()>& make_transform,
+// source -> `threads` workers (each with its own transform from `make_transform`) -> writer, in
+// order. On an error everything stops and the first error in source order is returned. writer ==
+// nullptr: rows are only transformed and counted. Calls writer->Finish() at the end.
+Result<StreamCounts> RunOrdered(ChunkSource& source,
+                                const std::function<BatchTransform()>& make_transform,
                                 TableWriter* writer, const StreamOptions& options);
 
 // One thread, in order: `consume` sees every batch. For fitting and training.
-Result<StreamCounts> ForEachBatch(ChunkSource& source, const BatchConsumer& consume, const StreamOptions& options);
+Result<StreamCounts> ForEachBatch(ChunkSource& source, const BatchConsumer& consume,
+                                  const StreamOptions& options);
 
 }  // namespace slipway

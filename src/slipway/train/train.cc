@@ -16,7 +16,7 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kSlipwayVersion = "0.1.0";
+constexpr std::string_view kSlipwayVersion = SLIPWAY_VERSION;
 // Scores in memory for the metrics: 256 MB of held-out ones, 8 MB of training ones. Beyond, an even
 // sample.
 constexpr int64_t kMaxHoldoutValues = 32'000'000;
