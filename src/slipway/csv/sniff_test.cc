@@ -140,7 +140,7 @@ TEST(Sniff, OtherEncodingsAreNamedWithLineAndFix) {
                   .hint,
               HasSubstr("utf-16"));
   EXPECT_THAT(Refused(std::string_view("a\0,\0b\0\n\0", 8)).hint, HasSubstr("utf-16"));
-  const Error nul = Refused(std::string_view("a,b\n1,2\n\0,4\n5,6\n7,8\n9,10\n", 28));
+  const Error nul = Refused(std::string_view("a,b\n1,2\n\0,4\n5,6\n7,8\n9,10\n", 25));
   EXPECT_THAT(nul.message, HasSubstr("line 3 holds a NUL byte"));
 }
 
