@@ -149,16 +149,6 @@ Result<Decision> Decide(const ModelDefinition& model, const Json& result) {
                               FormatDouble(a) + " of the active version on the same held-out rows"};
 }
 
-std::set<int64_t> Pinned(const ProjectDefinition& project, const std::string& model) {
-  std::set<int64_t> pinned;
-  for (const auto& [name, recipe] : project.recipes) {
-    const size_t at = recipe.model.find('@');
-    if (at == std::string::npos || recipe.model.substr(0, at) != model) continue;
-    if (auto number = ParseInt64(recipe.model.substr(at + 1))) pinned.insert(*number);
-  }
-  return pinned;
-}
-
 Result<ActivityRecord> CommitVersion(const ActivityContext& context, const RecipeDefinition& recipe,
                                      const Inputs& inputs, const Json& result,
                                      const std::string& output_dir) {
@@ -194,9 +184,10 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
     if (const Json* value = FindMember(result, key)) details[key] = *value;
   }
   if (model.keep_versions > 0) {
-    ASSIGN_OR_RETURN(std::vector<int64_t> deleted, context.registry->models().ApplyKeepVersions(
-                                                       project, recipe.output, model.keep_versions,
-                                                       Pinned(*context.project, recipe.output)));
+    ASSIGN_OR_RETURN(std::vector<int64_t> deleted,
+                     context.registry->models().ApplyKeepVersions(
+                         project, recipe.output, model.keep_versions,
+                         PinnedVersions(*context.project, recipe.output)));
     if (!deleted.empty()) details["deleted_versions"] = deleted;
   }
   ActivityRecord record;
@@ -255,6 +246,16 @@ Result<ActivityRecord> RunActivity(const ActivityContext& context, const std::st
       return RunTrain(context, recipe_name, it->second, folder);
   }
   return Internal("unknown recipe type");
+}
+
+std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model) {
+  std::set<int64_t> pinned;
+  for (const auto& [name, recipe] : project.recipes) {
+    const size_t at = recipe.model.find('@');
+    if (at == std::string::npos || recipe.model.substr(0, at) != model) continue;
+    if (auto number = ParseInt64(recipe.model.substr(at + 1))) pinned.insert(*number);
+  }
+  return pinned;
 }
 
 }  // namespace slipway

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "slipway/base/result.h"
@@ -29,5 +30,8 @@ struct ActivityContext {
 // Resolves the inputs, runs the worker, commits. The record has rows and details (version made,
 // quarantined rows).
 Result<ActivityRecord> RunActivity(const ActivityContext& context, const std::string& recipe_name);
+
+// Version numbers of the model that recipes of the project name ("fare@3"): never deleted.
+std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model);
 
 }  // namespace slipway

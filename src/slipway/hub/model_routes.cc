@@ -3,6 +3,7 @@
 #include "slipway/base/text.h"
 #include "slipway/bundle/bundle.h"
 #include "slipway/bundle/model.h"
+#include "slipway/flow/activity.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/json_view.h"
 #include "slipway/hub/route_helpers.h"

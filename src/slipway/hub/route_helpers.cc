@@ -36,16 +36,6 @@ Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& n
   return out;
 }
 
-std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model) {
-  std::set<int64_t> pinned;
-  for (const auto& [name, recipe] : project.recipes) {
-    const size_t at = recipe.model.find('@');
-    if (at == std::string::npos || recipe.model.substr(0, at) != model) continue;
-    if (auto number = ParseInt64(recipe.model.substr(at + 1))) pinned.insert(*number);
-  }
-  return pinned;
-}
-
 std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name) {
   std::vector<std::string> users;
   for (const auto& [recipe_name, recipe] : project.recipes) {

@@ -26,8 +26,6 @@ struct StoredProject {
 // kNotFound with a suggestion.
 Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& name);
 
-// Version numbers of the model that recipes of the project name ("fare@3").
-std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model);
 // "recipe 'train_fare'": recipes that read or write the dataset or model.
 std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name);
 
