@@ -139,10 +139,38 @@ Status CheckTree(const Tree& tree, int feature_count) {
   return CheckLeaves(tree, feature_count);
 }
 
+Status CheckLinearModel(const Forest& forest) {
+  const LinearModel& linear = forest.linear_model;
+  const size_t outputs = static_cast<size_t>(forest.outputs);
+  if (!forest.trees.empty()) return Bad("it has both trees and linear weights");
+  if (linear.weights.size() != static_cast<size_t>(forest.feature_count) * outputs ||
+      linear.bias.size() != outputs) {
+    return Bad(fmt::format("{} weights and {} biases for {} features and {} outputs",
+                           linear.weights.size(), linear.bias.size(), forest.feature_count,
+                           forest.outputs));
+  }
+  for (const std::vector<double>* values : {&linear.weights, &linear.bias}) {
+    for (const double value : *values) {
+      if (!std::isfinite(value)) return Bad("a linear weight is not a finite number");
+    }
+  }
+  return {};
+}
+
 Status CheckOutputs(const Forest& forest) {
   if (forest.outputs < 1) return Bad(fmt::format("it has {} outputs", forest.outputs));
-  if (forest.trees.empty()) return Bad("it has no trees");
   const size_t outputs = static_cast<size_t>(forest.outputs);
+  if (!forest.base.empty() && forest.base.size() != outputs) {
+    return Bad(fmt::format("{} base scores for {} outputs", forest.base.size(), forest.outputs));
+  }
+  for (const double base : forest.base) {
+    if (!std::isfinite(base)) return Bad("a base score is not a finite number");
+  }
+  if (!forest.linear_model.weights.empty()) {
+    RETURN_IF_ERROR(CheckLinearModel(forest));
+  } else if (forest.trees.empty() && forest.base.empty()) {
+    return Bad("it has no trees");
+  }
   if (forest.trees.size() % outputs != 0 ||
       forest.trees.size() / outputs != static_cast<size_t>(forest.iterations)) {
     return Bad(fmt::format("{} trees are not {} iterations of {} outputs", forest.trees.size(),

@@ -137,6 +137,7 @@ Status ReadNodes(const Block& block, size_t inner, int32_t sets, Tree* tree) {
     }
     tree->category_set[i] = static_cast<int32_t>(set);
     tree->threshold[i] = 0;
+    tree->default_left[i] = 0;  // NaN is in no category set, whatever the bit says
   }
   return {};
 }

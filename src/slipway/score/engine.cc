@@ -1,11 +1,92 @@
 #include "slipway/score/engine.h"
 
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "slipway/score/linear_engine.h"
 #include "slipway/score/reference_engine.h"
 
 namespace slipway {
+namespace {
 
-Result<std::unique_ptr<Engine>> CompileEngine(const Forest& forest, const EngineHints&) {
-  return CompileReferenceEngine(forest);
+constexpr int64_t kColumnBlockRows = 256;
+// Rows a thread takes at a time: enough to hide its start, few enough to end together.
+constexpr int64_t kParallelRows = 8192;
+
+std::vector<int32_t> UsedFeatures(const Forest& forest) {
+  std::vector<uint8_t> used(static_cast<size_t>(forest.feature_count));
+  for (const Tree& tree : forest.trees) {
+    for (const int32_t feature : tree.split_feature) used[static_cast<size_t>(feature)] = 1;
+    for (const Tree::LinearLeaf& leaf : tree.linear) {
+      for (const int32_t feature : leaf.features) used[static_cast<size_t>(feature)] = 1;
+    }
+  }
+  std::vector<int32_t> features;
+  for (size_t i = 0; i < used.size(); ++i) {
+    if (used[i] != 0 || !forest.linear_model.weights.empty())
+      features.push_back(static_cast<int32_t>(i));
+  }
+  return features;
+}
+
+}  // namespace
+
+void Engine::PredictColumns(std::span<const FeatureColumn> columns, int64_t rows,
+                            double* out) const {
+  const size_t width = static_cast<size_t>(feature_count());
+  const size_t block_rows = static_cast<size_t>(std::min(rows, kColumnBlockRows));
+  std::vector<double> block(block_rows * width), values(block_rows);
+  for (int64_t begin = 0; begin < rows; begin += kColumnBlockRows) {
+    const int64_t count = std::min(kColumnBlockRows, rows - begin);
+    for (const int32_t feature : used_features_) {
+      ReadValues(columns[static_cast<size_t>(feature)], begin, count, values.data());
+      for (size_t row = 0; row < static_cast<size_t>(count); ++row)
+        block[row * width + static_cast<size_t>(feature)] = values[row];
+    }
+    PredictRaw(block.data(), count, static_cast<int64_t>(width), out + begin * outputs());
+  }
+}
+
+void PredictParallel(const Engine& engine, std::span<const FeatureColumn> columns, int64_t rows,
+                     int threads, double* out) {
+  const int64_t blocks = (rows + kParallelRows - 1) / kParallelRows;
+  threads = static_cast<int>(std::min<int64_t>(threads, blocks));
+  if (threads <= 1) return engine.PredictColumns(columns, rows, out);
+  const auto part = [&](int64_t first, int64_t last) {
+    std::vector<FeatureColumn> mine(columns.begin(), columns.end());
+    for (FeatureColumn& column : mine) {
+      if (column.data != nullptr)
+        column.data = static_cast<const char*>(column.data) + first * column.stride;
+      column.validity_offset += first;
+    }
+    engine.PredictColumns(mine, last - first, out + first * engine.outputs());
+  };
+  std::vector<std::thread> workers;
+  for (int i = 1; i < threads; ++i) {
+    workers.emplace_back(part, blocks * i / threads * kParallelRows,
+                         std::min(rows, blocks * (i + 1) / threads * kParallelRows));
+  }
+  part(0, blocks / threads * kParallelRows);
+  for (std::thread& worker : workers) worker.join();
+}
+
+Result<std::unique_ptr<Engine>> CompileEngine(const Forest& forest, const EngineHints& hints) {
+  std::unique_ptr<Engine> engine;
+  if (!forest.linear_model.weights.empty()) {
+    engine = CompileLinearEngine(forest);
+    engine->reason_ = "a linear model";
+  } else if (hints.engine.empty() || hints.engine == "reference") {
+    ASSIGN_OR_RETURN(engine, CompileReferenceEngine(forest));
+    engine->reason_ = "asked for";
+  } else {
+    return InvalidArgument(fmt::format("no engine is called '{}'", hints.engine),
+                           "engines: reference");
+  }
+  engine->used_features_ = UsedFeatures(forest);
+  return engine;
 }
 
 }  // namespace slipway

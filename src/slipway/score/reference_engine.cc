@@ -4,12 +4,13 @@
 // by default is NaN. Then every numerical node of every model is the one comparison `slot <=
 // threshold`: true goes left.
 //
-// Semantics (LightGBM 4.x, include/LightGBM/tree.h and the row copy of src/c_api.cpp):
+// Semantics (LightGBM 4.x, include/LightGBM/tree.h and the row copy of src/c_api.cpp; for others
+// ValueRule says what differs):
 //  - a value of magnitude up to 1e-35 (as float) is 0;
 //  - missing type none: NaN is 0. Zero: NaN and 0 go the default way. NaN: NaN goes the default
 //  way;
-//  - categories: NaN, negative and too large ones go right; fractions are cut off towards 0, so
-//  that -0.5 is category 0;
+//  - categories: NaN goes the default way (LightGBM: right), negative and too large ones go right;
+//  fractions are cut off towards 0, so that -0.5 is category 0;
 //  - a linear leaf gives its constant plus its products in order, or its plain value when one of
 //  its features is NaN.
 #include "slipway/score/reference_engine.h"
@@ -35,7 +36,15 @@ constexpr int64_t kMaxBlockRows = 256;
 constexpr int64_t kBlockBytes =
     24 << 10;  // of slots: with a tree's nodes they fit the first-level cache
 
-enum class View : uint8_t { kNanLeft, kNanRight, kZeroLeft, kZeroRight, kCategory, kConstant };
+enum class View : uint8_t {
+  kNanLeft,
+  kNanRight,
+  kZeroLeft,
+  kZeroRight,
+  kCategoryNanLeft,
+  kCategoryNanRight,
+  kConstant
+};
 
 struct Slot {
   int32_t feature = 0;
@@ -63,12 +72,17 @@ struct TreeInfo {
   bool linear = false;
 };
 
-double FlushZero(double value) { return std::fabs(value) <= kZeroThreshold ? 0.0 : value; }
+double FlushZero(ValueRule rule, double value) {
+  return rule == ValueRule::kLightGbm && std::fabs(value) <= kZeroThreshold ? 0.0 : value;
+}
 
 // A category travels in a slot as the low 32 bits of a double; those of no category are all set.
-double CategorySlot(double value) {
+double CategorySlot(ValueRule rule, double value) {
   constexpr uint64_t kOne = std::bit_cast<uint64_t>(1.0);
-  const bool in_range = value > -1 && value < 2147483648.0;
+  if (rule == ValueRule::kXGBoost) value = static_cast<float>(value);
+  const double least =
+      rule == ValueRule::kLightGbm ? -1 : -std::numeric_limits<double>::denorm_min();
+  const bool in_range = value > least && value < 2147483648.0;
   const uint32_t category =
       in_range ? static_cast<uint32_t>(static_cast<int32_t>(value)) : UINT32_MAX;
   return std::bit_cast<double>(kOne | category);
@@ -76,18 +90,20 @@ double CategorySlot(double value) {
 
 uint32_t CategoryOf(double slot) { return static_cast<uint32_t>(std::bit_cast<uint64_t>(slot)); }
 
-double SlotValue(View view, double value) {
+double SlotValue(View view, ValueRule rule, double value) {
   switch (view) {
     case View::kNanLeft:
-      return std::isnan(value) ? kGoLeft : FlushZero(value);
+      return std::isnan(value) ? kGoLeft : FlushZero(rule, value);
     case View::kNanRight:
-      return FlushZero(value);
+      return FlushZero(rule, value);
     case View::kZeroLeft:
-      return std::isnan(value) || FlushZero(value) == 0 ? kGoLeft : value;
+      return std::isnan(value) || FlushZero(rule, value) == 0 ? kGoLeft : value;
     case View::kZeroRight:
-      return std::isnan(value) || FlushZero(value) == 0 ? kGoRight : value;
-    case View::kCategory:
-      return CategorySlot(value);
+      return std::isnan(value) || FlushZero(rule, value) == 0 ? kGoRight : value;
+    case View::kCategoryNanLeft:
+      return std::isnan(value) ? kGoLeft : CategorySlot(rule, value);
+    case View::kCategoryNanRight:
+      return CategorySlot(rule, value);
     case View::kConstant:
       return 0;
   }
@@ -99,6 +115,13 @@ class ReferenceEngine final : public Engine {
   std::string_view name() const override { return "reference"; }
   int feature_count() const override { return feature_count_; }
   int outputs() const override { return outputs_; }
+  size_t memory_bytes() const override {
+    size_t bytes = nodes_.size() * sizeof(Node) + values_.size() * sizeof(double) +
+                   sets_.size() * sizeof(CategorySet) + (bits_.size() + linear_.size()) * 4 +
+                   trees_.size() * sizeof(TreeInfo);
+    for (const Tree::LinearLeaf& leaf : linear_leaves_) bytes += 64 + leaf.features.size() * 12;
+    return bytes;
+  }
   void PredictRaw(const double* features, int64_t rows, int64_t stride, double* out) const override;
 
  private:
@@ -112,6 +135,9 @@ class ReferenceEngine final : public Engine {
   int feature_count_ = 0;
   int outputs_ = 1;
   int64_t block_rows_ = kLanes;
+  ValueRule rule_ = ValueRule::kLightGbm;
+  bool float32_sums_ = false;
+  std::vector<double> base_;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
   std::vector<double> values_;     // one per node; of a leaf
@@ -158,7 +184,7 @@ void ReferenceEngine::FillSlots(const double* features, int64_t rows, int64_t st
   for (int64_t row = 0; row < rows; ++row) {
     const double* from = features + row * stride;
     for (const Slot& slot : slots_) {
-      *slots++ = SlotValue(slot.view, slot.view == View::kConstant ? 0 : from[slot.feature]);
+      *slots++ = SlotValue(slot.view, rule_, slot.view == View::kConstant ? 0 : from[slot.feature]);
     }
   }
 }
@@ -170,14 +196,15 @@ double ReferenceEngine::LinearValue(int32_t leaf, const double* row) const {
   for (size_t i = 0; i < linear.features.size(); ++i) {
     const double value = row[linear.features[i]];
     if (std::isnan(value)) return values_[static_cast<size_t>(leaf)];
-    sum += linear.coefficients[i] * FlushZero(value);
+    sum += linear.coefficients[i] * FlushZero(rule_, value);
   }
   return sum;
 }
 
 void ReferenceEngine::PredictRaw(const double* features, int64_t rows, int64_t stride,
                                  double* out) const {
-  std::fill(out, out + rows * outputs_, 0.0);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy(base_.begin(), base_.end(), out + row * outputs_);
   const int64_t width = static_cast<int64_t>(slots_.size());
   // Lanes behind the last row walk over zeros or rows of an earlier block.
   const int64_t lanes_needed = (std::min(block_rows_, rows) + kLanes - 1) / kLanes * kLanes;
@@ -198,9 +225,12 @@ void ReferenceEngine::PredictRaw(const double* features, int64_t rows, int64_t s
         double* sums = out + (begin + row) * outputs_ + output;
         for (int64_t lane = 0; lane < lanes; ++lane) {
           const int32_t leaf = leaves[static_cast<size_t>(lane)];
-          sums[lane * outputs_] += tree.linear
-                                       ? LinearValue(leaf, features + (begin + row + lane) * stride)
-                                       : values_[static_cast<size_t>(leaf)];
+          const double value = tree.linear
+                                   ? LinearValue(leaf, features + (begin + row + lane) * stride)
+                                   : values_[static_cast<size_t>(leaf)];
+          double& sum = sums[lane * outputs_];
+          // Of two float32 values the sum in float64, rounded, is their sum in float32.
+          sum = float32_sums_ ? static_cast<double>(static_cast<float>(sum + value)) : sum + value;
         }
       }
       output = output + 1 == outputs_ ? 0 : output + 1;
@@ -217,6 +247,10 @@ class ReferenceCompiler {
     engine_ = engine.get();
     engine_->feature_count_ = forest_.feature_count;
     engine_->outputs_ = forest_.outputs;
+    engine_->rule_ = forest_.values;
+    engine_->float32_sums_ = forest_.float32_sums;
+    engine_->base_ = forest_.base;
+    engine_->base_.resize(static_cast<size_t>(forest_.outputs));
     engine_->slots_ = {Slot{0, View::kConstant}};
     engine_->bits_ = {0};
     bool any_categorical = false, any_linear = false;
@@ -258,9 +292,11 @@ class ReferenceCompiler {
       engine_->values_.push_back(0);
       if (tree.category_set[node] >= 0) {
         engine_->sets_[here] = sets[static_cast<size_t>(tree.category_set[node])];
-        // No number is <= NaN: only the set sends left.
-        const int32_t slot = SlotFor(tree.split_feature[node], View::kCategory);
-        engine_->nodes_.push_back({kGoRight, slot, first_child});
+        // Only NaN that goes left is <= kGoLeft; the set sends the others left.
+        const int32_t slot = SlotFor(tree.split_feature[node], tree.default_left[node] != 0
+                                                                   ? View::kCategoryNanLeft
+                                                                   : View::kCategoryNanRight);
+        engine_->nodes_.push_back({kGoLeft, slot, first_child});
       } else {
         engine_->nodes_.push_back({tree.threshold[node], NumericalSlot(tree, node), first_child});
       }

@@ -53,6 +53,9 @@ void ApplyOutputTransform(const Forest& forest, int64_t rows, double* scores) {
     case OutputTransform::kLog1pExp:
       for (int64_t i = 0; i < count; ++i) scores[i] = std::log1p(std::exp(scores[i]));
       return;
+    case OutputTransform::kStep:
+      for (int64_t i = 0; i < count; ++i) scores[i] = scores[i] > 0 ? 1 : 0;
+      return;
   }
 }
 
