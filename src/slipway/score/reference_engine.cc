@@ -1,50 +1,25 @@
-// How a node decides, once and for all. LightGBM distinguishes missing types and default directions
-// at every node. Here each row is first spread over "slots", one per feature and way of treating
-// its missing values, in which whatever goes left by default is -infinity and whatever goes right
-// by default is NaN. Then every numerical node of every model is the one comparison `slot <=
-// threshold`: true goes left.
-//
-// Semantics (LightGBM 4.x, include/LightGBM/tree.h and the row copy of src/c_api.cpp; for others
-// ValueRule says what differs):
-//  - a value of magnitude up to 1e-35 (as float) is 0;
-//  - missing type none: NaN is 0. Zero: NaN and 0 go the default way. NaN: NaN goes the default
-//  way;
-//  - categories: NaN goes the default way (LightGBM: right), negative and too large ones go right;
-//  fractions are cut off towards 0, so that -0.5 is category 0;
-//  - a linear leaf gives its constant plus its products in order, or its plain value when one of
-//  its features is NaN.
+// Walks slots (slot.h) node by node, several rows side by side. A linear leaf gives its constant
+// plus its products in order, or its plain value when one of its features is NaN.
 #include "slipway/score/reference_engine.h"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
 
 #include <fmt/format.h>
 
+#include "slipway/score/slot.h"
+
 namespace slipway {
 namespace {
 
-constexpr double kZeroThreshold = 1e-35f;
-constexpr double kGoLeft = -std::numeric_limits<double>::infinity();
-constexpr double kGoRight = std::numeric_limits<double>::quiet_NaN();
 // Rows that walk down a tree side by side: while one waits for memory, the others compute.
 constexpr int kLanes = 8;
 constexpr int64_t kMaxBlockRows = 256;
 constexpr int64_t kBlockBytes =
     24 << 10;  // of slots: with a tree's nodes they fit the first-level cache
-
-enum class View : uint8_t {
-  kNanLeft,
-  kNanRight,
-  kZeroLeft,
-  kZeroRight,
-  kCategoryNanLeft,
-  kCategoryNanRight,
-  kConstant
-};
 
 struct Slot {
   int32_t feature = 0;
@@ -71,44 +46,6 @@ struct TreeInfo {
   bool categorical = false;
   bool linear = false;
 };
-
-double FlushZero(ValueRule rule, double value) {
-  return rule == ValueRule::kLightGbm && std::fabs(value) <= kZeroThreshold ? 0.0 : value;
-}
-
-// A category travels in a slot as the low 32 bits of a double; those of no category are all set.
-double CategorySlot(ValueRule rule, double value) {
-  constexpr uint64_t kOne = std::bit_cast<uint64_t>(1.0);
-  if (rule == ValueRule::kXGBoost) value = static_cast<float>(value);
-  const double least =
-      rule == ValueRule::kLightGbm ? -1 : -std::numeric_limits<double>::denorm_min();
-  const bool in_range = value > least && value < 2147483648.0;
-  const uint32_t category =
-      in_range ? static_cast<uint32_t>(static_cast<int32_t>(value)) : UINT32_MAX;
-  return std::bit_cast<double>(kOne | category);
-}
-
-uint32_t CategoryOf(double slot) { return static_cast<uint32_t>(std::bit_cast<uint64_t>(slot)); }
-
-double SlotValue(View view, ValueRule rule, double value) {
-  switch (view) {
-    case View::kNanLeft:
-      return std::isnan(value) ? kGoLeft : FlushZero(rule, value);
-    case View::kNanRight:
-      return FlushZero(rule, value);
-    case View::kZeroLeft:
-      return std::isnan(value) || FlushZero(rule, value) == 0 ? kGoLeft : value;
-    case View::kZeroRight:
-      return std::isnan(value) || FlushZero(rule, value) == 0 ? kGoRight : value;
-    case View::kCategoryNanLeft:
-      return std::isnan(value) ? kGoLeft : CategorySlot(rule, value);
-    case View::kCategoryNanRight:
-      return CategorySlot(rule, value);
-    case View::kConstant:
-      return 0;
-  }
-  return 0;
-}
 
 class ReferenceEngine final : public Engine {
  public:
@@ -298,7 +235,9 @@ class ReferenceCompiler {
                                                                    : View::kCategoryNanRight);
         engine_->nodes_.push_back({kGoLeft, slot, first_child});
       } else {
-        engine_->nodes_.push_back({tree.threshold[node], NumericalSlot(tree, node), first_child});
+        engine_->nodes_.push_back({tree.threshold[node],
+                                   SlotFor(tree.split_feature[node], NodeView(tree, node)),
+                                   first_child});
       }
       order.push_back(tree.left[node]);
       order.push_back(tree.right[node]);
@@ -314,23 +253,6 @@ class ReferenceCompiler {
     engine_->linear_[static_cast<size_t>(here)] =
         static_cast<int32_t>(engine_->linear_leaves_.size());
     engine_->linear_leaves_.push_back(tree.linear[leaf]);
-  }
-
-  int32_t NumericalSlot(const Tree& tree, size_t node) {
-    const bool left = tree.default_left[node] != 0;
-    View view = View::kNanRight;
-    switch (tree.missing_type[node]) {
-      case MissingType::kNone:
-        view = 0 <= tree.threshold[node] ? View::kNanLeft : View::kNanRight;
-        break;
-      case MissingType::kZero:
-        view = left ? View::kZeroLeft : View::kZeroRight;
-        break;
-      case MissingType::kNaN:
-        view = left ? View::kNanLeft : View::kNanRight;
-        break;
-    }
-    return SlotFor(tree.split_feature[node], view);
   }
 
   // Each set gets a clear word behind it, where every category that is too large looks.
