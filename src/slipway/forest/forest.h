@@ -92,12 +92,17 @@ struct Forest {
   PredictionKind kind = PredictionKind::kRegression;
   std::string objective;  // as the file says it
   std::string library;    // "lightgbm v4"
-  std::vector<std::string> feature_names;
+  std::vector<std::string> feature_names;  // empty: the file names none
   // Features that training treated as categories (codes 0, 1, ...), ascending, as far as the file
   // tells.
   std::vector<int32_t> categorical_features;
-  // LightGBM's pandas_categorical line, raw JSON; empty when absent or "null".
+  // One list of categories for each of categorical_features, as raw JSON: a category's place is its
+  // code. LightGBM's pandas_categorical line, or what XGBoost 3.1 kept of a data frame's category
+  // columns; empty when absent or "null".
   std::string pandas_categorical;
+  // The iteration that XGBoost's early stopping found best, -1: not told. For people: all trees
+  // score, as in its own Booster.predict.
+  int best_iteration = -1;
 };
 
 // kCorruption with the tree and the node when anything is out of range, cyclic, of unequal length
