@@ -1,5 +1,6 @@
-// Output transforms, operation by operation as LightGBM's ConvertOutput has them, so that bits are
-// equal.
+// Output transforms, operation by operation as the libraries have them, so that bits are equal:
+// LightGBM's ConvertOutput in float64, XGBoost's PredTransform in float32 (src/objective,
+// src/common/math.h).
 #include <algorithm>
 #include <cmath>
 
@@ -26,9 +27,54 @@ double SignedSquare(double x) {
   return sign * x * x;
 }
 
+float Sigmoid32(float x) {
+  // 1e-16 vanishes in float32, but for a sum that would be 0.
+  const float power = std::exp(std::min(-x, 88.7F));
+  return 1.0F / (power + 1.0F + 1e-16F);
+}
+
+// The classes' sum alone is float64.
+void Softmax32(double* scores, int classes) {
+  float most = static_cast<float>(scores[0]);
+  for (int i = 1; i < classes; ++i) most = std::fmax(static_cast<float>(scores[i]), most);
+  double sum = 0;
+  for (int i = 0; i < classes; ++i) {
+    scores[i] = std::exp(static_cast<float>(scores[i]) - most);
+    sum += scores[i];
+  }
+  for (int i = 0; i < classes; ++i)
+    scores[i] = static_cast<float>(scores[i]) / static_cast<float>(sum);
+}
+
+// Scores that are float32 values become float32 values.
+void ApplyFloat32Transform(const Forest& forest, int64_t rows, double* scores) {
+  const int64_t count = rows * forest.outputs;
+  switch (forest.transform) {
+    case OutputTransform::kSigmoid:
+      for (int64_t i = 0; i < count; ++i) scores[i] = Sigmoid32(static_cast<float>(scores[i]));
+      return;
+    case OutputTransform::kSoftmax:
+      for (int64_t row = 0; row < rows; ++row)
+        Softmax32(scores + row * forest.outputs, forest.outputs);
+      return;
+    case OutputTransform::kExp:
+      for (int64_t i = 0; i < count; ++i) scores[i] = std::exp(static_cast<float>(scores[i]));
+      return;
+    case OutputTransform::kStep:
+      for (int64_t i = 0; i < count; ++i) scores[i] = scores[i] > 0 ? 1 : 0;
+      return;
+    case OutputTransform::kIdentity:
+    case OutputTransform::kMulticlassOva:
+    case OutputTransform::kSignedSquare:
+    case OutputTransform::kLog1pExp:
+      return;  // the first as it is; XGBoost has none of the others
+  }
+}
+
 }  // namespace
 
 void ApplyOutputTransform(const Forest& forest, int64_t rows, double* scores) {
+  if (forest.float32_sums) return ApplyFloat32Transform(forest, rows, scores);
   const int64_t count = rows * forest.outputs;
   if (forest.average) {
     for (int64_t i = 0; i < count; ++i) scores[i] /= forest.iterations;
