@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "slipway/score/bitvector_engine.h"
 #include "slipway/score/linear_engine.h"
 #include "slipway/score/reference_engine.h"
+#include "slipway/score/self_check.h"
 
 namespace slipway {
 namespace {
@@ -30,6 +32,21 @@ std::vector<int32_t> UsedFeatures(const Forest& forest) {
       features.push_back(static_cast<int32_t>(i));
   }
   return features;
+}
+
+Result<std::unique_ptr<Engine>> CompileBest(const Forest& forest, std::string* reason) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Engine> reference, CompileReferenceEngine(forest));
+  Result<std::unique_ptr<Engine>> fast = CompileBitvectorEngine(forest);
+  if (!fast.ok()) {
+    *reason = fast.error().message;
+    return reference;
+  }
+  if (Status status = CheckAgainst(*reference, **fast, forest); !status.ok()) {
+    *reason = status.error().message;
+    return reference;
+  }
+  *reason = "equal to the reference, bit for bit, on a sample of the model's own thresholds";
+  return fast;
 }
 
 }  // namespace
@@ -75,17 +92,24 @@ void PredictParallel(const Engine& engine, std::span<const FeatureColumn> column
 
 Result<std::unique_ptr<Engine>> CompileEngine(const Forest& forest, const EngineHints& hints) {
   std::unique_ptr<Engine> engine;
+  std::string reason;
   if (!forest.linear_model.weights.empty()) {
     engine = CompileLinearEngine(forest);
-    engine->reason_ = "a linear model";
-  } else if (hints.engine.empty() || hints.engine == "reference") {
+    reason = "a linear model";
+  } else if (hints.engine == "reference") {
     ASSIGN_OR_RETURN(engine, CompileReferenceEngine(forest));
-    engine->reason_ = "asked for";
+    reason = "asked for";
+  } else if (hints.engine == "bitvector") {
+    ASSIGN_OR_RETURN(engine, CompileBitvectorEngine(forest));
+    reason = "asked for";
+  } else if (hints.engine.empty()) {
+    ASSIGN_OR_RETURN(engine, CompileBest(forest, &reason));
   } else {
     return InvalidArgument(fmt::format("no engine is called '{}'", hints.engine),
-                           "engines: reference");
+                           "engines: reference, bitvector");
   }
   engine->used_features_ = UsedFeatures(forest);
+  engine->reason_ = reason;
   return engine;
 }
 

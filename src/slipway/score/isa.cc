@@ -12,16 +12,19 @@ Isa ProcessorIsa() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const auto all = [](auto... has) { return (... && (has != 0)); };
+  const bool sse4 = all(__builtin_cpu_supports("sse4.2"), __builtin_cpu_supports("ssse3"),
+                        __builtin_cpu_supports("pclmul"), __builtin_cpu_supports("aes"));
   // What Highway's AVX2 and AVX3 targets are compiled with.
   const bool avx2 = all(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"),
-                        __builtin_cpu_supports("bmi"), __builtin_cpu_supports("bmi2"));
+                        __builtin_cpu_supports("bmi"), __builtin_cpu_supports("bmi2"),
+                        __builtin_cpu_supports("f16c"), sse4);
   if (avx2 && all(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512vl"),
                   __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512bw"),
                   __builtin_cpu_supports("avx512cd"))) {
     return Isa::kAvx512;
   }
   if (avx2) return Isa::kAvx2;
-  if (all(__builtin_cpu_supports("sse4.2"), __builtin_cpu_supports("ssse3"))) return Isa::kSse4;
+  if (sse4) return Isa::kSse4;
 #endif
   return Isa::kPortable;
 }
