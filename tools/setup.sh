@@ -79,6 +79,11 @@ fetch_parts() {
   find "$t" -name sqlite3.h -exec mv {} .deps/include/ \;
   python3 -m zipfile -e "$d"/lightgbm-4.7.0-py3-none-*.whl "$t/lgb"
   mv "$t/lgb/lightgbm/lib/lib_lightgbm.so" .deps/lib/
+  # Its rpath leads from xgboost/lib to the libgomp in xgboost_cpu.libs. For tests alone.
+  python3 -m zipfile -e "$d"/xgboost_cpu-3.2.0-py3-none-*.whl "$t/xgb"
+  mkdir -p .deps/lib/xgboost/lib
+  mv "$t/xgb/xgboost/lib/libxgboost.so" .deps/lib/xgboost/lib/
+  mv "$t/xgb/xgboost_cpu.libs" .deps/lib/
   tar -xzf "$d/lightgbm-4.7.0.tar.gz" -C "$t"
   mv "$t/lightgbm-4.7.0/include/LightGBM" .deps/include/
   if [ -d "$t/lightgbm-4.7.0/external_libs/nanoarrow/src" ]; then cp -r "$t/lightgbm-4.7.0/external_libs/nanoarrow/src/." .deps/include/; fi
