@@ -30,6 +30,11 @@ Result<std::unique_ptr<Model>> Model::FromBytes(std::string_view bytes) {
   return ModelLoader::FromBytes(bytes);
 }
 
+Result<std::unique_ptr<Model>> Model::FromForest(Forest forest) {
+  RETURN_IF_ERROR(Validate(forest));
+  return ModelLoader::FromForest(std::move(forest));
+}
+
 Result<std::unique_ptr<Model>> Model::FromContent(const BundleContent& content) {
   ASSIGN_OR_RETURN(std::unique_ptr<Model> model, ModelLoader::FromContent(content));
   if (!content.sample_scores.empty()) RETURN_IF_ERROR(ModelLoader::CheckSample(*model, content));
@@ -45,6 +50,12 @@ std::vector<std::string> Model::feature_names() const {
   std::vector<std::string> names;
   for (const ModelFeature& feature : pipeline_->features()) names.push_back(feature.name);
   return names;
+}
+
+const std::map<std::string, double, std::less<>>* Model::category_codes(int feature) const {
+  if (static_cast<size_t>(feature) >= category_codes_.size()) return nullptr;
+  const auto& codes = category_codes_[static_cast<size_t>(feature)];
+  return codes.empty() ? nullptr : &codes;
 }
 
 // Of a bare model file: every column is a feature.
@@ -127,10 +138,14 @@ std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scrat
     std::fill(scratch->keep.begin(), scratch->keep.end(), uint8_t{1});
   }
   PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
+  return WriteOutputs(batch.rows, scratch);
+}
+
+std::span<const ColumnView> Model::WriteOutputs(int rows, ModelScratch* scratch) const {
   const size_t columns = static_cast<size_t>(outputs_.size());
   scratch->outputs.resize(columns);
   for (size_t i = 0; i < columns; ++i) scratch->outputs[i].Reset(outputs_.fields[i].type);
-  WriteScores(batch.rows, *scratch, &scratch->outputs);
+  WriteScores(rows, *scratch, &scratch->outputs);
   scratch->views.clear();
   for (const Column& column : scratch->outputs) scratch->views.push_back(column.View());
   return scratch->views;

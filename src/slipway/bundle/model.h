@@ -35,6 +35,8 @@ class Model {
 
   // The same from the file's bytes.
   static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes);
+  // From trees as data. kCorruption when they do not validate.
+  static Result<std::unique_ptr<Model>> FromForest(Forest forest);
   // From a bundle's content. The sample is scored again when it has scores.
   static Result<std::unique_ptr<Model>> FromContent(const BundleContent& content);
 
@@ -59,9 +61,21 @@ class Model {
   // batch.schema must equal inputs(). Gives outputs().size() columns that live in the scratch until
   // its next use. A row that a filter drops keeps its place with null outputs.
   std::span<const ColumnView> Score(const Batch& batch, ModelScratch* scratch) const;
+  // The second half alone: outputs().size() columns of the rows x engine().outputs() transformed
+  // scores in scratch->scores; rows that scratch->keep has as 0 are null.
+  std::span<const ColumnView> WriteOutputs(int rows, ModelScratch* scratch) const;
   // Transformed scores (regression value / probability of class 1 / probabilities per class) of
   // feature rows.
   void PredictMatrix(const double* matrix, int64_t rows, double* out) const;
+  // The same, or scores before the transform, from feature columns (categories as codes; only
+  // engine().used_features() are read) over up to `threads` threads; 0: as many as the machine has.
+  void PredictColumns(std::span<const FeatureColumn> columns, int64_t rows, bool raw, int threads,
+                      double* out) const;
+  const Engine& engine() const { return *engine_; }
+  // The forest's settings, without its trees.
+  const Forest& settings() const { return *head_; }
+  // Of a bare model file, category -> code; nullptr: the feature is a number.
+  const std::map<std::string, double, std::less<>>* category_codes(int feature) const;
 
   ~Model();
 

@@ -234,10 +234,11 @@ Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest) {
   RETURN_IF_ERROR(SetClasses(classes, Type::kInt64, model.get()));
   model->outputs_ = OutputSchema(forest.kind, classes, Type::kInt64, forest.outputs);
   model->forest_kind_ = forest.kind;
-  model->info_ = std::make_unique<Json>(Json{{"algorithm", "lightgbm"},
-                                             {"library", forest.library},
-                                             {"objective", forest.objective},
-                                             {"trees", forest.trees.size()}});
+  model->info_ =
+      std::make_unique<Json>(Json{{"algorithm", forest.library.substr(0, forest.library.find(' '))},
+                                  {"library", forest.library},
+                                  {"objective", forest.objective},
+                                  {"trees", forest.trees.size()}});
   RETURN_IF_ERROR(SetEngine(std::move(forest), model.get()));
   return model;
 }

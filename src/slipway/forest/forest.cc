@@ -176,10 +176,12 @@ Status CheckOutputs(const Forest& forest) {
     return Bad(fmt::format("{} trees are not {} iterations of {} outputs", forest.trees.size(),
                            forest.iterations, forest.outputs));
   }
-  const bool multiclass = forest.transform == OutputTransform::kSoftmax ||
-                          forest.transform == OutputTransform::kMulticlassOva;
-  if (multiclass != (forest.kind == PredictionKind::kMulticlass) ||
-      (multiclass && forest.outputs < 2)) {
+  const bool per_class = forest.transform == OutputTransform::kSoftmax ||
+                         forest.transform == OutputTransform::kMulticlassOva;
+  // Leaves of scikit-learn's forests are probabilities already: no transform.
+  const bool multiclass = forest.kind == PredictionKind::kMulticlass;
+  if ((per_class && !multiclass) || (multiclass && forest.outputs < 2) ||
+      (multiclass && !per_class && forest.transform != OutputTransform::kIdentity)) {
     return Bad("its outputs do not suit its objective");
   }
   if (!multiclass && forest.outputs != 1 && forest.kind != PredictionKind::kRaw) {

@@ -1,0 +1,62 @@
+// Scores from feature columns, in parts over threads.
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "slipway/bundle/model.h"
+
+namespace slipway {
+namespace {
+
+// Rows that are worth a thread, and rows whose scores stay in the cache until they are transformed.
+constexpr int64_t kPartRows = 4096;
+
+}  // namespace
+
+void Model::PredictColumns(std::span<const FeatureColumn> columns, int64_t rows, bool raw,
+                           int threads, double* out) const {
+  const auto score = [&](int64_t begin, int64_t end) {
+    std::vector<FeatureColumn> here(columns.begin(), columns.end());
+    for (; begin < end; begin += kPartRows) {
+      const int64_t count = std::min(kPartRows, end - begin);
+      for (size_t i = 0; i < here.size(); ++i) {
+        if (here[i].data == nullptr) continue;
+        here[i].data = static_cast<const char*>(columns[i].data) + begin * columns[i].stride;
+        here[i].validity_offset = columns[i].validity_offset + begin;
+      }
+      double* scores = out + begin * engine_->outputs();
+      engine_->PredictColumns(here, count, scores);
+      if (!raw) ApplyOutputTransform(*head_, count, scores);
+    }
+  };
+  std::atomic<bool> no_memory = false;
+  const auto part = [&](int64_t begin, int64_t end) {
+    try {
+      score(begin, end);
+    } catch (const std::bad_alloc&) {
+      no_memory = true;
+    }
+  };
+  const int64_t parts = (rows + kPartRows - 1) / kPartRows;
+  if (threads <= 0) threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  threads = static_cast<int>(std::min<int64_t>(threads, parts));
+  std::vector<std::thread> workers;
+  int64_t begin = 0;
+  for (int i = 1; i < threads; ++i) {
+    const int64_t end = parts * i / threads * kPartRows;
+    try {
+      workers.emplace_back(part, begin, end);
+    } catch (const std::system_error&) {
+      break;  // no more threads to be had: this one does the rest
+    }
+    begin = end;
+  }
+  part(begin, rows);
+  for (std::thread& worker : workers) worker.join();
+  if (no_memory) throw std::bad_alloc();
+}
+
+}  // namespace slipway
