@@ -1,0 +1,30 @@
+// The fast explainer's inner loops, built once per instruction set. Internal to explain.
+#pragma once
+
+#include <cstdint>
+
+#include "slipway/explain/parts.h"
+#include "slipway/score/isa.h"
+
+namespace slipway {
+
+// Rows whose places at nodes are found at a time, and of these, rows that walk a part at a time.
+inline constexpr int kStripRows = 32;
+inline constexpr int kWalkRows = 8;
+
+struct ExplainKernels {
+  // offsets[row] = the entry, in bytes, of each row at a numerical node: left when ranks[row] <=
+  // bound. `above`: offsets at the same_feature node; nullptr: there is none.
+  void (*find_offsets)(const PartNode& node, const int16_t* ranks, int16_t bound,
+                       const uint16_t* above, uint16_t above_follows, uint16_t* offsets);
+  // One pass over a part for kWalkRows rows. offsets[node * kStripRows + row]; `products`: room for
+  // kWalkRows per node; adds to accumulators[accumulator * kWalkRows + row].
+  void (*walk)(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lanes* products,
+               Lanes* accumulators);
+  // sums[row] += the lanes of accumulators[row], kWalkRows rows.
+  void (*flush)(const Lanes* accumulators, double* sums);
+};
+
+const ExplainKernels& KernelsFor(Isa isa);
+
+}  // namespace slipway

@@ -1,0 +1,97 @@
+// Trees cut into parts for the fast explainer.
+//
+// The contribution of feature j to leaf v, with `zero` z and `one` o of each feature on its path
+// (reference_explainer.cc), is the integral over t in (0, 1) of
+//     v * (o_j - z_j) * product over the path's other features i of (z_i * (1 - t) + o_i * t),
+// since t^a (1-t)^b integrates to the Shapley weight a! b! / (a + b + 1)!. With k features it is a
+// polynomial of degree k - 1, which Gauss-Legendre points integrate exactly from k/2 of them on.
+// At one point the products of all leaves are made by one walk down the tree and one back, whatever
+// the row: no branch, no division, and points are lanes of a vector.
+//
+// A part holds those leaves of a tree that need the same number of points, in fours, and the nodes
+// above them. Internal to explain.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "slipway/explain/quadrature.h"
+#include "slipway/forest/forest.h"
+
+namespace slipway {
+
+using Lanes = double __attribute__((vector_size(32)));
+inline constexpr int kLanesPerPass = 4;
+
+// Zeros at first. (A vector type loses its attributes as a template's argument.)
+class LaneArray {
+ public:
+  explicit LaneArray(size_t size = 0);
+  Lanes* data() { return &blocks_[0].lanes; }
+  const Lanes* data() const { return &blocks_[0].lanes; }
+  size_t size() const { return size_; }
+
+ private:
+  struct Block {
+    Lanes lanes;
+  };
+  static_assert(sizeof(Block) == sizeof(Lanes));
+  size_t size_ = 0;
+  std::unique_ptr<Block[]> blocks_;
+};
+
+// What a row is to a node, which its table has an entry for.
+enum class Follows : uint8_t {
+  kRight,  // an earlier node with the same feature did not tell yet; this one goes right
+  kLeft,
+  kOut,  // by an earlier node with the same feature, the row is elsewhere already
+};
+
+// Nodes of a part are in depth-first order, so that the first inner child is the next node.
+struct PartNode {
+  int32_t node = 0;           // in the tree
+  int32_t first = -1;         // inner child in the part; when both are inner: the left one
+  int32_t second = -1;        // the right child when both are inner
+  int32_t same_feature = -1;  // nearest node above with the same feature
+  Follows same_feature_way = Follows::kRight;  // what it is to rows that follow the path here
+  bool first_is_left = true;
+  int32_t accumulator = 0;  // of its feature, in the part's `features`
+  int32_t test = 0;         // what decides, an index for the owner's use
+  // Of the left and the right child: its part of this node's training rows, and its value when it
+  // is a leaf of the part, else 0.
+  double cover[2] = {0, 0};
+  double leaf[2] = {0, 0};
+  double zero_before = 1;  // product of covers of earlier nodes with the same feature on the path
+  // Where its entries begin in the table of a pass, and how long one is, in Lanes.
+  int32_t table = 0;
+
+  bool has_two() const { return second >= 0; }
+  bool has_none() const { return first < 0; }
+  // None: {s, u}. One: {s, u, c, b}. Two: {c, b, c, b}, the left child's first.
+  int entry_lanes() const { return has_none() ? 2 : 4; }
+  uint16_t offset(Follows follows) const {
+    return static_cast<uint16_t>(static_cast<size_t>(follows) * sizeof(Lanes) *
+                                 static_cast<size_t>(entry_lanes()));
+  }
+};
+
+struct TreePart {
+  int output = 0;
+  int passes = 1;  // kLanesPerPass points each
+  std::vector<int32_t> features;
+  std::vector<PartNode> nodes;
+  int32_t table_lanes = 0;  // of one pass
+};
+
+// REQUIRES: Validate()d, with leaf counts.
+std::vector<TreePart> CutIntoParts(const Tree& tree, int output);
+
+// Fills table[0 .. part.table_lanes) for points 4 * pass ... of the quadrature, whose size is 4 *
+// part.passes. With G the product of the path's factors above a node, an entry has
+//  c: a child's G is G * c;
+//  b: the node's feature gains H * b from a child's H, the summed products of leaves below;
+//  s: what the node's own leaves are in its H, of G; u: what they give the feature, of G.
+void FillTable(const TreePart& part, const Quadrature& quadrature, int pass, Lanes* table);
+
+}  // namespace slipway
