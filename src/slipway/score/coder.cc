@@ -7,8 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "slipway/score/rank.h"
-
 namespace slipway {
 namespace {
 
@@ -40,13 +38,12 @@ Result<Coder> Coder::Make(const Forest& forest) {
   Coder coder;
   coder.rule_ = forest.values;
   std::map<int32_t, std::vector<uint8_t>> in_some_set;
-  std::map<std::pair<int32_t, View>, std::vector<double>> thresholds;
+  std::map<int32_t, std::vector<double>> thresholds;
   for (const Tree& tree : forest.trees) {
     for (size_t node = 0; node < tree.split_feature.size(); ++node) {
       const int32_t feature = tree.split_feature[node];
       if (tree.category_set[node] < 0) {
-        thresholds[{feature, NodeView(tree, node)}].push_back(
-            FoldZero(forest.values, tree.threshold[node]));
+        thresholds[feature].push_back(FoldZero(forest.values, tree.threshold[node]));
         continue;
       }
       const size_t set = static_cast<size_t>(tree.category_set[node]);
@@ -63,18 +60,17 @@ Result<Coder> Coder::Make(const Forest& forest) {
       }
     }
   }
-  for (auto& [key, values] : thresholds) {
-    coder.numerical_of_[key] = coder.numerical_.size();
+  for (auto& [feature, values] : thresholds) {
+    coder.numerical_of_[feature] = coder.numerical_.size();
     NumericalSlot slot;
-    slot.feature = key.first;
-    slot.view = key.second;
+    slot.feature = feature;
     std::sort(values.begin(), values.end());
     values.erase(std::unique(values.begin(), values.end()), values.end());
     slot.thresholds = values;
-    const size_t chunks = (slot.thresholds.size() + kChunk - 1) / kChunk;
-    slot.columns.assign(chunks, -1);
-    slot.complements.assign(chunks, -1);
-    coder.Pad(&slot);
+    const std::span<const double> all = slot.thresholds;
+    for (size_t begin = 0; begin < all.size(); begin += kMaxRanked)
+      slot.tables.emplace_back(
+          all.subspan(begin, std::min<size_t>(kMaxRanked, all.size() - begin)));
     coder.numerical_.push_back(std::move(slot));
   }
   for (const auto& [feature, used] : in_some_set) {
@@ -97,41 +93,23 @@ Result<Coder> Coder::Make(const Forest& forest) {
   return coder;
 }
 
-void Coder::Pad(NumericalSlot* slot) const {
-  const size_t count = slot->thresholds.size();
-  for (size_t begin = 0; begin < count; begin += kChunk) {
-    const size_t end = std::min(count, begin + kChunk);
-    slot->chunk_last.push_back(slot->thresholds[end - 1]);
-    const size_t at = slot->padded.size();
-    slot->padded.resize(at + kPaddedChunk, kInfinity);
-    for (size_t i = begin; i < end; ++i)
-      slot->padded[at + kPivots + (i - begin)] = slot->thresholds[i];
-    for (size_t pivot = 0; pivot < kPivots; ++pivot)
-      slot->padded[at + pivot] = slot->padded[at + kPivots + pivot * 16 + 15];
-  }
-}
-
-std::pair<Coder::NumericalSlot*, size_t> Coder::Find(const Tree& tree, size_t node) {
-  const auto key = std::pair(tree.split_feature[node], NodeView(tree, node));
-  NumericalSlot& slot = numerical_[numerical_of_.at(key)];
+// A node goes right when code >= bound, which is when 255 - code < 256 - bound.
+CodeTest Coder::Test(const Tree& tree, size_t node, bool complement) {
+  NumericalSlot& slot = numerical_[numerical_of_.at(tree.split_feature[node])];
   const double threshold = FoldZero(rule_, tree.threshold[node]);
   const auto found = std::lower_bound(slot.thresholds.begin(), slot.thresholds.end(), threshold);
-  return {&slot, static_cast<size_t>(found - slot.thresholds.begin())};
-}
-
-CodeTest Coder::GoesLeft(const Tree& tree, size_t node) {
-  const auto [slot, rank] = Find(tree, node);
-  int32_t& column = slot->columns[rank / kChunk];
-  if (column < 0) column = columns_++;
-  return {column, static_cast<uint8_t>(rank % kChunk + 1)};
-}
-
-// code >= bound exactly when 255 - code < 256 - bound.
-CodeTest Coder::GoesRight(const Tree& tree, size_t node) {
-  const auto [slot, rank] = Find(tree, node);
-  int32_t& column = slot->complements[rank / kChunk];
-  if (column < 0) column = columns_++;
-  return {column, static_cast<uint8_t>(255 - rank % kChunk)};
+  const size_t rank = static_cast<size_t>(found - slot.thresholds.begin());
+  const View view = NodeView(tree, node);
+  const size_t chunk = rank / kMaxRanked, in = rank % kMaxRanked;
+  const uint8_t bound = static_cast<uint8_t>(complement ? 255 - in : in + 1);
+  auto at = slot.columns.begin();
+  while (at != slot.columns.end() && at->chunk <= chunk) {
+    if (at->chunk == chunk && at->view == view && at->complement == complement)
+      return {at->column, bound};
+    ++at;
+  }
+  slot.columns.insert(at, {view, complement, chunk, columns_});
+  return {columns_++, bound};
 }
 
 int Coder::CategoryCodes(int32_t feature) const {
@@ -156,7 +134,7 @@ int32_t Coder::CategoryColumn(int32_t feature, int chunk) {
 size_t Coder::memory_bytes() const {
   size_t bytes = 0;
   for (const NumericalSlot& slot : numerical_)
-    bytes += (slot.thresholds.size() + slot.padded.size()) * sizeof(double);
+    bytes += slot.thresholds.size() * sizeof(double) + slot.tables.size() * sizeof(RankTable);
   for (const CategoricalSlot& slot : categorical_)
     bytes += slot.code_of.size() * 2 + slot.categories.size() * 8;
   return bytes;
@@ -164,23 +142,29 @@ size_t Coder::memory_bytes() const {
 
 void Coder::EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
                             int64_t column_stride, uint8_t* codes) const {
-  const uint8_t nan_code = NanGoesLeft(slot.view) ? 0 : 255;
-  const size_t chunks = slot.columns.size();
-  for (size_t chunk = 0; chunk < chunks; ++chunk) {
-    const int32_t column = slot.columns[chunk], complement = slot.complements[chunk];
-    if (column < 0 && complement < 0) continue;
-    uint8_t* to = codes + (column >= 0 ? column : complement) * column_stride;
-    const int count =
-        static_cast<int>(std::min<size_t>(kChunk, slot.thresholds.size() - chunk * kChunk));
-    RankValues(isa, &slot.padded[chunk * kPaddedChunk], count, nan_code, values, rows, to);
-    if (IsZeroView(slot.view)) {
-      for (int64_t row = 0; row < rows; ++row) {
-        if (FlushZero(rule_, values[row]) == 0) to[row] = static_cast<uint8_t>(nan_code ^ 0x80);
+  for (size_t i = 0; i < slot.columns.size();) {
+    const size_t chunk = slot.columns[i].chunk;
+    uint8_t* ranks = codes + slot.columns[i].column * column_stride;
+    const bool any_nan = RankValues(isa, slot.tables[chunk], values, rows, ranks);
+    // The chunk's first column, which holds the ranks, comes last.
+    const size_t first = i;
+    while (i < slot.columns.size() && slot.columns[i].chunk == chunk) ++i;
+    for (size_t at = i; at-- > first;) {
+      const NumericalColumn& column = slot.columns[at];
+      uint8_t* to = codes + column.column * column_stride;
+      const uint8_t flip = column.complement ? 0x7F : 0x80;
+      for (int64_t row = 0; row < rows; ++row) to[row] = static_cast<uint8_t>(ranks[row] ^ flip);
+      const uint8_t missing = static_cast<uint8_t>((NanGoesLeft(column.view) ? 0 : 255) ^ flip);
+      if (IsZeroView(column.view)) {
+        for (int64_t row = 0; row < rows; ++row) {
+          if (std::isnan(values[row]) || FlushZero(rule_, values[row]) == 0) to[row] = missing;
+        }
+      } else if (any_nan) {
+        for (int64_t row = 0; row < rows; ++row) {
+          if (std::isnan(values[row])) to[row] = missing;
+        }
       }
     }
-    if (complement < 0) continue;
-    uint8_t* other = codes + complement * column_stride;
-    for (int64_t row = 0; row < rows; ++row) other[row] = static_cast<uint8_t>(~to[row]);
   }
 }
 

@@ -2,22 +2,24 @@
 // byte. Comparing codes decides every node exactly as comparing values does, and 32 rows fit one
 // AVX2 register. Internal to score.
 //
-// A numerical slot (slot.h) with n thresholds fills ceil(n / 254) columns: column c holds the rank
-// among thresholds 254 c ... 254 c + 253, clamped to their number; 0 is what always goes left, 255
-// what always goes right. A categorical feature fills ceil(codes / 16) columns for table lookups:
-// the low four bits of the category's code in the column of its sixteen, 0x80 in the others.
+// A numerical feature with n thresholds is cut into ceil(n / 254) chunks: a value's code in chunk c
+// is its rank among thresholds 254 c ... 254 c + 253, clamped to their number. Each view of the
+// feature (slot.h) and its complement that some node asks for has a column of its own, for missing
+// values go other ways there: 0 always goes left, 255 always right. A categorical feature fills
+// ceil(codes / 16) columns for table lookups: the low four bits of the category's code in the
+// column of its sixteen, 0x80 in the others.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "slipway/base/result.h"
 #include "slipway/forest/forest.h"
 #include "slipway/score/engine.h"
 #include "slipway/score/isa.h"
+#include "slipway/score/rank.h"
 #include "slipway/score/slot.h"
 
 namespace slipway {
@@ -33,11 +35,10 @@ class Coder {
   // Of all nodes of the forest. kInvalidArgument when the codes would need too much memory.
   static Result<Coder> Make(const Forest& forest);
 
-  // Columns are made as tests ask for them.
-  // Holds when the node goes left.
-  CodeTest GoesLeft(const Tree& tree, size_t node);
+  // Columns are made as tests ask for them. Holds when the node goes left.
+  CodeTest GoesLeft(const Tree& tree, size_t node) { return Test(tree, node, false); }
   // Holds when it goes right: a column of complements.
-  CodeTest GoesRight(const Tree& tree, size_t node);
+  CodeTest GoesRight(const Tree& tree, size_t node) { return Test(tree, node, true); }
 
   // Codes of a categorical feature: 0 ... category_codes() - 1, the last two are `in no set` and
   // NaN.
@@ -57,17 +58,18 @@ class Coder {
   // The same of one row: codes[column].
   void EncodeRow(Isa isa, const double* features, uint8_t* codes) const;
 
-  static constexpr int kChunk = 254;  // thresholds in a column
-
  private:
+  struct NumericalColumn {
+    View view = View::kNanRight;
+    bool complement = false;
+    size_t chunk = 0;
+    int32_t column = 0;
+  };
   struct NumericalSlot {
     int32_t feature = 0;
-    View view = View::kNanRight;
-    std::vector<double> thresholds;             // ascending, without repetition
-    std::vector<int32_t> columns, complements;  // of each chunk; -1: nobody asks for it
-    // Per chunk: pivots (every 16th threshold) and thresholds, padded with infinity.
-    std::vector<double> padded;
-    std::vector<double> chunk_last;
+    std::vector<double> thresholds;        // ascending, without repetition
+    std::vector<RankTable> tables;         // of each chunk
+    std::vector<NumericalColumn> columns;  // by chunk
   };
   struct CategoricalSlot {
     int32_t feature = 0;
@@ -77,19 +79,17 @@ class Coder {
   };
 
   Coder() = default;
-  void Pad(NumericalSlot* slot) const;
+  CodeTest Test(const Tree& tree, size_t node, bool complement);
   void EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
                        int64_t column_stride, uint8_t* codes) const;
   void EncodeCategorical(const CategoricalSlot& slot, const double* values, int64_t rows,
                          int64_t column_stride, uint8_t* codes) const;
-  std::pair<NumericalSlot*, size_t> Find(const Tree& tree, size_t node);
 
   ValueRule rule_ = ValueRule::kLightGbm;
   int columns_ = 0;
   std::vector<NumericalSlot> numerical_;
   std::vector<CategoricalSlot> categorical_;
-  std::map<std::pair<int32_t, View>, size_t> numerical_of_;
-  std::map<int32_t, size_t> categorical_of_;
+  std::map<int32_t, size_t> numerical_of_, categorical_of_;
 };
 
 // The threshold that decides raw values as `threshold` decides values after FlushZero.

@@ -1,6 +1,7 @@
 #include "slipway/score/rank.h"
 
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "slipway/score/rank.cc"
@@ -16,53 +17,75 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // How many of 16 sorted numbers are below x.
-HWY_INLINE int CountBelow(const double* sorted, double x) {
-#if HWY_TARGET == HWY_AVX2
-  const __m256d value = _mm256_set1_pd(x);
-  const auto below = [&](int i) HWY_ATTR {
-    return _mm256_castpd_si256(_mm256_cmp_pd(_mm256_loadu_pd(sorted + i), value, _CMP_LT_OQ));
-  };
-  const __m256i low = _mm256_packs_epi32(below(0), below(4));
-  const __m256i high = _mm256_packs_epi32(below(8), below(12));
-  // Two bits of the byte mask a number: packing halves them twice, from 8 bytes to 2.
-  const __m256i all = _mm256_packs_epi32(low, high);
-  return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(all))) / 2;
-#else
-  const hn::ScalableTag<double> d;
+template <typename T>
+HWY_INLINE int CountBelow(const T* HWY_RESTRICT sorted, T x) {
+  const hn::ScalableTag<T> d;
   const auto value = hn::Set(d, x);
-  size_t count = 0;
   constexpr size_t kLanes = hn::MaxLanes(d) < 16 ? hn::MaxLanes(d) : 16;
+  size_t count = 0;
   for (size_t i = 0; i < 16; i += kLanes)
     count += hn::CountTrue(d, hn::Lt(hn::LoadU(d, sorted + i), value));
   return static_cast<int>(count);
-#endif
 }
 
-void Rank(const double* padded, int count, uint8_t nan_code, const double* values, int64_t rows,
-          uint8_t* codes) {
-  const double* thresholds = padded + kPivots;
-  const uint8_t nan = static_cast<uint8_t>(nan_code ^ 0x80);
-  if (count <= 16) {
-    for (int64_t row = 0; row < rows; ++row) {
-      const int rank = CountBelow(thresholds, values[row]);
-      codes[row] = std::isnan(values[row]) ? nan : static_cast<uint8_t>(rank ^ 0x80);
-    }
-    return;
-  }
+HWY_INLINE int RankExactly(const RankTable& table, double x) {
+  const int sixteen = CountBelow(table.pivots.data(), x);
+  return 16 * sixteen + CountBelow(table.thresholds.data() + 16 * sixteen, x);
+}
+
+#if HWY_TARGET == HWY_AVX2
+
+// Two bits of the byte mask a number: packing halves four bytes to two.
+HWY_INLINE int CountTwo(__m256 low, __m256 high) {
+  const __m256i both = _mm256_packs_epi32(_mm256_castps_si256(low), _mm256_castps_si256(high));
+  return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(both))) / 2;
+}
+
+bool Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
+          uint8_t* HWY_RESTRICT ranks) {
+  const __m256 low_pivots = _mm256_loadu_ps(table.pivots32.data());
+  const __m256 high_pivots = _mm256_loadu_ps(table.pivots32.data() + 8);
+  bool any_nan = false;
   for (int64_t row = 0; row < rows; ++row) {
     const double x = values[row];
-    // The last pivot is infinity, so that `sixteen` is at most 15.
-    const int sixteen = CountBelow(padded, x);
-    const int rank = 16 * sixteen + CountBelow(thresholds + 16 * sixteen, x);
-    codes[row] = std::isnan(x) ? nan : static_cast<uint8_t>(rank ^ 0x80);
+    const __m256 value = _mm256_set1_ps(static_cast<float>(x));
+    // The first pivot that is not below x in float32 ends x's sixteen, unless they are equal there.
+    const int sixteen = CountTwo(_mm256_cmp_ps(low_pivots, value, _CMP_LT_OQ),
+                                 _mm256_cmp_ps(high_pivots, value, _CMP_LT_OQ));
+    const float* sorted = table.thresholds32.data() + 16 * sixteen;
+    const __m256 low = _mm256_loadu_ps(sorted), high = _mm256_loadu_ps(sorted + 8);
+    const __m256 equal =
+        _mm256_or_ps(_mm256_cmp_ps(low, value, _CMP_EQ_UQ), _mm256_cmp_ps(high, value, _CMP_EQ_UQ));
+    int rank = 16 * sixteen + CountTwo(_mm256_cmp_ps(low, value, _CMP_LT_OQ),
+                                       _mm256_cmp_ps(high, value, _CMP_LT_OQ));
+    // NaN compares as equal here.
+    if (_mm256_movemask_ps(equal) != 0) [[unlikely]] {
+      any_nan |= std::isnan(x);
+      rank = RankExactly(table, x);
+    }
+    ranks[row] = static_cast<uint8_t>(rank);
   }
+  return any_nan;
 }
+
+#else
+
+bool Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
+          uint8_t* HWY_RESTRICT ranks) {
+  bool any_nan = false;
+  for (int64_t row = 0; row < rows; ++row) {
+    any_nan |= std::isnan(values[row]);
+    ranks[row] = static_cast<uint8_t>(RankExactly(table, values[row]));
+  }
+  return any_nan;
+}
+
+#endif
 
 }  // namespace
 
-void RankValuesOf(const double* padded, int count, uint8_t nan_code, const double* values,
-                  int64_t rows, uint8_t* codes) {
-  Rank(padded, count, nan_code, values, rows, codes);
+bool RankOf(const RankTable& table, const double* values, int64_t rows, uint8_t* ranks) {
+  return Rank(table, values, rows, ranks);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -72,19 +95,29 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace slipway {
 
-void RankValues(Isa isa, const double* padded, int count, uint8_t nan_code, const double* values,
-                int64_t rows, uint8_t* codes) {
+RankTable::RankTable(std::span<const double> sorted) : count(static_cast<int>(sorted.size())) {
+  thresholds.fill(std::numeric_limits<double>::infinity());
+  std::copy(sorted.begin(), sorted.end(), thresholds.begin());
+  for (size_t i = 0; i < thresholds.size(); ++i)
+    thresholds32[i] = static_cast<float>(thresholds[i]);
+  for (size_t i = 0; i < pivots.size(); ++i) {
+    pivots[i] = thresholds[16 * i + 15];
+    pivots32[i] = thresholds32[16 * i + 15];
+  }
+}
+
+bool RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
+                uint8_t* ranks) {
 #if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512)
-    return N_AVX3::RankValuesOf(padded, count, nan_code, values, rows, codes);
+  if (isa == Isa::kAvx512) return N_AVX3::RankOf(table, values, rows, ranks);
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::RankValuesOf(padded, count, nan_code, values, rows, codes);
+  if (isa >= Isa::kAvx2) return N_AVX2::RankOf(table, values, rows, ranks);
 #endif
 #if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::RankValuesOf(padded, count, nan_code, values, rows, codes);
+  if (isa >= Isa::kSse4) return N_SSE4::RankOf(table, values, rows, ranks);
 #endif
-  HWY_STATIC_DISPATCH(RankValuesOf)(padded, count, nan_code, values, rows, codes);
+  return HWY_STATIC_DISPATCH(RankOf)(table, values, rows, ranks);
 }
 
 }  // namespace slipway

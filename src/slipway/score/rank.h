@@ -1,20 +1,31 @@
 // Ranks of values among sorted thresholds, many at a time. Internal to score.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 #include "slipway/score/isa.h"
 
 namespace slipway {
 
-// A chunk of up to 254 thresholds: 16 pivots (the last threshold of each sixteen), then 16 x 16
-// thresholds, both padded with infinity.
-inline constexpr int kPivots = 16;
-inline constexpr int kPaddedChunk = kPivots + 16 * 16;
+// Up to 254 thresholds, ascending and distinct: 16 sixteens, padded with infinity. The pivots are
+// the last of each sixteen; the last pivot is infinity. Kept as float64 and rounded to float32: of
+// two numbers whose float32 differ the order is known, and eight of those are compared at once.
+struct RankTable {
+  explicit RankTable(std::span<const double> thresholds);
+  alignas(64) std::array<double, 16> pivots;
+  std::array<double, 256> thresholds;
+  std::array<float, 16> pivots32;
+  std::array<float, 256> thresholds32;
+  int count = 0;
+};
 
-// codes[i] = rank - 128 as a signed byte, rank = the number of the chunk's `count` thresholds below
-// values[i]; NaN gives nan_code - 128.
-void RankValues(Isa isa, const double* padded, int count, uint8_t nan_code, const double* values,
-                int64_t rows, uint8_t* codes);
+inline constexpr int kMaxRanked = 254;
+
+// ranks[i] = the number of thresholds below values[i]; of NaN: anything. True when some value is
+// NaN.
+bool RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
+                uint8_t* ranks);
 
 }  // namespace slipway

@@ -27,11 +27,7 @@ double SignedSquare(double x) {
   return sign * x * x;
 }
 
-float Sigmoid32(float x) {
-  // 1e-16 vanishes in float32, but for a sum that would be 0.
-  const float power = std::exp(std::min(-x, 88.7F));
-  return 1.0F / (power + 1.0F + 1e-16F);
-}
+float Sigmoid32(float x) { return 1.0F / (std::exp(std::min(-x, 88.7F)) + 1.0F); }
 
 // The classes' sum alone is float64.
 void Softmax32(double* scores, int classes) {
