@@ -19,6 +19,10 @@ PEERS = {
     "ydf": ["ydf==0.16.1", "protobuf==7.36.2"],
 }
 
+# The benches, the peers that each of them asks for, and its file where it is not called like the bench.
+WANTED = {"score": list(PEERS), "single": ["lleaves", "onnxruntime"], "compile": [], "shap": ["xgboost"]}
+SCRIPTS = {"shap": "contributions.py"}  # a module "shap" would hide the package
+
 
 def folder():
     pins = json.dumps([BASE, PEERS, sys.version_info[:2]])
@@ -62,7 +66,3 @@ def make(wanted):
             missing[name] = why
             print(f"!! peer {name} is left out, it could not be installed:\n{why}", file=sys.stderr, flush=True)
     return python, missing
-
-
-if __name__ == "__main__":
-    print(make(sys.argv[1:] or list(PEERS)))

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Benchmarks with peers side by side in one run: `./run bench [batch|train|startup|memory] [--rows N] [--rounds R]`.
+"""Benchmarks with peers side by side in one run: `./run bench [batch|train|startup|memory] [--rows N] [--rounds R]`, and
+`./run bench score|single|compile|shap [...]` for the engines alone (bench/score.py and its like have their own options).
 
 Rounds are interleaved (ours, peer, ours, peer, ...); minima and medians are reported, and ratios decide: the machines are
 shared and noisy. Each round is a process of its own, with its wall time, processor time and peak memory from wait4.
@@ -171,8 +172,23 @@ def bench_startup(arguments, folder):
     return out
 
 
+def in_peers_venv(name, arguments):
+    """The engines' benches: a file each, in the environment where the peers are installed."""
+    import peers_venv
+
+    wanted = peers_venv.WANTED[name]
+    chosen = next((b for a, b in zip(arguments, arguments[1:]) if a == "--peers"), None)
+    chosen = chosen or next((a.split("=", 1)[1] for a in arguments if a.startswith("--peers=")), None)
+    python, missing = peers_venv.make([p for p in wanted if chosen is None or p in chosen.split(",")])
+    script = pathlib.Path(__file__).resolve().parent / peers_venv.SCRIPTS.get(name, f"{name}.py")
+    more = ["--missing", ",".join(missing)] if missing else []
+    sys.exit(subprocess.run([str(python), str(script), *arguments, *more], env=environment()).returncode)
+
+
 def main():
     global BINARY
+    if len(sys.argv) > 1 and sys.argv[1] in ("score", "single", "compile", "shap"):
+        in_peers_venv(sys.argv[1], sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__)
     benches = {"batch": bench_batch, "train": bench_train, "startup": bench_startup, "memory": bench_memory}
     parser.add_argument("name", nargs="?", choices=[*benches, "all"], default="all", help="all: without memory, which takes long")

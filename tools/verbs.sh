@@ -9,7 +9,8 @@ verb_help() {
   hub           the demo's home in the hub with the web UI (later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
   goldens       the committed figures of peers (later)
-  bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; results in bench/results/
+  bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; the engines alone: score, single,
+                compile, shap (each has --help); results in bench/results/
   lint          format, layers, clang-tidy
 HELP
 }
@@ -130,6 +131,7 @@ verb_test() {
 
 verb_bench() {
   verb_build; python_environment
+  case ${1:-} in score|single|compile|shap) cmake --build build --target slipway_bench ;; esac
   .venv/bin/python bench/run.py "$@"
 }
 
