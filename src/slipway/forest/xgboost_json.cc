@@ -178,6 +178,8 @@ Status ReadLinear(const ModelValue& booster, Forest* forest) {
     return Corruption(fmt::format("{} weights for {} features and {} outputs", weights.size(),
                                   forest->feature_count, forest->outputs));
   }
+  // Of several base scores gblinear takes the first for every output (src/gbm/gblinear.cc).
+  std::fill(forest->base.begin(), forest->base.end(), forest->base[0]);
   const auto biases = weights.begin() + static_cast<std::ptrdiff_t>(products);
   forest->linear_model.weights.assign(weights.begin(), biases);
   forest->linear_model.bias.assign(biases, weights.end());

@@ -32,7 +32,7 @@ constexpr Objective kObjectives[] = {
     {"survival:cox", OutputTransform::kExp, Link::kLog, PredictionKind::kRegression},
     {"survival:aft", OutputTransform::kExp, Link::kLog, PredictionKind::kRegression},
     {"binary:logistic", OutputTransform::kSigmoid, Link::kLogit, PredictionKind::kBinary},
-    {"binary:logitraw", OutputTransform::kIdentity, Link::kLogit, PredictionKind::kRaw},
+    {"binary:logitraw", OutputTransform::kIdentity, Link::kNone, PredictionKind::kRaw},
     {"binary:hinge", OutputTransform::kStep, Link::kNone, PredictionKind::kBinary},
     {"multi:softmax", OutputTransform::kSoftmax, Link::kNone, PredictionKind::kMulticlass},
     {"multi:softprob", OutputTransform::kSoftmax, Link::kNone, PredictionKind::kMulticlass},

@@ -54,6 +54,10 @@ void ApplyFloat32Transform(const Forest& forest, int64_t rows, double* scores) {
         Softmax32(scores + row * forest.outputs, forest.outputs);
       return;
     case OutputTransform::kExp:
+      if (forest.objective == "survival:aft") {  // says exp, C's of float64, where others say expf
+        for (int64_t i = 0; i < count; ++i) scores[i] = static_cast<float>(std::exp(scores[i]));
+        return;
+      }
       for (int64_t i = 0; i < count; ++i) scores[i] = std::exp(static_cast<float>(scores[i]));
       return;
     case OutputTransform::kStep:

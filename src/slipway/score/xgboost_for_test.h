@@ -238,7 +238,7 @@ inline std::vector<double> LibraryScores(const Library& lib, const std::string& 
   EXPECT_EQ(lib.set_param(booster, "nthread", "1"), 0);
   const std::string config = fmt::format(
       R"({{"type":{},"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true,)"
-      R"("missing":NaN}})",
+      R"("missing":NaN,"cache_id":0}})",
       margin ? 1 : 0);
   const uint64_t* shape = nullptr;
   uint64_t dimensions = 0;
