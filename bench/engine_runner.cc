@@ -1,10 +1,10 @@
 // Slipway's engines as the benches call them: the same doors that `slipway score` uses.
-#include <fstream>
-#include <iterator>
+#include <chrono>
 #include <mutex>
 
 #include "runner.h"
 
+#include "slipway/base/file.h"
 #include "slipway/forest/lightgbm_text.h"
 #include "slipway/score/engine.h"
 #ifdef SLIPWAY_BENCH_EXPLAIN
@@ -32,14 +32,17 @@ class EngineCaller : public Caller {
 class SlipwayRunner : public Runner {
  public:
   // `path`: the explainer, compiled when it is first asked for, reads the model again.
-  SlipwayRunner(std::unique_ptr<Engine> engine, std::string path)
-      : engine_(std::move(engine)), path_(std::move(path)) {}
+  SlipwayRunner(std::unique_ptr<Engine> engine, std::string path,
+                const std::array<double, 3>& seconds)
+      : engine_(std::move(engine)), path_(std::move(path)), seconds_(seconds) {}
 
   int features() const override { return engine_->feature_count(); }
   int outputs() const override { return engine_->outputs(); }
   std::string name() const override { return std::string(engine_->name()); }
   std::string reason() const override { return engine_->reason(); }
   int64_t memory_bytes() const override { return static_cast<int64_t>(engine_->memory_bytes()); }
+
+  std::array<double, 3> open_seconds() const override { return seconds_; }
 
   std::unique_ptr<Caller> MakeCaller(bool) override {
     return std::make_unique<EngineCaller>(*engine_);
@@ -57,17 +60,27 @@ class SlipwayRunner : public Runner {
  private:
   std::unique_ptr<Engine> engine_;
   std::string path_;
+  std::array<double, 3> seconds_;
 #ifdef SLIPWAY_BENCH_EXPLAIN
   std::mutex mutex_;
   std::unique_ptr<Explainer> explainer_;
 #endif
 };
 
-Result<Forest> Load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return NotFound("cannot open " + path);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  return ParseLightGbmText(text);
+using Clock = std::chrono::steady_clock;
+
+double Since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Result<Forest> Load(const std::string& path, std::array<double, 3>* seconds) {
+  const auto start = Clock::now();
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  (*seconds)[0] = Since(start);
+  const auto read = Clock::now();
+  ASSIGN_OR_RETURN(Forest forest, ParseLightGbmText(text));
+  (*seconds)[1] = Since(read);
+  return forest;
 }
 
 #ifdef SLIPWAY_BENCH_EXPLAIN
@@ -76,7 +89,8 @@ bool SlipwayRunner::Explain(const double* rows, int64_t count, int threads, doub
   {
     const std::lock_guard lock(mutex_);
     if (explainer_ == nullptr) {
-      auto forest = Load(path_);
+      std::array<double, 3> seconds{};
+      auto forest = Load(path_, &seconds);
       if (!forest.ok()) return *error = Describe(forest.error()), false;
       auto explainer = CompileExplainer(*forest);
       if (!explainer.ok()) return *error = Describe(explainer.error()), false;
@@ -97,11 +111,13 @@ bool SlipwayRunner::Explain(const double*, int64_t, int, double*, std::string* e
 
 std::unique_ptr<Runner> OpenSlipway(const std::string& path, const std::string& engine,
                                     std::string* error) {
-  auto forest = Load(path);
+  std::array<double, 3> seconds{};
+  auto forest = Load(path, &seconds);
   if (!forest.ok()) {
     *error = Describe(forest.error());
     return nullptr;
   }
+  const auto start = Clock::now();
   EngineHints hints;
   hints.engine = engine;
   auto compiled = CompileEngine(*forest, hints);
@@ -109,7 +125,8 @@ std::unique_ptr<Runner> OpenSlipway(const std::string& path, const std::string& 
     *error = Describe(compiled.error());
     return nullptr;
   }
-  return std::make_unique<SlipwayRunner>(std::move(*compiled), path);
+  seconds[2] = Since(start);
+  return std::make_unique<SlipwayRunner>(std::move(*compiled), path, seconds);
 }
 
 }  // namespace slipway::bench

@@ -3,6 +3,7 @@
 // Not part of the product; nothing here is installed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,8 @@ class Runner {
   virtual std::string name() const = 0;
   virtual std::string reason() const { return ""; }
   virtual int64_t memory_bytes() const { return 0; }  // 0: the library does not say
+  // Seconds of reading the file, parsing it and compiling the engine; 0 where unknown.
+  virtual std::array<double, 3> open_seconds() const { return {}; }
   // A caller for one row (`single`), or for any number of rows at a time.
   virtual std::unique_ptr<Caller> MakeCaller(bool single) = 0;
   virtual void PredictParallel(const double* rows, int64_t count, int threads, double* out) = 0;

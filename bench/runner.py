@@ -19,7 +19,7 @@ def library():
     pointer, text, number, whole = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int
     signatures = {"open": (pointer, [text, text, text, text, number]), "close": (None, [pointer]),
                   "name": (None, [pointer, text, text, number]), "features": (whole, [pointer]), "outputs": (whole, [pointer]),
-                  "memory": (number, [pointer]), "allocated": (number, []), "clock": (ctypes.c_double, []),
+                  "memory": (number, [pointer]), "open_seconds": (None, [pointer, pointer]), "allocated": (number, []), "clock": (ctypes.c_double, []),
                   "predict": (None, [pointer, pointer, number, whole, pointer]),
                   "explain": (whole, [pointer, pointer, number, whole, pointer, text, number]),
                   "rows": (whole, [pointer, pointer, number, whole, pointer, pointer]),
@@ -65,7 +65,9 @@ class Model:
         lib.runner_name(self.handle, name, reason, 200)
         self.name, self.reason = name.value.decode(), reason.value.decode()
         self.features, self.outputs = lib.runner_features(self.handle), lib.runner_outputs(self.handle)
-        self.memory = lib.runner_memory(self.handle)
+        self.memory, parts = lib.runner_memory(self.handle), np.empty(3)
+        lib.runner_open_seconds(self.handle, parts.ctypes.data)
+        self.read_s, self.parse_s, self.compile_s = parts.tolist()
 
     def close(self):
         if self.handle:
