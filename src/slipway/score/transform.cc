@@ -54,10 +54,8 @@ void ApplyFloat32Transform(const Forest& forest, int64_t rows, double* scores) {
         Softmax32(scores + row * forest.outputs, forest.outputs);
       return;
     case OutputTransform::kExp:
-      if (forest.objective == "survival:aft") {  // says exp, C's of float64, where others say expf
-        for (int64_t i = 0; i < count; ++i) scores[i] = static_cast<float>(std::exp(scores[i]));
-        return;
-      }
+      // survival:aft says exp where the others say expf: in the package xgboost, whose compiler is
+      // CUDA's, that is expf too; in xgboost-cpu it is float64's, rounded, a last bit away at most.
       for (int64_t i = 0; i < count; ++i) scores[i] = std::exp(static_cast<float>(scores[i]));
       return;
     case OutputTransform::kStep:
