@@ -22,7 +22,7 @@ struct LinearPart {
 struct TileScratch {
   std::vector<uint8_t> codes;
   std::vector<double> sums, values, linear_values;
-  std::vector<uint16_t> leaves;
+  std::vector<uint16_t> leaves, nan_rows;
 };
 
 class BitvectorEngine final : public Engine {
@@ -69,11 +69,12 @@ class BitvectorEngine final : public Engine {
     scratch.codes.resize(static_cast<size_t>(coder_.columns() * most));
     scratch.sums.resize(static_cast<size_t>(outputs_ * most));
     scratch.values.resize(static_cast<size_t>(most));
+    scratch.nan_rows.resize(static_cast<size_t>(most));
+    CoderScratch coder_scratch = {scratch.values.data(), scratch.nan_rows.data()};
     for (int64_t begin = 0; begin < rows; begin += tile_rows_) {
       const int64_t count = std::min(tile_rows_, rows - begin);
       const int64_t padded = (count + step - 1) / step * step;
-      coder_.Encode(isa_, columns, begin, count, padded, scratch.codes.data(),
-                    scratch.values.data());
+      coder_.Encode(isa_, columns, begin, count, padded, scratch.codes.data(), &coder_scratch);
       for (int output = 0; output < outputs_; ++output) {
         std::fill_n(scratch.sums.begin() + output * padded, padded,
                     base_[static_cast<size_t>(output)]);

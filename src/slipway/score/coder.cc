@@ -18,6 +18,19 @@ constexpr uint8_t kNoLookup = 0x80;
 bool IsZeroView(View view) { return view == View::kZeroLeft || view == View::kZeroRight; }
 bool NanGoesLeft(View view) { return view == View::kNanLeft || view == View::kZeroLeft; }
 
+// to[i] = from[i] ^ flip; `to` may be `from`.
+void FlipBytes(const uint8_t* from, uint8_t flip, int64_t count, uint8_t* to) {
+  const uint64_t flips = flip * uint64_t{0x0101010101010101};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, from + i, 8);
+    eight ^= flips;
+    std::memcpy(to + i, &eight, 8);
+  }
+  for (; i < count; ++i) to[i] = static_cast<uint8_t>(from[i] ^ flip);
+}
+
 bool InSet(const Tree& tree, size_t node, int64_t category) {
   const size_t set = static_cast<size_t>(tree.category_set[node]);
   const int64_t word = tree.category_begin[set] + (category >> 5);
@@ -141,11 +154,12 @@ size_t Coder::memory_bytes() const {
 }
 
 void Coder::EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
-                            int64_t column_stride, uint8_t* codes) const {
+                            int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const {
   for (size_t i = 0; i < slot.columns.size();) {
     const size_t chunk = slot.columns[i].chunk;
     uint8_t* ranks = codes + slot.columns[i].column * column_stride;
-    const bool any_nan = RankValues(isa, slot.tables[chunk], values, rows, ranks);
+    const int64_t nans =
+        RankValues(isa, slot.tables[chunk], values, rows, ranks, scratch->nan_rows);
     // The chunk's first column, which holds the ranks, comes last.
     const size_t first = i;
     while (i < slot.columns.size() && slot.columns[i].chunk == chunk) ++i;
@@ -153,16 +167,12 @@ void Coder::EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* va
       const NumericalColumn& column = slot.columns[at];
       uint8_t* to = codes + column.column * column_stride;
       const uint8_t flip = column.complement ? 0x7F : 0x80;
-      for (int64_t row = 0; row < rows; ++row) to[row] = static_cast<uint8_t>(ranks[row] ^ flip);
+      FlipBytes(ranks, flip, rows, to);
       const uint8_t missing = static_cast<uint8_t>((NanGoesLeft(column.view) ? 0 : 255) ^ flip);
-      if (IsZeroView(column.view)) {
-        for (int64_t row = 0; row < rows; ++row) {
-          if (std::isnan(values[row]) || FlushZero(rule_, values[row]) == 0) to[row] = missing;
-        }
-      } else if (any_nan) {
-        for (int64_t row = 0; row < rows; ++row) {
-          if (std::isnan(values[row])) to[row] = missing;
-        }
+      for (int64_t nan = 0; nan < nans; ++nan) to[scratch->nan_rows[nan]] = missing;
+      if (!IsZeroView(column.view)) continue;
+      for (int64_t row = 0; row < rows; ++row) {
+        if (FlushZero(rule_, values[row]) == 0) to[row] = missing;
       }
     }
   }
@@ -187,9 +197,9 @@ void Coder::EncodeCategorical(const CategoricalSlot& slot, const double* values,
 }
 
 void Coder::Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begin, int64_t rows,
-                   int64_t column_stride, uint8_t* codes, double* values) const {
+                   int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const {
   int32_t feature = -1;
-  const double* from = values;
+  const double* from = scratch->values;
   const auto read = [&](int32_t wanted) {
     if (wanted == feature) return;
     feature = wanted;
@@ -199,12 +209,12 @@ void Coder::Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begi
       from = static_cast<const double*>(column.data) + begin;
       return;
     }
-    ReadValues(column, begin, rows, values);
-    from = values;
+    ReadValues(column, begin, rows, scratch->values);
+    from = scratch->values;
   };
   for (const NumericalSlot& slot : numerical_) {
     read(slot.feature);
-    EncodeNumerical(isa, slot, from, rows, column_stride, codes);
+    EncodeNumerical(isa, slot, from, rows, column_stride, codes, scratch);
   }
   for (const CategoricalSlot& slot : categorical_) {
     read(slot.feature);
@@ -213,8 +223,11 @@ void Coder::Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begi
 }
 
 void Coder::EncodeRow(Isa isa, const double* features, uint8_t* codes) const {
+  CoderScratch scratch;
+  uint16_t nan_row[1];
+  scratch.nan_rows = nan_row;
   for (const NumericalSlot& slot : numerical_)
-    EncodeNumerical(isa, slot, features + slot.feature, 1, 1, codes);
+    EncodeNumerical(isa, slot, features + slot.feature, 1, 1, codes, &scratch);
   for (const CategoricalSlot& slot : categorical_)
     EncodeCategorical(slot, features + slot.feature, 1, 1, codes);
 }

@@ -30,6 +30,12 @@ struct CodeTest {
   uint8_t bound = 0;
 };
 
+// Room for as many as the rows of a call.
+struct CoderScratch {
+  double* values = nullptr;
+  uint16_t* nan_rows = nullptr;
+};
+
 class Coder {
  public:
   // Of all nodes of the forest. kInvalidArgument when the codes would need too much memory.
@@ -52,9 +58,9 @@ class Coder {
   size_t memory_bytes() const;
 
   // Writes codes of `rows` rows from row `begin` on: codes[column * column_stride + row], as signed
-  // bytes (code - 128) for numerical columns. `values`: room for `rows` doubles.
+  // bytes (code - 128) for numerical columns.
   void Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begin, int64_t rows,
-              int64_t column_stride, uint8_t* codes, double* values) const;
+              int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const;
   // The same of one row: codes[column].
   void EncodeRow(Isa isa, const double* features, uint8_t* codes) const;
 
@@ -81,7 +87,7 @@ class Coder {
   Coder() = default;
   CodeTest Test(const Tree& tree, size_t node, bool complement);
   void EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
-                       int64_t column_stride, uint8_t* codes) const;
+                       int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const;
   void EncodeCategorical(const CategoricalSlot& slot, const double* values, int64_t rows,
                          int64_t column_stride, uint8_t* codes) const;
 

@@ -41,11 +41,11 @@ HWY_INLINE int CountTwo(__m256 low, __m256 high) {
   return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(both))) / 2;
 }
 
-bool Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
-          uint8_t* HWY_RESTRICT ranks) {
+int64_t Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
+             uint8_t* HWY_RESTRICT ranks, uint16_t* HWY_RESTRICT nan_rows) {
   const __m256 low_pivots = _mm256_loadu_ps(table.pivots32.data());
   const __m256 high_pivots = _mm256_loadu_ps(table.pivots32.data() + 8);
-  bool any_nan = false;
+  int64_t nans = 0;
   for (int64_t row = 0; row < rows; ++row) {
     const double x = values[row];
     const __m256 value = _mm256_set1_ps(static_cast<float>(x));
@@ -60,32 +60,35 @@ bool Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t row
                                        _mm256_cmp_ps(high, value, _CMP_LT_OQ));
     // NaN compares as equal here.
     if (_mm256_movemask_ps(equal) != 0) [[unlikely]] {
-      any_nan |= std::isnan(x);
+      nan_rows[nans] = static_cast<uint16_t>(row);
+      nans += std::isnan(x);
       rank = RankExactly(table, x);
     }
     ranks[row] = static_cast<uint8_t>(rank);
   }
-  return any_nan;
+  return nans;
 }
 
 #else
 
-bool Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
-          uint8_t* HWY_RESTRICT ranks) {
-  bool any_nan = false;
+int64_t Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
+             uint8_t* HWY_RESTRICT ranks, uint16_t* HWY_RESTRICT nan_rows) {
+  int64_t nans = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    any_nan |= std::isnan(values[row]);
+    nan_rows[nans] = static_cast<uint16_t>(row);
+    nans += std::isnan(values[row]);
     ranks[row] = static_cast<uint8_t>(RankExactly(table, values[row]));
   }
-  return any_nan;
+  return nans;
 }
 
 #endif
 
 }  // namespace
 
-bool RankOf(const RankTable& table, const double* values, int64_t rows, uint8_t* ranks) {
-  return Rank(table, values, rows, ranks);
+int64_t RankOf(const RankTable& table, const double* values, int64_t rows, uint8_t* ranks,
+               uint16_t* nan_rows) {
+  return Rank(table, values, rows, ranks, nan_rows);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -106,18 +109,18 @@ RankTable::RankTable(std::span<const double> sorted) : count(static_cast<int>(so
   }
 }
 
-bool RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
-                uint8_t* ranks) {
+int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
+                   uint8_t* ranks, uint16_t* nan_rows) {
 #if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512) return N_AVX3::RankOf(table, values, rows, ranks);
+  if (isa == Isa::kAvx512) return N_AVX3::RankOf(table, values, rows, ranks, nan_rows);
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::RankOf(table, values, rows, ranks);
+  if (isa >= Isa::kAvx2) return N_AVX2::RankOf(table, values, rows, ranks, nan_rows);
 #endif
 #if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::RankOf(table, values, rows, ranks);
+  if (isa >= Isa::kSse4) return N_SSE4::RankOf(table, values, rows, ranks, nan_rows);
 #endif
-  return HWY_STATIC_DISPATCH(RankOf)(table, values, rows, ranks);
+  return HWY_STATIC_DISPATCH(RankOf)(table, values, rows, ranks, nan_rows);
 }
 
 }  // namespace slipway

@@ -23,9 +23,9 @@ struct RankTable {
 
 inline constexpr int kMaxRanked = 254;
 
-// ranks[i] = the number of thresholds below values[i]; of NaN: anything. True when some value is
-// NaN.
-bool RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
-                uint8_t* ranks);
+// ranks[i] = the number of thresholds below values[i]; of NaN: anything. Returns how many values
+// are NaN and puts their indices into nan_rows (room for `rows` of them; rows <= 65536).
+int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
+                   uint8_t* ranks, uint16_t* nan_rows);
 
 }  // namespace slipway
