@@ -2,20 +2,24 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <variant>
 
 #include <fmt/format.h>
 
+#include "slipway/base/file.h"
 #include "slipway/bundle/model.h"
 #include "slipway/capi/arrow_output.h"
 #include "slipway/capi/build_forest.h"
 #include "slipway/capi/describe.h"
 #include "slipway/capi/input_rows.h"
+#include "slipway/capi/lazy_explainer.h"
 #include "slipway/capi/predict.h"
 #include "slipway/capi/slipway.h"
 
 struct slipway_model {
   std::unique_ptr<const slipway::Model> model;
   std::string description;
+  std::unique_ptr<slipway::LazyExplainer> explainer;
 };
 
 namespace slipway {
@@ -63,11 +67,14 @@ int Guarded(Call call) noexcept {
 
 Error IsNull(std::string_view what) { return InvalidArgument(fmt::format("{} is NULL", what)); }
 
-Status Give(Result<std::unique_ptr<Model>> model, slipway_model** out) {
+// `source`: what the explainer can be compiled from.
+Status Give(Result<std::unique_ptr<Model>> model, std::variant<std::string, Forest> source,
+            slipway_model** out) {
   if (!model.ok()) return std::move(model).error();
   auto given = std::make_unique<slipway_model>();
   given->model = std::move(*model);
   given->description = Describe(*given->model);
+  given->explainer = std::make_unique<LazyExplainer>(std::move(source));
   *out = given.release();
   return {};
 }
@@ -91,6 +98,16 @@ Status Predict(const slipway_model* model, const Result<InputRows>& rows, int wh
     return InvalidArgument(fmt::format("'what' is {}", what));
   RETURN_IF_ERROR(CheckRoom(rows->rows(), model->model->engine().outputs(), out, out_count));
   return PredictScores(*model->model, *rows, what == SLIPWAY_RAW_SCORES, threads, out);
+}
+
+Status Explain(const slipway_model* model, const Result<InputRows>& rows, int threads, double* out,
+               size_t out_count) {
+  if (!rows.ok()) return rows.error();
+  ASSIGN_OR_RETURN(const Explainer* explainer, model->explainer->Get());
+  const int64_t per_row =
+      int64_t{explainer->outputs()} * (int64_t{model->model->feature_count()} + 1);
+  RETURN_IF_ERROR(CheckRoom(rows->rows(), per_row, out, out_count));
+  return ExplainRows(*model->model, *explainer, *rows, threads, out);
 }
 
 Result<InputRows> MatrixRows(const slipway_model* model, const slipway_matrix* matrix) {
@@ -132,7 +149,10 @@ int slipway_open(const char* path, slipway_model** model) {
   return slipway::Guarded([&]() -> slipway::Status {
     if (path == nullptr) return slipway::IsNull("path");
     if (model == nullptr) return slipway::IsNull("model");
-    return slipway::Give(slipway::Model::Open(path), model);
+    ASSIGN_OR_RETURN(std::string bytes, slipway::ReadFile(path, slipway::kMaxModelBytes));
+    auto opened = slipway::Model::FromBytes(bytes);
+    if (!opened.ok()) return opened.error().Within(path);
+    return slipway::Give(std::move(opened), std::move(bytes), model);
   });
 }
 
@@ -144,7 +164,9 @@ int slipway_open_bytes(const void* bytes, size_t size, slipway_model** model) {
       return slipway::InvalidArgument(fmt::format(
           "a model of {} bytes is too large; the most is {}", size, slipway::kMaxModelBytes));
     }
-    return slipway::Give(slipway::Model::FromBytes({static_cast<const char*>(bytes), size}), model);
+    std::string copy(static_cast<const char*>(bytes), size);
+    auto opened = slipway::Model::FromBytes(copy);
+    return slipway::Give(std::move(opened), std::move(copy), model);
   });
 }
 
@@ -153,7 +175,8 @@ int slipway_build(const slipway_forest* forest, slipway_model** model) {
     if (forest == nullptr) return slipway::IsNull("forest");
     if (model == nullptr) return slipway::IsNull("model");
     ASSIGN_OR_RETURN(slipway::Forest built, slipway::ForestFromArrays(*forest));
-    return slipway::Give(slipway::Model::FromForest(std::move(built)), model);
+    auto made = slipway::Model::FromForest(built);
+    return slipway::Give(std::move(made), std::move(built), model);
   });
 }
 
@@ -197,6 +220,31 @@ int slipway_predict_arrow(const slipway_model* model, const struct ArrowSchema* 
                           size_t out_count) {
   return slipway::Guarded([&] {
     return slipway::Predict(model, slipway::ArrowRows(model, schema, batch), what, threads, out,
+                            out_count);
+  });
+}
+
+int slipway_explain(const slipway_model* model, const slipway_matrix* matrix, int threads,
+                    double* out, size_t out_count) {
+  return slipway::Guarded([&] {
+    return slipway::Explain(model, slipway::MatrixRows(model, matrix), threads, out, out_count);
+  });
+}
+
+int slipway_explain_columns(const slipway_model* model, const slipway_column* columns,
+                            int64_t column_count, int64_t rows, int threads, double* out,
+                            size_t out_count) {
+  return slipway::Guarded([&] {
+    return slipway::Explain(model, slipway::ColumnRows(model, columns, column_count, rows), threads,
+                            out, out_count);
+  });
+}
+
+int slipway_explain_arrow(const slipway_model* model, const struct ArrowSchema* schema,
+                          const struct ArrowArray* batch, int threads, double* out,
+                          size_t out_count) {
+  return slipway::Guarded([&] {
+    return slipway::Explain(model, slipway::ArrowRows(model, schema, batch), threads, out,
                             out_count);
   });
 }

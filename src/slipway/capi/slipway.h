@@ -61,7 +61,7 @@ typedef struct slipway_model slipway_model;
 
 /* A bundle or a model file, told apart by its content. */
 SLIPWAY_API int slipway_open(const char* path, slipway_model** model);
-/* The same from the file's bytes, which are not kept. */
+/* The same from the file's bytes. Both keep a copy of them until slipway_explain was called. */
 SLIPWAY_API int slipway_open_bytes(const void* bytes, size_t size, slipway_model** model);
 /* NULL is allowed. */
 SLIPWAY_API void slipway_close(slipway_model* model);
@@ -131,7 +131,8 @@ SLIPWAY_API int slipway_predict_columns(const slipway_model* model, const slipwa
                                         double* out, size_t out_count);
 /* What each feature adds to the raw scores (exact path-dependent TreeSHAP): per row and score
    slipway_feature_count() + 1 numbers, the last one the base value; their sum is the raw score.
-   The first call prepares the model for it. */
+   The first call prepares the model for it. NaN where a filter drops the row. Refused for trees
+   with linear leaves or without counts. */
 SLIPWAY_API int slipway_explain(const slipway_model* model, const slipway_matrix* matrix,
                                 int threads, double* out, size_t out_count);
 SLIPWAY_API int slipway_explain_columns(const slipway_model* model, const slipway_column* columns,

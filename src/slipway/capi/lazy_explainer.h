@@ -1,0 +1,34 @@
+// A model's explainer, compiled when it is first asked for. Until then it holds what it is compiled
+// from: the model's bytes, or its trees. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "slipway/base/mutex.h"
+#include "slipway/bundle/model.h"
+#include "slipway/capi/input_rows.h"
+#include "slipway/explain/explain.h"
+
+namespace slipway {
+
+class LazyExplainer {
+ public:
+  explicit LazyExplainer(std::variant<std::string, Forest> source) : source_(std::move(source)) {}
+  // Lives as long as this. An error is told again to every later call.
+  Result<const Explainer*> Get();
+
+ private:
+  Mutex mutex_;
+  std::variant<std::string, Forest> source_ GUARDED_BY(mutex_);  // until the first Get
+  std::unique_ptr<Explainer> explainer_ GUARDED_BY(mutex_);
+  Error error_ GUARDED_BY(mutex_);
+  bool tried_ GUARDED_BY(mutex_) = false;
+};
+
+// rows x engine().outputs() x (feature_count() + 1) numbers; NaN where a filter drops the row.
+Status ExplainRows(const Model& model, const Explainer& explainer, const InputRows& rows,
+                   int threads, double* out);
+
+}  // namespace slipway
