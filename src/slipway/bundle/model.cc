@@ -111,7 +111,8 @@ void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Colum
       (*columns)[column].SetValid(row);
     };
     if (forest_kind_ == PredictionKind::kBinary) {
-      write(0, 1 - scores[0]);
+      const double other = 1 - scores[0];
+      write(0, head_->float32_sums ? static_cast<double>(static_cast<float>(other)) : other);
       write(1, scores[0]);
     } else {
       for (size_t i = 0; i < outputs; ++i) write(i, scores[i]);

@@ -10,6 +10,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 #include "slipway/forest/lightgbm_text.h"
+#include "slipway/forest/xgboost_json.h"
 #include "slipway/table/cell.h"
 
 namespace slipway {
@@ -108,8 +109,13 @@ Result<std::unique_ptr<Model>> ModelLoader::FromBytes(std::string_view bytes) {
     ASSIGN_OR_RETURN(Forest forest, ParseLightGbmText(bytes));
     return FromForest(std::move(forest));
   }
+  if (LooksLikeXGBoost(bytes)) {
+    ASSIGN_OR_RETURN(Forest forest, ParseXGBoost(bytes));
+    return FromForest(std::move(forest));
+  }
   return InvalidArgument(bytes.empty() ? "the file is empty" : "the file is not a model",
-                         "expected a Slipway bundle or a model that LightGBM saved as text");
+                         "expected a Slipway bundle, a model that LightGBM saved as text, or one "
+                         "that XGBoost saved as JSON or UBJ");
 }
 
 Status ModelLoader::SetEngine(Forest forest, Model* model) {
@@ -197,8 +203,8 @@ Result<std::unique_ptr<Model>> ModelLoader::FromContent(const BundleContent& con
   return model;
 }
 
-// LightGBM writes the categories of pandas' category columns in the order of those columns, without
-// their names.
+// The libraries write the categories of a data frame's category columns in the order of those
+// columns, LightGBM without their names.
 Status ModelLoader::SetCategories(const Forest& forest, Model* model) {
   model->category_codes_.resize(static_cast<size_t>(forest.feature_count));
   if (forest.pandas_categorical.empty()) return {};
@@ -223,8 +229,13 @@ Status ModelLoader::SetCategories(const Forest& forest, Model* model) {
 
 Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest) {
   std::unique_ptr<Model> model(new Model);
-  for (const std::string& name : forest.feature_names)
-    model->inputs_.fields.push_back({name, Type::kDouble});
+  for (int i = 0; i < forest.feature_count; ++i) {
+    // Without names, XGBoost's own for its features.
+    model->inputs_.fields.push_back({forest.feature_names.empty()
+                                         ? fmt::format("f{}", i)
+                                         : forest.feature_names[static_cast<size_t>(i)],
+                                     Type::kDouble});
+  }
   RETURN_IF_ERROR(SetCategories(forest, model.get()));
   std::vector<std::string> classes;
   if (HasClasses(forest.kind)) {
@@ -239,6 +250,7 @@ Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest) {
                                   {"library", forest.library},
                                   {"objective", forest.objective},
                                   {"trees", forest.trees.size()}});
+  if (forest.best_iteration >= 0) (*model->info_)["best_iteration"] = forest.best_iteration;
   RETURN_IF_ERROR(SetEngine(std::move(forest), model.get()));
   return model;
 }

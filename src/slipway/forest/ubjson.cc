@@ -36,7 +36,6 @@ uint64_t BigEndian(const char* at, size_t size) {
   return value;
 }
 
-// Whole numbers beyond 2^53, which a double may not hold, are NaN here and refused.
 double DecodeNumber(char marker, const char* at) {
   const uint64_t bits = BigEndian(at, NumberSize(marker));
   switch (marker) {
@@ -57,6 +56,7 @@ double DecodeNumber(char marker, const char* at) {
   }
 }
 
+// A double may not hold it.
 bool IsTooLarge(char marker, double value) { return marker == 'L' && std::fabs(value) > 0x1p53; }
 
 class UbjsonReader {
@@ -174,8 +174,9 @@ class UbjsonReader {
     if ((bytes_.size() - at_) / size < count) return CutOff();
     RETURN_IF_ERROR(budget_.TakeNumbers(count));
     numbers->reserve(count);
-    for (size_t i = 0; i < count; ++i) {
-      ASSIGN_OR_RETURN(const double value, Number(type));
+    for (size_t i = 0; i < count; ++i, at_ += size) {
+      const double value = DecodeNumber(type, bytes_.data() + at_);
+      if (IsTooLarge(type, value)) return Corruption("a whole number is beyond 2^53");
       numbers->push_back(value);
     }
     return {};
