@@ -12,6 +12,9 @@ namespace {
 
 constexpr int64_t kMostBlockRows = 256;
 constexpr int64_t kMostSums = 1 << 19;  // in a block
+// Parts that follow each other share their accumulators while their tables fit the first-level
+// cache beside them.
+constexpr int32_t kMostGroupLanes = 384;
 // Tables of a model up to this size are made once. Beyond, each block of rows makes those of one
 // part at a time.
 constexpr size_t kMostTableBytes = size_t{64} << 20;
@@ -24,7 +27,8 @@ class FastExplainer final : public Explainer {
   size_t memory_bytes() const override {
     size_t bytes =
         codes_.memory_bytes() + tests_.size() * sizeof(NodeTest) + tables_.size() * sizeof(Lanes);
-    for (const TreePart& part : parts_) bytes += part.nodes.size() * sizeof(PartNode);
+    for (const TreePart& part : parts_)
+      bytes += part.nodes.size() * sizeof(PartNode) + part.steps.size() * sizeof(PartStep);
     return bytes;
   }
   void Explain(const double* features, int64_t rows, int64_t stride, double* out) const override;
@@ -38,10 +42,22 @@ class FastExplainer final : public Explainer {
     LaneArray table, products, accumulators;
   };
 
+  // Parts [begin, end) of one output, their features together, and their size.
+  struct Group {
+    int output = 0;
+    size_t begin = 0, end = 0;
+    std::vector<int32_t> features;  // indices into used_
+    int32_t table_lanes = 0;        // of all passes
+    size_t nodes = 0;
+  };
+
   void FindUsed(const Forest& forest);
+  void MakeGroups();
   void MakeTables();
-  void ExplainPart(const TreePart& part, const Lanes* table, int64_t rows, Scratch* scratch) const;
-  void FindOffsets(const TreePart& part, int64_t begin, Scratch* scratch) const;
+  void FillTables(const Group& group, Lanes* table) const;
+  void ExplainGroup(const Group& group, const Lanes* table, int64_t rows, Scratch* scratch) const;
+  void FindOffsets(const TreePart& part, int64_t begin, const RowCodes::Block& codes,
+                   uint16_t* all) const;
   void WriteRows(const Scratch& scratch, int64_t rows, double* out) const;
 
   const ExplainKernels& kernels_;
@@ -51,10 +67,11 @@ class FastExplainer final : public Explainer {
   RowCodes codes_;
   std::vector<NodeTest> tests_;
   std::vector<TreePart> parts_;
+  std::vector<Group> groups_;
   std::map<int, Quadrature> quadratures_;  // by passes
   LaneArray tables_;                       // of all parts, or empty
   int64_t block_rows_ = 0;
-  size_t most_nodes_ = 0, most_features_ = 0, most_table_lanes_ = 0;
+  size_t most_nodes_ = 0, most_steps_ = 0, most_features_ = 0, most_lanes_ = 0;  // of a group
 };
 
 FastExplainer::FastExplainer(const Forest& forest, Isa isa)
@@ -78,16 +95,53 @@ FastExplainer::FastExplainer(const Forest& forest, Isa isa)
                                        used_.begin());
       }
       quadratures_.try_emplace(part.passes, GaussLegendre(part.passes * kLanesPerPass));
-      most_nodes_ = std::max(most_nodes_, part.nodes.size());
-      most_features_ = std::max(most_features_, part.features.size());
       parts_.push_back(std::move(part));
     }
   }
   codes_.EndTests();
+  MakeGroups();
   MakeTables();
   const int64_t sums = std::max<int64_t>(1, static_cast<int64_t>(base_.size() * used_.size()));
   block_rows_ =
       std::clamp<int64_t>(kMostSums / sums, kStripRows, kMostBlockRows) / kStripRows * kStripRows;
+}
+
+void FastExplainer::MakeGroups() {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const TreePart& part = parts_[i];
+    const int32_t lanes = part.table_lanes * part.passes;
+    if (groups_.empty() || groups_.back().output != part.output ||
+        groups_.back().table_lanes + lanes > kMostGroupLanes) {
+      groups_.push_back({.output = part.output, .begin = i});
+    }
+    Group& group = groups_.back();
+    group.end = i + 1;
+    group.table_lanes += lanes;
+    group.nodes += part.nodes.size();
+    group.features.insert(group.features.end(), part.features.begin(), part.features.end());
+    most_steps_ = std::max(most_steps_, part.steps.size());
+  }
+  for (Group& group : groups_) {
+    std::vector<int32_t>& all = group.features;
+    std::sort(all.begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    for (size_t i = group.begin; i < group.end; ++i) {
+      // From the part's list of features to the group's.
+      TreePart& part = parts_[i];
+      const auto place = [&](int32_t accumulator) {
+        const int32_t feature = part.features[static_cast<size_t>(accumulator)];
+        return static_cast<int32_t>(std::lower_bound(all.begin(), all.end(), feature) -
+                                    all.begin());
+      };
+      for (PartNode& node : part.nodes) node.accumulator = place(node.accumulator);
+      for (PartStep& step : part.steps) {
+        for (int32_t& accumulator : step.accumulators) accumulator = place(accumulator);
+      }
+    }
+    most_nodes_ = std::max(most_nodes_, group.nodes);
+    most_features_ = std::max(most_features_, all.size());
+    most_lanes_ = std::max(most_lanes_, static_cast<size_t>(group.table_lanes));
+  }
 }
 
 void FastExplainer::FindUsed(const Forest& forest) {
@@ -99,15 +153,19 @@ void FastExplainer::FindUsed(const Forest& forest) {
 
 void FastExplainer::MakeTables() {
   size_t lanes = 0;
-  for (const TreePart& part : parts_) {
-    const size_t size = static_cast<size_t>(part.table_lanes) * static_cast<size_t>(part.passes);
-    lanes += size;
-    most_table_lanes_ = std::max(most_table_lanes_, size);
-  }
+  for (const Group& group : groups_) lanes += static_cast<size_t>(group.table_lanes);
   if (lanes * sizeof(Lanes) > kMostTableBytes) return;
   tables_ = LaneArray(lanes);
   Lanes* table = tables_.data();
-  for (const TreePart& part : parts_) {
+  for (const Group& group : groups_) {
+    FillTables(group, table);
+    table += group.table_lanes;
+  }
+}
+
+void FastExplainer::FillTables(const Group& group, Lanes* table) const {
+  for (size_t i = group.begin; i < group.end; ++i) {
+    const TreePart& part = parts_[i];
     for (int pass = 0; pass < part.passes; ++pass) {
       FillTable(part, quadratures_.at(part.passes), pass, table);
       table += part.table_lanes;
@@ -121,83 +179,79 @@ void FastExplainer::Explain(const double* features, int64_t rows, int64_t stride
   const int64_t block = std::min(block_rows_, (rows + kStripRows - 1) / kStripRows * kStripRows);
   scratch.sums.resize(base_.size() * used_.size() * static_cast<size_t>(block));
   scratch.offsets.resize(most_nodes_ * kStripRows);
-  scratch.products = LaneArray(most_nodes_ * kWalkRows);
+  scratch.products = LaneArray(most_steps_ * kWalkRows);
   scratch.accumulators = LaneArray(most_features_ * kWalkRows);
   const bool made = tables_.size() > 0;
-  if (!made) scratch.table = LaneArray(most_table_lanes_);
+  if (!made) scratch.table = LaneArray(most_lanes_);
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
     codes_.Encode(features + begin * stride, count, stride, block_rows_, &scratch.codes);
     std::fill(scratch.sums.begin(), scratch.sums.end(), 0.0);
     const Lanes* table = tables_.data();
-    for (const TreePart& part : parts_) {
-      if (made) {
-        ExplainPart(part, table, count, &scratch);
-        table += static_cast<int64_t>(part.table_lanes) * part.passes;
-        continue;
-      }
-      for (int pass = 0; pass < part.passes; ++pass) {
-        FillTable(part, quadratures_.at(part.passes), pass,
-                  scratch.table.data() + static_cast<int64_t>(pass) * part.table_lanes);
-      }
-      ExplainPart(part, scratch.table.data(), count, &scratch);
+    for (const Group& group : groups_) {
+      if (!made) FillTables(group, scratch.table.data());
+      ExplainGroup(group, made ? table : scratch.table.data(), count, &scratch);
+      table += group.table_lanes;
     }
     WriteRows(scratch, count,
               out + begin * static_cast<int64_t>(base_.size()) * (feature_count_ + 1));
   }
 }
 
-// `table`: of all passes. Rows behind the last one walk along; nobody reads their sums.
-void FastExplainer::ExplainPart(const TreePart& part, const Lanes* table, int64_t rows,
-                                Scratch* scratch) const {
+// Rows behind the last one walk along; nobody reads their sums.
+void FastExplainer::ExplainGroup(const Group& group, const Lanes* table, int64_t rows,
+                                 Scratch* scratch) const {
   const size_t block = scratch->sums.size() / (base_.size() * used_.size());
   double* const sums =
-      scratch->sums.data() + static_cast<size_t>(part.output) * used_.size() * block;
-  const size_t features = part.features.size();
-  Lanes* const accumulators = scratch->accumulators.data();
+      scratch->sums.data() + static_cast<size_t>(group.output) * used_.size() * block;
   for (int64_t strip = 0; strip < rows; strip += kStripRows) {
-    FindOffsets(part, strip, scratch);
+    uint16_t* offsets = scratch->offsets.data();
+    for (size_t i = group.begin; i < group.end; ++i) {
+      FindOffsets(parts_[i], strip, scratch->codes, offsets);
+      offsets += parts_[i].nodes.size() * kStripRows;
+    }
     const int64_t end = std::min<int64_t>(kStripRows, rows - strip);
     for (int64_t walk = 0; walk < end; walk += kWalkRows) {
-      std::fill(accumulators, accumulators + features * kWalkRows, Lanes{});
-      for (int pass = 0; pass < part.passes; ++pass) {
-        kernels_.walk(part, table + static_cast<int64_t>(pass) * part.table_lanes,
-                      scratch->offsets.data() + walk, scratch->products.data(), accumulators);
+      const Lanes* pass_table = table;
+      offsets = scratch->offsets.data() + walk;
+      for (size_t i = group.begin; i < group.end; ++i) {
+        const TreePart& part = parts_[i];
+        for (int pass = 0; pass < part.passes; ++pass) {
+          kernels_.walk(part, pass_table, offsets, scratch->products.data(),
+                        scratch->accumulators.data());
+          pass_table += part.table_lanes;
+        }
+        offsets += part.nodes.size() * kStripRows;
       }
-      for (size_t i = 0; i < features; ++i) {
-        kernels_.flush(accumulators + i * kWalkRows,
-                       sums + static_cast<size_t>(part.features[i]) * block + strip + walk);
-      }
+      kernels_.flush(group.features, scratch->accumulators.data(), static_cast<int64_t>(block),
+                     sums + strip + walk);
     }
   }
 }
 
-void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, Scratch* scratch) const {
-  uint16_t* const all = scratch->offsets.data();
+void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCodes::Block& codes,
+                                uint16_t* all) const {
   for (size_t i = 0; i < part.nodes.size(); ++i) {
     const PartNode& node = part.nodes[i];
     const NodeTest& test = tests_[static_cast<size_t>(node.test)];
     const int64_t at = test.column * block_rows_ + begin;
-    const uint16_t* above = nullptr;
-    uint16_t above_follows = 0;
-    if (node.same_feature >= 0) {
-      const size_t same = static_cast<size_t>(node.same_feature);
-      above = all + same * kStripRows;
-      above_follows = part.nodes[same].offset(node.same_feature_way);
-    }
+    const uint16_t* const above =
+        node.same_feature < 0 ? nullptr : all + node.same_feature * kStripRows;
     uint16_t* const offsets = all + i * kStripRows;
     if (test.set < 0) {
-      kernels_.find_offsets(node, scratch->codes.ranks.data() + at, test.bound, above,
-                            above_follows, offsets);
+      kernels_.find_offsets(node, codes.ranks.data() + at, test.bound, above, offsets);
       continue;
     }
-    const uint32_t* const categories = scratch->codes.categories.data() + at;
+    const uint32_t* const categories = codes.categories.data() + at;
     for (size_t row = 0; row < size_t{kStripRows}; ++row) {
-      const bool inside = above == nullptr || above[row] == above_follows;
+      const bool inside = above == nullptr || above[row] == node.same_feature_offset;
       offsets[row] = node.offset(!inside                                  ? Follows::kOut
                                  : codes_.GoesLeft(test, categories[row]) ? Follows::kLeft
                                                                           : Follows::kRight);
     }
+  }
+  for (const PartStep& step : part.steps) {
+    if (step.nodes > 1) kernels_.add_offsets(step.nodes, all + step.node * kStripRows);
   }
 }
 

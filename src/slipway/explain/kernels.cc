@@ -2,11 +2,17 @@
 
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace slipway {
 namespace {
 
 namespace portable {
+#define SLIPWAY_MUL_ADD(a, b, c) ((a) * (b) + (c))
 #include "slipway/explain/kernels_body.h"
+#undef SLIPWAY_MUL_ADD
 }  // namespace portable
 
 #if defined(__x86_64__)
@@ -17,7 +23,9 @@ namespace portable {
 #pragma GCC target("avx2,fma")
 #endif
 namespace avx2 {
+#define SLIPWAY_MUL_ADD(a, b, c) _mm256_fmadd_pd(a, b, c)
 #include "slipway/explain/kernels_body.h"
+#undef SLIPWAY_MUL_ADD
 }  // namespace avx2
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -29,10 +37,11 @@ namespace avx2 {
 }  // namespace
 
 const ExplainKernels& KernelsFor(Isa isa) {
-  static constexpr ExplainKernels kPortable = {portable::FindOffsets, portable::Walk,
-                                               portable::Flush};
+  static constexpr ExplainKernels kPortable = {portable::FindOffsets, portable::AddOffsets,
+                                               portable::Walk, portable::Flush};
 #if defined(__x86_64__)
-  static constexpr ExplainKernels kAvx2 = {avx2::FindOffsets, avx2::Walk, avx2::Flush};
+  static constexpr ExplainKernels kAvx2 = {avx2::FindOffsets, avx2::AddOffsets, avx2::Walk,
+                                           avx2::Flush};
   if (isa >= Isa::kAvx2) return kAvx2;
 #endif
   static_cast<void>(isa);

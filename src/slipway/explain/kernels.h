@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "slipway/explain/parts.h"
 #include "slipway/score/isa.h"
@@ -16,13 +17,17 @@ struct ExplainKernels {
   // offsets[row] = the entry, in bytes, of each row at a numerical node: left when ranks[row] <=
   // bound. `above`: offsets at the same_feature node; nullptr: there is none.
   void (*find_offsets)(const PartNode& node, const int16_t* ranks, int16_t bound,
-                       const uint16_t* above, uint16_t above_follows, uint16_t* offsets);
+                       const uint16_t* above, uint16_t* offsets);
+  // The first node's offsets += those of the next `count` - 1, which follow each other.
+  void (*add_offsets)(int count, uint16_t* offsets);
   // One pass over a part for kWalkRows rows. offsets[node * kStripRows + row]; `products`: room for
-  // kWalkRows per node; adds to accumulators[accumulator * kWalkRows + row].
+  // kWalkRows per step; adds to accumulators[accumulator * kWalkRows + row].
   void (*walk)(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lanes* products,
                Lanes* accumulators);
-  // sums[row] += the lanes of accumulators[row], kWalkRows rows.
-  void (*flush)(const Lanes* accumulators, double* sums);
+  // sums[features[i] * stride + row] += the lanes of accumulators[i * kWalkRows + row], which
+  // become 0, for kWalkRows rows.
+  void (*flush)(std::span<const int32_t> features, Lanes* accumulators, int64_t stride,
+                double* sums);
 };
 
 const ExplainKernels& KernelsFor(Isa isa);

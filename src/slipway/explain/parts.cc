@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "slipway/explain/cover.h"
 
@@ -107,19 +108,23 @@ class Cutter {
     }
     for (PartNode& node : part.nodes) {
       Complete(leaf_passes, place, passes, &node);
-      const int32_t feature = tree_.split_feature[static_cast<size_t>(node.node)];
-      node.accumulator = feature;
-      part.features.push_back(feature);
-      node.table = part.table_lanes;
-      part.table_lanes += node.entry_lanes() * (node.same_feature < 0 ? 2 : 3);
+      part.features.push_back(tree_.split_feature[static_cast<size_t>(node.node)]);
     }
     std::sort(part.features.begin(), part.features.end());
     part.features.erase(std::unique(part.features.begin(), part.features.end()),
                         part.features.end());
     for (PartNode& node : part.nodes) {
       node.accumulator = static_cast<int32_t>(
-          std::lower_bound(part.features.begin(), part.features.end(), node.accumulator) -
+          std::lower_bound(part.features.begin(), part.features.end(),
+                           tree_.split_feature[static_cast<size_t>(node.node)]) -
           part.features.begin());
+    }
+    MakeSteps(&part);
+    for (PartNode& node : part.nodes) {
+      if (node.same_feature < 0) continue;
+      const Facts& facts = facts_[static_cast<size_t>(node.node)];
+      node.same_feature_offset = part.nodes[static_cast<size_t>(node.same_feature)].offset(
+          facts.same_feature_left ? Follows::kLeft : Follows::kRight);
     }
     return part;
   }
@@ -128,28 +133,79 @@ class Cutter {
                 PartNode* node) const {
     const size_t at = static_cast<size_t>(node->node);
     const Facts& facts = facts_[at];
-    if (facts.same_feature >= 0) {
+    if (facts.same_feature >= 0)
       node->same_feature = place[static_cast<size_t>(facts.same_feature)];
-      node->same_feature_way = facts.same_feature_left ? Follows::kLeft : Follows::kRight;
-    }
     node->zero_before = facts.zero_before;
     node->cover[0] = covers_[at].left;
     node->cover[1] = covers_[at].right;
-    for (const bool left : {true, false}) {
-      const int32_t child = left ? tree_.left[at] : tree_.right[at];
-      if (child < 0) {
-        const size_t leaf = static_cast<size_t>(~child);
-        if (leaf_passes[leaf] == passes) node->leaf[left ? 0 : 1] = tree_.leaf_value[leaf];
-        continue;
+    for (const size_t side : {size_t{0}, size_t{1}}) {
+      const int32_t child = side == 0 ? tree_.left[at] : tree_.right[at];
+      if (child >= 0) {
+        node->child[side] = place[static_cast<size_t>(child)];
+      } else if (const size_t leaf = static_cast<size_t>(~child); leaf_passes[leaf] == passes) {
+        node->leaf[side] = tree_.leaf_value[leaf];
       }
-      const int32_t inner = place[static_cast<size_t>(child)];
-      if (inner < 0) continue;
-      if (node->first < 0) {
-        node->first = inner;
-        node->first_is_left = left;
-      } else {
-        node->second = inner;
+    }
+  }
+
+  // Whether the subtree of `count` nodes from `first` on fits one step; then fills it in.
+  static bool MakeSmallTree(int32_t first, int32_t count, TreePart* part, PartStep* step) {
+    if (count > PartStep::kMostNodes) return false;
+    const std::span<PartNode> nodes(&part->nodes[static_cast<size_t>(first)],
+                                    static_cast<size_t>(count));
+    int entries = 1;
+    std::vector<int32_t> features;
+    for (const PartNode& node : nodes) {
+      entries *= node.states();
+      if (std::find(features.begin(), features.end(), node.accumulator) == features.end())
+        features.push_back(node.accumulator);
+    }
+    if (entries > PartStep::kMostEntries) return false;
+    step->kind = PartStep::Kind::kSmallTree;
+    step->nodes = count;
+    step->features = static_cast<uint8_t>(features.size());
+    std::copy(features.begin(), features.end(), step->accumulators);
+    const size_t entry_lanes = 1 + features.size();
+    size_t stride = entry_lanes;
+    for (PartNode& node : nodes) {
+      node.stride = static_cast<uint16_t>(stride * sizeof(Lanes));
+      stride *= static_cast<size_t>(node.states());
+    }
+    part->table_lanes += static_cast<int32_t>(stride);
+    return true;
+  }
+
+  static void MakeSteps(TreePart* part) {
+    const size_t count = part->nodes.size();
+    std::vector<int32_t> size(count, 1), step_of(count, -1);
+    for (size_t i = count; i-- > 0;) {
+      for (const int32_t child : part->nodes[i].child)
+        if (child >= 0) size[i] += size[static_cast<size_t>(child)];
+    }
+    for (size_t i = 0; i < count;) {
+      PartNode& node = part->nodes[i];
+      PartStep step;
+      step.node = static_cast<int32_t>(i);
+      step.table = part->table_lanes;
+      step_of[i] = static_cast<int32_t>(part->steps.size());
+      if (!MakeSmallTree(step.node, size[i], part, &step)) {
+        const bool fork = node.child[0] >= 0 && node.child[1] >= 0;
+        const bool leaf = node.leaf[0] != 0 || node.leaf[1] != 0;
+        step.kind = fork   ? PartStep::Kind::kFork
+                    : leaf ? PartStep::Kind::kOneChild
+                           : PartStep::Kind::kPassage;
+        const int lanes = step.kind == PartStep::Kind::kPassage ? 2 : 4;
+        step.accumulators[0] = node.accumulator;
+        node.stride = static_cast<uint16_t>(static_cast<size_t>(lanes) * sizeof(Lanes));
+        part->table_lanes += lanes * node.states();
       }
+      i += static_cast<size_t>(step.nodes);
+      part->steps.push_back(step);
+    }
+    for (PartStep& step : part->steps) {
+      if (step.kind != PartStep::Kind::kFork) continue;
+      const PartNode& node = part->nodes[static_cast<size_t>(step.node)];
+      step.second = step_of[static_cast<size_t>(node.child[1])];
     }
   }
 
@@ -169,49 +225,116 @@ std::vector<TreePart> CutIntoParts(const Tree& tree, int output) {
   return Cutter(tree).Cut(output);
 }
 
-void FillTable(const TreePart& part, const Quadrature& quadrature, int pass, Lanes* table) {
-  Lanes t, weight;
-  for (int lane = 0; lane < kLanesPerPass; ++lane) {
-    const size_t point = static_cast<size_t>(pass * kLanesPerPass + lane);
-    t[lane] = quadrature.points[point];
-    weight[lane] = quadrature.weights[point];
+namespace {
+
+// What a node's children are to a row, for each Follows: entries of PartStep.
+struct NodeTerms {
+  Lanes c[2][3], b[2][3];
+};
+
+class TableFiller {
+ public:
+  TableFiller(const TreePart& part, const Quadrature& quadrature, int pass) : part_(part) {
+    for (int lane = 0; lane < kLanesPerPass; ++lane) {
+      const size_t point = static_cast<size_t>(pass * kLanesPerPass + lane);
+      t_[lane] = quadrature.points[point];
+      weight_[lane] = quadrature.weights[point];
+    }
+    rest_ = 1.0 - t_;
   }
-  const Lanes rest = 1.0 - t;
-  for (const PartNode& node : part.nodes) {
-    const Lanes factor_before = node.zero_before * rest + t;
+
+  void Fill(const PartStep& step, Lanes* table) {
+    for (int32_t i = 0; i < step.nodes; ++i)
+      SetTerms(part_.nodes[static_cast<size_t>(step.node + i)], &terms_[static_cast<size_t>(i)]);
+    const PartNode& node = part_.nodes[static_cast<size_t>(step.node)];
+    if (step.kind == PartStep::Kind::kSmallTree) return FillSmallTree(step, table);
+    const NodeTerms& terms = terms_[0];
+    const size_t first = node.child[0] >= 0 ? 0 : 1;
+    for (size_t follows = 0; follows < static_cast<size_t>(node.states()); ++follows) {
+      if (step.kind == PartStep::Kind::kOneChild) {
+        const size_t other = 1 - first;
+        const Lanes leaf = terms.c[other][follows] * node.leaf[other];
+        *table++ = leaf;
+        *table++ = terms.b[other][follows] * leaf;
+      }
+      *table++ = terms.c[first][follows];
+      *table++ = terms.b[first][follows];
+      if (step.kind == PartStep::Kind::kFork) {
+        *table++ = terms.c[1][follows];
+        *table++ = terms.b[1][follows];
+      }
+    }
+  }
+
+ private:
+  void SetTerms(const PartNode& node, NodeTerms* terms) const {
+    const Lanes factor_before = node.zero_before * rest_ + t_;
     const Lanes gain_before = (1 - node.zero_before) / factor_before;
-    Lanes c[2][3], b[2][3];
     for (size_t side = 0; side < 2; ++side) {
       const double zero = node.zero_before * node.cover[side];
-      const Lanes with = zero * rest + t;
-      const size_t follows = static_cast<size_t>(side == 0 ? Follows::kLeft : Follows::kRight);
-      const size_t leaves = static_cast<size_t>(side == 0 ? Follows::kRight : Follows::kLeft);
+      const Lanes factor = zero * rest_ + t_;
+      const size_t here = static_cast<size_t>(side == 0 ? Follows::kLeft : Follows::kRight);
+      const size_t elsewhere = static_cast<size_t>(side == 0 ? Follows::kRight : Follows::kLeft);
       const size_t out = static_cast<size_t>(Follows::kOut);
-      c[side][follows] = with / factor_before;
-      b[side][follows] = weight * ((1 - zero) / with - gain_before);
-      c[side][leaves] = zero * rest / factor_before;
-      b[side][leaves] = weight * (-1.0 / rest - gain_before);
-      c[side][out] = node.cover[side] + Lanes{};
-      b[side][out] = Lanes{};
+      terms->c[side][here] = factor / factor_before;
+      terms->b[side][here] = weight_ * ((1 - zero) / factor - gain_before);
+      terms->c[side][elsewhere] = zero * rest_ / factor_before;
+      terms->b[side][elsewhere] = weight_ * (-1.0 / rest_ - gain_before);
+      terms->c[side][out] = node.cover[side] + Lanes{};
+      terms->b[side][out] = Lanes{};
     }
-    Lanes* entry = table + node.table;
-    for (size_t follows = 0; follows < (node.same_feature < 0 ? 2U : 3U); ++follows) {
-      const size_t first = node.first_is_left ? 0 : 1;
-      if (!node.has_two()) {
-        const Lanes left = c[0][follows] * node.leaf[0], right = c[1][follows] * node.leaf[1];
-        *entry++ = left + right;
-        *entry++ = b[0][follows] * left + b[1][follows] * right;
+  }
+
+  // Walks the subtree once for each combination of its nodes' states.
+  void FillSmallTree(const PartStep& step, Lanes* table) const {
+    const size_t count = static_cast<size_t>(step.nodes);
+    const PartNode* const nodes = &part_.nodes[static_cast<size_t>(step.node)];
+    size_t follows[PartStep::kMostNodes] = {};
+    for (bool more = true; more;) {
+      Lanes products[PartStep::kMostNodes];
+      products[0] = Lanes{} + 1.0;
+      for (size_t i = 0; i < count; ++i) {
+        for (size_t side = 0; side < 2; ++side) {
+          if (nodes[i].child[side] < 0) continue;
+          products[nodes[i].child[side] - step.node] = products[i] * terms_[i].c[side][follows[i]];
+        }
       }
-      if (!node.has_none()) {
-        *entry++ = c[first][follows];
-        *entry++ = b[first][follows];
+      Lanes gains[PartStep::kMostNodes] = {};
+      for (size_t i = count; i-- > 0;) {
+        Lanes sum = {}, gain = {};
+        for (size_t side = 0; side < 2; ++side) {
+          const Lanes below =
+              nodes[i].child[side] < 0
+                  ? products[i] * terms_[i].c[side][follows[i]] * nodes[i].leaf[side]
+                  : products[nodes[i].child[side] - step.node];
+          sum += below;
+          gain += below * terms_[i].b[side][follows[i]];
+        }
+        products[i] = sum;
+        for (size_t k = 0; k < step.features; ++k)
+          if (step.accumulators[k] == nodes[i].accumulator) gains[k] += gain;
       }
-      if (node.has_two()) {
-        *entry++ = c[1 - first][follows];
-        *entry++ = b[1 - first][follows];
+      *table++ = products[0];
+      for (size_t k = 0; k < step.features; ++k) *table++ = gains[k];
+      // The first node's state changes first: its stride is the least.
+      more = false;
+      for (size_t i = 0; i < count && !more; ++i) {
+        more = ++follows[i] < static_cast<size_t>(nodes[i].states());
+        if (!more) follows[i] = 0;
       }
     }
   }
+
+  const TreePart& part_;
+  Lanes t_, weight_, rest_;
+  NodeTerms terms_[PartStep::kMostNodes];
+};
+
+}  // namespace
+
+void FillTable(const TreePart& part, const Quadrature& quadrature, int pass, Lanes* table) {
+  TableFiller filler(part, quadrature, pass);
+  for (const PartStep& step : part.steps) filler.Fill(step, table + step.table);
 }
 
 }  // namespace slipway

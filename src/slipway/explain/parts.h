@@ -41,21 +41,20 @@ class LaneArray {
   std::unique_ptr<Block[]> blocks_;
 };
 
-// What a row is to a node, which its table has an entry for.
+// What a row is to a node.
 enum class Follows : uint8_t {
-  kRight,  // an earlier node with the same feature did not tell yet; this one goes right
+  kRight,  // earlier nodes with the same feature did not part it from the path; this one goes right
   kLeft,
   kOut,  // by an earlier node with the same feature, the row is elsewhere already
 };
 
-// Nodes of a part are in depth-first order, so that the first inner child is the next node.
+// In depth-first order, the left child first.
 struct PartNode {
-  int32_t node = 0;           // in the tree
-  int32_t first = -1;         // inner child in the part; when both are inner: the left one
-  int32_t second = -1;        // the right child when both are inner
-  int32_t same_feature = -1;  // nearest node above with the same feature
-  Follows same_feature_way = Follows::kRight;  // what it is to rows that follow the path here
-  bool first_is_left = true;
+  int32_t node = 0;                  // in the tree
+  int32_t child[2] = {-1, -1};       // left and right, in the part; -1: a leaf or not in the part
+  int32_t same_feature = -1;         // nearest node above with the same feature
+  uint16_t same_feature_offset = 0;  // its offset for rows that follow the path here
+  uint16_t stride = 0;      // bytes from one Follows to the next in the table of the node's step
   int32_t accumulator = 0;  // of its feature, in the part's `features`
   int32_t test = 0;         // what decides, an index for the owner's use
   // Of the left and the right child: its part of this node's training rows, and its value when it
@@ -63,17 +62,34 @@ struct PartNode {
   double cover[2] = {0, 0};
   double leaf[2] = {0, 0};
   double zero_before = 1;  // product of covers of earlier nodes with the same feature on the path
-  // Where its entries begin in the table of a pass, and how long one is, in Lanes.
-  int32_t table = 0;
 
-  bool has_two() const { return second >= 0; }
-  bool has_none() const { return first < 0; }
-  // None: {s, u}. One: {s, u, c, b}. Two: {c, b, c, b}, the left child's first.
-  int entry_lanes() const { return has_none() ? 2 : 4; }
+  int states() const { return same_feature < 0 ? 2 : 3; }
   uint16_t offset(Follows follows) const {
-    return static_cast<uint16_t>(static_cast<size_t>(follows) * sizeof(Lanes) *
-                                 static_cast<size_t>(entry_lanes()));
+    return static_cast<uint16_t>(static_cast<int>(follows) * stride);
   }
+};
+
+// What a walk does at a place of the tree. With G the product of the path's factors above a node,
+// and H the summed products of the leaves below a place:
+//  c: a child's G is G * c;
+//  b: the node's feature gains H * b from a child's H;
+//  s: what leaves right here are in H, of G; u: what they give a feature, of G.
+struct PartStep {
+  static constexpr int kMostNodes = 3;
+  static constexpr int kMostEntries = 16;
+  enum class Kind : uint8_t {
+    kSmallTree,  // a subtree of few nodes, all states of all at once: {s, u of each feature}
+    kOneChild,   // one inner child and a leaf: {s, u, c, b}
+    kPassage,    // one inner child, no leaf of this part: {c, b}
+    kFork,       // two inner children: {c, b, c, b}
+  };
+  Kind kind = Kind::kSmallTree;
+  uint8_t features = 1;
+  int32_t node = 0;    // the (first) node, in the part
+  int32_t nodes = 1;   // they follow each other
+  int32_t second = 0;  // step of a fork's right child; the left or only one is the next step
+  int32_t table = 0;   // where its entries begin, in Lanes
+  int32_t accumulators[kMostNodes] = {};  // of its features, in the part's `features`
 };
 
 struct TreePart {
@@ -81,17 +97,15 @@ struct TreePart {
   int passes = 1;  // kLanesPerPass points each
   std::vector<int32_t> features;
   std::vector<PartNode> nodes;
-  int32_t table_lanes = 0;  // of one pass
+  std::vector<PartStep> steps;  // depth first
+  int32_t table_lanes = 0;      // of one pass
 };
 
 // REQUIRES: Validate()d, with leaf counts.
 std::vector<TreePart> CutIntoParts(const Tree& tree, int output);
 
 // Fills table[0 .. part.table_lanes) for points 4 * pass ... of the quadrature, whose size is 4 *
-// part.passes. With G the product of the path's factors above a node, an entry has
-//  c: a child's G is G * c;
-//  b: the node's feature gains H * b from a child's H, the summed products of leaves below;
-//  s: what the node's own leaves are in its H, of G; u: what they give the feature, of G.
+// part.passes.
 void FillTable(const TreePart& part, const Quadrature& quadrature, int pass, Lanes* table);
 
 }  // namespace slipway
