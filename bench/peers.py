@@ -2,6 +2,7 @@
 best (not timed, which favours the peers; Slipway takes float64 rows as they are), and `run(chunk)`, which is timed."""
 import functools
 import os
+import sys
 
 import numpy as np
 
@@ -150,6 +151,7 @@ class Ydf(Contestant):
     def load(self):
         import ydf
 
+        ydf.verbose(0)
         self.model = ydf.load_model(str(self.cell.folder / "ydf"))
         self.dataset = functools.partial(ydf.create_vertical_dataset, data_spec=self.model.data_spec(),
                                          required_columns=self.model.input_feature_names())
@@ -173,13 +175,24 @@ def slipways(isas):
     out = {}
     for isa in isas or [None]:
         out[f"slipway {isa}" if isa else "slipway"] = type("Slipway", (Slipway,), {"isa": isa})
-    try:
-        import slipway  # noqa: F401
-
+    if package_is_there():
         out["slipway package"] = SlipwayPython
-    except ImportError:
-        pass
     return out
+
+
+def package_is_there():
+    """The checkout's own package with the library built beside it, unless one is installed."""
+    built = models.ROOT / "build" / "lib" / "libslipway.so"
+    if (models.ROOT / "python" / "slipway").is_dir() and built.exists():
+        os.environ.setdefault("SLIPWAY_LIBRARY", str(built))
+        sys.path.append(str(models.ROOT / "python"))
+    try:
+        import slipway
+
+        return hasattr(slipway, "Model")
+    except ImportError as error:
+        print(f"!! the Python package is left out: {error}", file=sys.stderr, flush=True)
+        return False
 
 
 def quiet_libraries():

@@ -17,10 +17,11 @@ PEERS = {
     "onnxruntime": ["onnxruntime==1.32.0", "onnxmltools==1.16.0", "onnx==1.23.2", "skl2onnx==1.20.0", "scikit-learn==1.9.1"],
     "xgboost": ["xgboost-cpu==3.2.0"],
     "ydf": ["ydf==0.16.1", "protobuf==7.36.2"],
+    "woodelf": ["woodelf-explainer==0.4.8", "treelite==4.8.1", "pandas==3.1.1", "tqdm==4.70.1"],
 }
 
 # The benches, the peers that each of them asks for, and its file where it is not called like the bench.
-WANTED = {"score": list(PEERS), "single": ["lleaves", "onnxruntime"], "compile": [], "shap": ["xgboost"]}
+WANTED = {"score": [peer for peer in PEERS if peer != "woodelf"], "single": ["lleaves", "onnxruntime"], "compile": [], "shap": ["xgboost", "woodelf"]}
 SCRIPTS = {"shap": "contributions.py"}  # a module "shap" would hide the package
 
 

@@ -131,7 +131,7 @@ verb_test() {
 
 verb_bench() {
   verb_build; python_environment
-  case ${1:-} in score|single|compile|shap) cmake --build build --target slipway_bench ;; esac
+  case ${1:-} in score|single|compile|shap) cmake --build build --target slipway_bench slipway_shared ;; esac
   .venv/bin/python bench/run.py "$@"
 }
 
