@@ -1,15 +1,15 @@
-// Internal to bundle: zip files of a few plain entries in memory, over libarchive.
+// Internal to bundle: zip files of a few plain entries in memory (PKWARE APPNOTE 6.3: stored or
+// deflated, no ZIP64, no encryption), over zlib alone. Foreign bytes: bounded; entries lie apart,
+// and what the directory at the end says of them must be so.
 #pragma once
 
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "slipway/base/result.h"
-
-struct archive;
 
 namespace slipway {
 
@@ -28,11 +28,20 @@ class ZipReader {
   Result<std::string> Read(size_t limit);
 
  private:
-  struct Close {
-    void operator()(archive* reader) const;
+  struct Entry {
+    std::string_view name;
+    uint32_t flags = 0, method = 0, mode = 0, crc = 0;
+    size_t size = 0;           // once inflated
+    std::string_view content;  // as it lies in the file
+    size_t offset = 0;         // of its local header
+    size_t packed = 0;
   };
-  explicit ZipReader(archive* reader) : reader_(reader) {}
-  std::unique_ptr<archive, Close> reader_;
+  static Result<Entry> ReadDirectoryEntry(std::string_view* directory);
+  Status Locate(size_t directory_at, Entry* entry, size_t end) const;
+
+  std::string_view bytes_;
+  std::vector<Entry> entries_;  // by offset
+  size_t next_ = 0;
 };
 
 }  // namespace slipway
