@@ -8,6 +8,7 @@ verb_help() {
   demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
   hub           the demo's home in the hub with the web UI (later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
+  wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler
   goldens       the committed figures of peers (later)
   bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; the engines alone: score, single,
                 compile, shap (each has --help); results in bench/results/
@@ -39,7 +40,7 @@ configure_release() {
 verb_build() {
   verb_setup
   configure_release
-  cmake --build build --target slipway
+  cmake --build build --target slipway slipway_shared
 }
 
 build_all() { SLIPWAY_WERROR=ON configure_release; cmake --build build; }
@@ -47,6 +48,28 @@ build_all() { SLIPWAY_WERROR=ON configure_release; cmake --build build; }
 verb_demo() {
   verb_build
   build/bin/slipway --home build/demo-home demo "$@"
+}
+
+# The wheel holds libslipway.so; auditwheel puts beside it what a plain system does not have (libsodium, libfmt, libxxhash).
+build_wheel() {
+  local source=build/wheel/source
+  rm -rf build/wheel build/dist && mkdir -p "$source" build/dist
+  cp -r python/pyproject.toml python/setup.py python/README.md python/slipway LICENSE "$source"
+  rm -rf "$source/slipway/__pycache__"
+  strip --strip-unneeded -o "$source/slipway/libslipway.so" build/lib/libslipway.so
+  SLIPWAY_VERSION=$(sed -n 's/^project(slipway VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt) \
+    .venv/bin/uv build -q --wheel --python .venv/bin/python -o build/wheel/plain "$source" || die "the wheel could not be built"
+  PATH=$ROOT/.venv/bin:$PATH .venv/bin/auditwheel repair -w build/dist build/wheel/plain/*.whl >build/wheel/auditwheel.log 2>&1 ||
+    { cat build/wheel/auditwheel.log >&2; die "auditwheel failed"; }
+}
+
+verb_wheel() {
+  verb_setup
+  configure_release
+  cmake --build build --target slipway_shared
+  python_environment
+  build_wheel
+  ls build/dist/*.whl
 }
 
 verb_hub() { later hub; }

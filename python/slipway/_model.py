@@ -144,7 +144,9 @@ class Model:
         if scores.shape[1] > 1:
             return scores
         out = np.empty((len(scores), 2))
-        np.subtract(1, scores[:, 0], out=out[:, 0])
+        # XGBoost's probabilities are float32 numbers, the first class's too.
+        first = np.float32(1) - scores[:, 0].astype(np.float32) if self._about["library"].startswith("xgboost") else 1 - scores[:, 0]
+        out[:, 0] = first
         out[:, 1] = scores[:, 0]
         return out
 
