@@ -132,6 +132,9 @@ Status ReadTrees(const ModelValue& booster, std::span<const double> weights, For
   ASSIGN_OR_RETURN(const ModelValue* const model, Object(booster, "model"));
   RETURN_IF_ERROR(OnlyMembers(*model, kModelMembers));
   ASSIGN_OR_RETURN(const auto trees, Objects(*model, "trees"));
+  // What XGBoost makes of the base score of a model without rounds depends on more than the file.
+  if (trees.empty())
+    return Corruption("it has no trees: the model was not trained", "save it after training");
   ASSIGN_OR_RETURN(const auto info, Numbers(*model, "tree_info", trees.size()));
   ASSIGN_OR_RETURN(const auto groups, WholeNumbers("tree_info", info, 0, forest->outputs - 1));
   ASSIGN_OR_RETURN(const ModelValue* const parameters, Object(*model, "gbtree_model_param"));

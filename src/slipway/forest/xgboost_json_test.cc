@@ -341,6 +341,14 @@ TEST(XGBoost, WhatIsWrongIsRefusedWithPlaceAndReason) {
   }
 }
 
+TEST(XGBoost, AModelThatWasNotTrainedIsRefused) {
+  std::string model = Replaced(Model(), fmt::format("[{},{}]", kTree0, kTree1), "[]");
+  model = Replaced(model, R"("tree_info":[0,0])", R"("tree_info":[])");
+  const Result<Forest> forest = ParseXGBoost(model);
+  ASSERT_FALSE(forest.ok());
+  EXPECT_THAT(forest.error().message, HasSubstr("no trees"));
+}
+
 TEST(XGBoost, AFileCutAnywhereIsRefused) {
   for (const std::string& bytes : {Model(), AsUbjson(Model())}) {
     for (size_t size = 0; size < bytes.size(); ++size)

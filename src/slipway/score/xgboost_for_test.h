@@ -20,7 +20,7 @@ namespace slipway::xgboost_for_test {
 
 // `create` is null when the library is not there.
 struct Library {
-  int major = 0;
+  int release = 0;  // 302: version 3.2
   void (*version)(int*, int*, int*) = nullptr;
   const char* (*last_error)() = nullptr;
   int (*matrix_from_dense)(const char* array, const char* config, void** matrix) = nullptr;
@@ -68,8 +68,9 @@ inline const Library& LoadLibrary() {
     get(&loaded.load, "XGBoosterLoadModelFromBuffer");
     get(&loaded.predict, "XGBoosterPredictFromDMatrix");
     get(&loaded.predict_dense, "XGBoosterPredictFromDense");
-    int minor = 0, patch = 0;
-    loaded.version(&loaded.major, &minor, &patch);
+    int major = 0, minor = 0, patch = 0;
+    loaded.version(&major, &minor, &patch);
+    loaded.release = major * 100 + minor;
     return loaded;
   }();
   return library;
@@ -91,7 +92,7 @@ std::string ArrayInterface(const std::vector<T>& values, size_t columns) {
 // Words like "max_depth=3" are XGBoost's; "cat", "dense", "targets=3" and "rounds=20" are ours.
 struct Case {
   std::string words;
-  int least_version = 1;
+  int least_release = 107;
 
   bool Has(const std::string& word) const { return (" " + words).find(" " + word) != npos; }
   int Number(const std::string& key, int absent) const {
@@ -131,9 +132,10 @@ inline std::vector<float> Labels(const std::vector<double>& matrix, const Case& 
       double y = or_zero(x[target]) * (target == 1 ? 1e-6 : 1) + (std::isnan(x[4]) ? 1 : 0);
       if (or_zero(x[5]) == 3 || or_zero(x[5]) == 7) y += 2;
       y += static_cast<int>(or_zero(x[6])) % 5 * 0.3 + static_cast<double>(random() % 100) * 0.01;
-      if (test.Has("objective=multi") || test.Has("objective=rank")) {
+      if (test.Has("objective=multi") || test.Has("objective=rank:pair") ||
+          test.Has("objective=rank:ndcg")) {
         y = std::min(3, std::abs(static_cast<int>(y)));
-      } else if (test.Has("objective=binary")) {
+      } else if (test.Has("objective=binary") || test.Has("objective=rank:map")) {
         y = y > 0.8 ? 1 : 0;
       } else if (test.Has("objective=reg:logistic")) {
         y = 1 / (1 + std::exp(-y));
