@@ -10,7 +10,6 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
-MIN_CALIBRATION_ROWS = 64
 
 
 class Work:
@@ -19,7 +18,7 @@ class Work:
     def __init__(self, contestant, total, slice_s):
         self.contestant = contestant
         step = min(contestant.step, total)
-        count = max(min(MIN_CALIBRATION_ROWS, total), step)
+        count = max(min(contestant.start, total), step)
         while True:
             chunk = contestant.chunk(0, count)
             contestant.run(chunk)  # warm
