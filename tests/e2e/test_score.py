@@ -403,10 +403,3 @@ def test_several_files_are_one_table(bare, models):
     write(frame[1001:][["d", "b", "c", "a"]], bare.folder / "p3.csv")
     bare("score", "--model", model, "--input", "p*.csv", "--output", "out.csv")
     check(booster, "regression", frame, read(bare.folder / "out.csv"))
-
-
-def test_explain_says_that_it_comes_later(bare, models):
-    _, model = models["regression"]
-    write(make_matrix(3), bare.folder / "in.csv")
-    error = bare("score", "--model", model, "--input", "in.csv", "--output", "out.csv", "--explain", "3", "--json", code=2).error
-    assert "explain" in error["message"]

@@ -6,6 +6,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
+#include "slipway/bundle/explanations.h"
 #include "slipway/bundle/model_loader.h"
 
 namespace slipway {
@@ -19,15 +20,16 @@ constexpr size_t kMaxFileBytes = size_t{2} << 30;
 Model::Model() = default;
 Model::~Model() = default;
 
-Result<std::unique_ptr<Model>> Model::Open(const std::string& path) {
+Result<std::unique_ptr<Model>> Model::Open(const std::string& path, const ModelOptions& options) {
   ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
-  Result<std::unique_ptr<Model>> model = FromBytes(bytes);
+  Result<std::unique_ptr<Model>> model = FromBytes(bytes, options);
   if (!model.ok()) return model.error().Within(path);
   return model;
 }
 
-Result<std::unique_ptr<Model>> Model::FromBytes(std::string_view bytes) {
-  return ModelLoader::FromBytes(bytes);
+Result<std::unique_ptr<Model>> Model::FromBytes(std::string_view bytes,
+                                                const ModelOptions& options) {
+  return ModelLoader::FromBytes(bytes, options);
 }
 
 Result<std::unique_ptr<Model>> Model::FromForest(Forest forest) {
@@ -123,7 +125,7 @@ void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Colum
         forest_kind_ == PredictionKind::kBinary
             ? size_t{scores[0] > threshold_}
             : static_cast<size_t>(std::max_element(scores, scores + outputs) - scores);
-    WriteLabel(row, label, &columns->back());
+    WriteLabel(row, label, &(*columns)[columns->size() - (explanations_ ? 2 : 1)]);
   }
 }
 
@@ -139,7 +141,14 @@ std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scrat
     std::fill(scratch->keep.begin(), scratch->keep.end(), uint8_t{1});
   }
   PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
-  return WriteOutputs(batch.rows, scratch);
+  WriteOutputs(batch.rows, scratch);
+  if (explanations_) {
+    Column& column = scratch->outputs.back();
+    explanations_->Write(scratch->matrix.data(), batch.rows, scratch->keep.data(),
+                         scratch->scores.data(), &column);
+    scratch->views.back() = column.View();
+  }
+  return scratch->views;
 }
 
 std::span<const ColumnView> Model::WriteOutputs(int rows, ModelScratch* scratch) const {

@@ -26,15 +26,25 @@ struct ModelScratch {
   std::vector<ColumnView> views;
 };
 
+struct ModelOptions {
+  // K > 0: outputs() ends in a string column `explanations`, of each row the K largest
+  // contributions (explanations.h). The model keeps what that needs.
+  int explain = 0;
+};
+
+class Explanations;
+
 class Model {
  public:
   // A bundle (see docs/bundle-format.md) or a LightGBM text file, by content. The bundle's hashes
   // are verified and its sample rows scored again; any difference (docs/bundle-format.md) is
   // kCorruption.
-  static Result<std::unique_ptr<Model>> Open(const std::string& path);
+  static Result<std::unique_ptr<Model>> Open(const std::string& path,
+                                             const ModelOptions& options = {});
 
   // The same from the file's bytes.
-  static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes);
+  static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes,
+                                                  const ModelOptions& options = {});
   // From trees as data. kCorruption when they do not validate.
   static Result<std::unique_ptr<Model>> FromForest(Forest forest);
   // From a bundle's content. The sample is scored again when it has scores.
@@ -44,7 +54,7 @@ class Model {
   // pandas_categorical: string).
   const Schema& inputs() const { return inputs_; }
   // Output columns, in order: regression `prediction`; classification `proba_<class>`...,
-  // `prediction`.
+  // `prediction`; then `explanations` when they were asked for.
   const Schema& outputs() const { return outputs_; }
   PredictionKind kind() const { return forest_kind_; }
   const std::vector<std::string>& classes() const { return classes_; }
@@ -62,7 +72,8 @@ class Model {
   // its next use. A row that a filter drops keeps its place with null outputs.
   std::span<const ColumnView> Score(const Batch& batch, ModelScratch* scratch) const;
   // The second half alone: outputs().size() columns of the rows x engine().outputs() transformed
-  // scores in scratch->scores; rows that scratch->keep has as 0 are null.
+  // scores in scratch->scores; rows that scratch->keep has as 0 are null. Explanations, which need
+  // the features, stay null.
   std::span<const ColumnView> WriteOutputs(int rows, ModelScratch* scratch) const;
   // Transformed scores (regression value / probability of class 1 / probabilities per class) of
   // feature rows.
@@ -94,6 +105,7 @@ class Model {
   std::optional<Pipeline> pipeline_;
   std::unique_ptr<Forest> head_;  // transform settings only, no trees
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Explanations> explanations_;  // or nullptr
   std::unique_ptr<Json> info_;
   // classes_ as values of label_type_: those of the one vector that suits the type.
   std::vector<int64_t> label_ints_;

@@ -9,6 +9,7 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/bundle/explanations.h"
 #include "slipway/forest/lightgbm_text.h"
 #include "slipway/forest/xgboost_json.h"
 #include "slipway/table/cell.h"
@@ -94,10 +95,11 @@ Status Compare(const std::vector<double>& given, const std::vector<double>& foun
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> ModelLoader::FromBytes(std::string_view bytes) {
+Result<std::unique_ptr<Model>> ModelLoader::FromBytes(std::string_view bytes,
+                                                      const ModelOptions& options) {
   if (LooksLikeBundle(bytes)) {
     ASSIGN_OR_RETURN(const BundleContent content, ParseBundle(bytes));
-    Result<std::unique_ptr<Model>> model = FromContent(content);
+    Result<std::unique_ptr<Model>> model = FromContent(content, options);
     if (model.ok()) {
       if (Status status = CheckSample(**model, content); !status.ok())
         return status.error().Within("bundle");
@@ -107,19 +109,25 @@ Result<std::unique_ptr<Model>> ModelLoader::FromBytes(std::string_view bytes) {
   }
   if (LooksLikeLightGbmText(bytes)) {
     ASSIGN_OR_RETURN(Forest forest, ParseLightGbmText(bytes));
-    return FromForest(std::move(forest));
+    return FromForest(std::move(forest), options);
   }
   if (LooksLikeXGBoost(bytes)) {
     ASSIGN_OR_RETURN(Forest forest, ParseXGBoost(bytes));
-    return FromForest(std::move(forest));
+    return FromForest(std::move(forest), options);
   }
   return InvalidArgument(bytes.empty() ? "the file is empty" : "the file is not a model",
                          "expected a Slipway bundle, a model that LightGBM saved as text, or one "
                          "that XGBoost saved as JSON or UBJ");
 }
 
-Status ModelLoader::SetEngine(Forest forest, Model* model) {
+Status ModelLoader::SetEngine(Forest forest, const ModelOptions& options, Model* model) {
   ASSIGN_OR_RETURN(model->engine_, CompileEngine(forest));
+  if (options.explain > 0) {
+    ASSIGN_OR_RETURN(
+        model->explanations_,
+        Explanations::Make(forest, model->pipeline(), model->feature_names(), options.explain));
+    model->outputs_.fields.push_back({"explanations", Type::kString});
+  }
   forest.trees.clear();
   forest.trees.shrink_to_fit();
   model->head_ = std::make_unique<Forest>(std::move(forest));
@@ -161,7 +169,8 @@ Status ModelLoader::SetClasses(const std::vector<std::string>& classes, Type typ
   return {};
 }
 
-Result<std::unique_ptr<Model>> ModelLoader::FromContent(const BundleContent& content) {
+Result<std::unique_ptr<Model>> ModelLoader::FromContent(const BundleContent& content,
+                                                        const ModelOptions& options) {
   std::unique_ptr<Model> model(new Model);
   if (content.algorithm != "lightgbm") {
     return Corruption(
@@ -199,7 +208,7 @@ Result<std::unique_ptr<Model>> ModelLoader::FromContent(const BundleContent& con
   model->threshold_ = content.threshold;
   model->pipeline_ = std::move(*pipeline);
   model->info_ = std::make_unique<Json>(std::move(*info));
-  RETURN_IF_ERROR(SetEngine(std::move(*forest), model.get()));
+  RETURN_IF_ERROR(SetEngine(std::move(*forest), options, model.get()));
   return model;
 }
 
@@ -227,7 +236,7 @@ Status ModelLoader::SetCategories(const Forest& forest, Model* model) {
   return {};
 }
 
-Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest) {
+Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest, const ModelOptions& options) {
   std::unique_ptr<Model> model(new Model);
   for (int i = 0; i < forest.feature_count; ++i) {
     // Without names, XGBoost's own for its features.
@@ -251,7 +260,7 @@ Result<std::unique_ptr<Model>> ModelLoader::FromForest(Forest forest) {
                                   {"objective", forest.objective},
                                   {"trees", forest.trees.size()}});
   if (forest.best_iteration >= 0) (*model->info_)["best_iteration"] = forest.best_iteration;
-  RETURN_IF_ERROR(SetEngine(std::move(forest), model.get()));
+  RETURN_IF_ERROR(SetEngine(std::move(forest), options, model.get()));
   return model;
 }
 

@@ -11,17 +11,19 @@ Status CompleteAndCheck(BundleContent* content);
 
 class ModelLoader {
  public:
-  static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes);
+  static Result<std::unique_ptr<Model>> FromBytes(std::string_view bytes,
+                                                  const ModelOptions& options = {});
   // Without looking at the sample.
-  static Result<std::unique_ptr<Model>> FromContent(const BundleContent& content);
-  static Result<std::unique_ptr<Model>> FromForest(Forest forest);
+  static Result<std::unique_ptr<Model>> FromContent(const BundleContent& content,
+                                                    const ModelOptions& options = {});
+  static Result<std::unique_ptr<Model>> FromForest(Forest forest, const ModelOptions& options = {});
   // matrix, raw scores and scores of the content's sample rows.
   static Status ScoreSample(const Model& model, BundleContent* content);
   static Status CheckSample(const Model& model, const BundleContent& content);
 
  private:
   static Status SetClasses(const std::vector<std::string>& classes, Type type, Model* model);
-  static Status SetEngine(Forest forest, Model* model);
+  static Status SetEngine(Forest forest, const ModelOptions& options, Model* model);
   static Status SetCategories(const Forest& forest, Model* model);
 };
 

@@ -55,13 +55,9 @@ Result<FoundModel> FindModel(Context& context, const std::string& text) {
 }
 
 Result<int> Score(Context& context, const ScoreOptions& options) {
-  if (options.explain > 0) {
-    context.Fail(InvalidArgument(
-        "--explain comes with the scoring engine's explanations, in a later release"));
-    return kExitUsage;
-  }
   ASSIGN_OR_RETURN(FoundModel found, FindModel(context, options.model));
-  ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Model::Open(found.path));
+  ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                   Model::Open(found.path, {.explain = options.explain}));
   if (options.threshold >= 0) RETURN_IF_ERROR(model->SetThreshold(options.threshold));
   ScoreTask task;
   for (const std::string& input : options.inputs)
@@ -142,8 +138,10 @@ void AddScoreCommand(CLI::App* app, Invocation* invocation) {
       ->check(CLI::Range(0.0, 1.0));
   score->add_option("--on-bad-rows", options.on_bad_rows, "fail (default), skip or quarantine")
       ->check(CLI::IsMember({"fail", "skip", "quarantine"}));
-  score->add_option("--explain", options.explain, "the K largest contributions per row")
-      ->check(CLI::Range(1, 1000));
+  score
+      ->add_option("--explain", options.explain,
+                   "adds `explanations`: the K columns that moved each row's score most")
+      ->check(CLI::Range(1, 10000));
   Handle(score, invocation, [](Context& c) { return Score(c, options); });
 }
 

@@ -106,7 +106,7 @@ Result<ActivityRecord> RunScore(const ActivityContext& context, const std::strin
                {"input", FilesSpecToJson(inputs.datasets.at(0).second.spec)},
                {"output", JoinPath(folder, "out.parquet")},
                {"quarantine", JoinPath(context.job_folder, name + ".quarantine.csv")}};
-  for (const char* key : {"threshold", "keep"}) {
+  for (const char* key : {"threshold", "keep", "explain"}) {
     if (const Json* value = FindMember(recipe.settings, key)) task[key] = *value;
   }
   ASSIGN_OR_RETURN(Json result, Work(context, "score", folder, task));

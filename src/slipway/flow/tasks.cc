@@ -163,7 +163,12 @@ Result<Json> TaskSync(const Json& task, WorkerReporter* reporter, const std::ato
 Result<Json> TaskScore(const Json& task, WorkerReporter* reporter,
                        const std::atomic<bool>* cancel) {
   ASSIGN_OR_RETURN(std::string model_path, GetString(task, "model"));
-  ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Model::Open(model_path));
+  ModelOptions options;
+  if (FindMember(task, "explain") != nullptr) {
+    ASSIGN_OR_RETURN(const int64_t explain, GetInt(task, "explain"));
+    options.explain = static_cast<int>(explain);
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Model::Open(model_path, options));
   if (const Json* threshold = FindMember(task, "threshold")) {
     ASSIGN_OR_RETURN(double value, DoubleFromJson(*threshold));
     RETURN_IF_ERROR(model->SetThreshold(value));
