@@ -105,7 +105,7 @@ class Inputs:
         except ImportError:
             raise InputError("this model's categories need pyarrow to take Arrow data: install pyarrow, or give a pandas frame") from None
         table = pyarrow.table(data)
-        return self._frame(table.column_names, lambda name: table[name].to_numpy(), table.num_rows)
+        return self._frame(table.column_names, lambda name: _decoded(table[name]), table.num_rows)
 
     def _frame(self, given: list, column: Callable[[Any], Any], rows: int) -> Columns | LentBatch:
         """By name; a name that is not text (0, 1, ...) is its text."""
@@ -136,6 +136,12 @@ class Inputs:
         if array.ndim != 1:
             raise InputError(f"column '{name}' has {array.ndim} dimensions instead of one")
         return native(array, f"column '{name}'")
+
+
+def _decoded(column: Any) -> np.ndarray:
+    # Chunk by chunk: of a whole column of dictionaries pyarrow gives nulls as values.
+    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def quoted(names: list[str], limit: int = 10) -> str:

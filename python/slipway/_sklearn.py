@@ -19,10 +19,10 @@ _MAX_PLUS = 2.0**128  # what would come after the largest float32
 
 def fold_float32(thresholds: np.ndarray) -> np.ndarray:
     """For each t the largest float64 x with float32(x) <= t, where rounding is to nearest, ties to even."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         below = thresholds.astype(np.float32)
-    below = np.where(below > thresholds, np.nextafter(below, np.float32(-np.inf)), below).astype(np.float32)
-    above = np.nextafter(below, np.float32(np.inf))
+        below = np.where(below > thresholds, np.nextafter(below, np.float32(-np.inf)), below).astype(np.float32)
+        above = np.nextafter(below, np.float32(np.inf))
 
     def exact(values: np.ndarray) -> np.ndarray:
         wide = values.astype(np.float64)
