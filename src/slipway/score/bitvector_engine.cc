@@ -1,9 +1,13 @@
 #include "slipway/score/bitvector_engine.h"
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
 #include "slipway/score/bitvector_kernel.h"
 #include "slipway/score/bitvector_plan.h"
+#include "slipway/score/row_kernel.h"
+#include "slipway/score/row_plan.h"
 
 namespace slipway {
 namespace {
@@ -11,6 +15,13 @@ namespace {
 // A tile's codes and sums stay in the first-level cache beside a tree's cuts.
 constexpr int64_t kTileBytes = 20 << 10;
 constexpr int64_t kMaxTileRows = 512;
+// Up to this part of a register's rows go one by one: through the row plan; through a row plan with
+// long lists of category cuts; through the engine for few rows.
+constexpr int kRowsOneByOne = 3;
+constexpr int kRowsWithCuts = 12;
+constexpr int kFewRows = 8;
+// Larger trees' rows walk their nodes.
+constexpr int kMaxRowLeaves = 8 * kMaxRowPlanes;
 
 // What trees with linear leaves need besides their bits.
 struct LinearPart {
@@ -27,20 +38,32 @@ struct TileScratch {
 
 class BitvectorEngine final : public Engine {
  public:
-  BitvectorEngine(const Forest& forest, Isa isa, Coder coder, BitvectorPlan plan)
+  BitvectorEngine(const Forest& forest, Isa isa, Coder coder, BitvectorPlan plan,
+                  std::optional<RowPlan> row_plan, std::shared_ptr<const Engine> few_rows)
       : isa_(isa),
         kernel_(*FindBitvectorKernel(isa)),
+        row_kernel_(*FindRowKernel(isa)),
         name_("bitvector/" + std::string(IsaName(isa))),
         feature_count_(forest.feature_count),
         outputs_(forest.outputs),
         rule_(forest.values),
         base_(forest.base),
         coder_(std::move(coder)),
-        plan_(std::move(plan)) {
+        plan_(std::move(plan)),
+        row_plan_(std::move(row_plan)),
+        few_rows_(row_plan_ ? nullptr : std::move(few_rows)) {
     base_.resize(static_cast<size_t>(outputs_));
     const int64_t row_bytes = coder_.columns() + 8 * outputs_;
     const int64_t step = kernel_.row_step;
     tile_rows_ = std::max(std::min(kTileBytes / row_bytes, kMaxTileRows) / step * step, step);
+    if (row_plan_) {
+      const bool lists =
+          std::any_of(row_plan_->category_cuts.begin(), row_plan_->category_cuts.end(),
+                      [](const RowCategories& categories) { return !categories.chunks.empty(); });
+      row_limit_ = kernel_.row_step / (lists ? kRowsWithCuts : kRowsOneByOne);
+    } else if (few_rows_) {
+      row_limit_ = kernel_.row_step / kFewRows;
+    }
     AddLinearLeaves(forest);
   }
 
@@ -49,6 +72,8 @@ class BitvectorEngine final : public Engine {
   int outputs() const override { return outputs_; }
   size_t memory_bytes() const override {
     size_t bytes = coder_.memory_bytes() + plan_.memory_bytes();
+    if (row_plan_) bytes += row_plan_->memory_bytes();
+    if (few_rows_) bytes += few_rows_->memory_bytes();
     for (const auto& leaves : linear_.trees) {
       for (const Tree::LinearLeaf& leaf : leaves) bytes += 72 + leaf.features.size() * 12;
     }
@@ -57,6 +82,12 @@ class BitvectorEngine final : public Engine {
 
   void PredictRaw(const double* features, int64_t rows, int64_t stride,
                   double* out) const override {
+    if (rows <= row_limit_) {
+      if (few_rows_) return few_rows_->PredictRaw(features, rows, stride, out);
+      for (int64_t row = 0; row < rows; ++row)
+        PredictRow(features + row * stride, out + row * outputs_);
+      return;
+    }
     const std::vector<FeatureColumn> columns = RowMajorColumns(features, feature_count_, stride);
     PredictColumns(columns, rows, out);
   }
@@ -94,6 +125,37 @@ class BitvectorEngine final : public Engine {
   }
 
  private:
+  // No locks, no allocation.
+  void PredictRow(const double* features, double* out) const {
+    alignas(64) uint8_t codes[kMaxRowColumns] = {};
+    coder_.EncodeRow(isa_, features, codes);
+    std::copy(base_.begin(), base_.end(), out);
+    if (row_plan_->category_cuts.empty()) return row_kernel_.sum(*row_plan_, codes, nullptr, out);
+    alignas(64) uint8_t planes[kMaxRowPlaneBytes];
+    std::fill_n(planes, row_plan_->plane_bytes, uint8_t{0xFF});
+    for (size_t slot = 0; slot < row_plan_->category_cuts.size(); ++slot) {
+      const size_t code = static_cast<size_t>(coder_.RowCategory(static_cast<int>(slot), features));
+      const RowCategories& categories = row_plan_->category_cuts[slot];
+      if (!categories.keep.empty()) {
+        const uint8_t* keep = categories.keep.data() + code * row_plan_->plane_bytes;
+        for (size_t i = 0; i < row_plan_->plane_bytes; i += 8) {
+          uint64_t eight, kept;
+          std::memcpy(&eight, planes + i, 8);
+          std::memcpy(&kept, keep + i, 8);
+          eight &= kept;
+          std::memcpy(planes + i, &eight, 8);
+        }
+        continue;
+      }
+      if (code / 16 >= categories.chunks.size()) continue;
+      for (const RowCategoryCut& cut : categories.chunks[code / 16]) {
+        planes[cut.position] &=
+            static_cast<uint8_t>(~plan_.category_cuts[cut.category_cut].clear[code % 16]);
+      }
+    }
+    row_kernel_.sum(*row_plan_, codes, planes, out);
+  }
+
   void AddLinearLeaves(const Forest& forest) {
     std::vector<int32_t> index_of(static_cast<size_t>(feature_count_), -1);
     for (size_t i = 0; i < forest.trees.size(); ++i) {
@@ -153,26 +215,49 @@ class BitvectorEngine final : public Engine {
 
   Isa isa_;
   const BitvectorKernel& kernel_;
+  const RowKernel& row_kernel_;
   std::string name_;
   int feature_count_, outputs_;
   ValueRule rule_;
   std::vector<double> base_;
   Coder coder_;
   BitvectorPlan plan_;
+  std::optional<RowPlan> row_plan_;
+  std::shared_ptr<const Engine> few_rows_;
   LinearPart linear_;
   int64_t tile_rows_ = 0;
+  int64_t row_limit_ = 0;  // calls of up to so many rows go row by row
 };
+
+bool SuitsRows(const Forest& forest) {
+  return std::all_of(forest.trees.begin(), forest.trees.end(), [](const Tree& tree) {
+    return tree.linear.empty() && tree.leaf_count_total() <= kMaxRowLeaves;
+  });
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest) {
+Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
+                                                       std::shared_ptr<const Engine> few_rows) {
   const Isa isa = BestIsa();
   if (FindBitvectorKernel(isa) == nullptr)
     return InvalidArgument("no vector instructions for bit vectors");
   ASSIGN_OR_RETURN(Coder coder, Coder::Make(forest));
-  ASSIGN_OR_RETURN(BitvectorPlan plan, MakeBitvectorPlan(forest, &coder));
-  return std::unique_ptr<Engine>(
-      std::make_unique<BitvectorEngine>(forest, isa, std::move(coder), std::move(plan)));
+  const bool rows = SuitsRows(forest);
+  std::vector<RowTree> row_trees;
+  ASSIGN_OR_RETURN(BitvectorPlan plan,
+                   MakeBitvectorPlan(forest, &coder, rows ? &row_trees : nullptr));
+  coder.Finish();
+  std::optional<RowPlan> row_plan;
+  if (rows && coder.row_columns() <= kMaxRowColumns) {
+    row_plan.emplace();
+    row_plan->columns = coder.row_columns();
+    row_plan->outputs = forest.outputs;
+    row_plan->float32_sums = forest.float32_sums;
+    if (!MakeRowPlan(row_trees, plan, FindRowKernel(isa)->lanes, &*row_plan)) row_plan.reset();
+  }
+  return std::unique_ptr<Engine>(std::make_unique<BitvectorEngine>(
+      forest, isa, std::move(coder), std::move(plan), std::move(row_plan), std::move(few_rows)));
 }
 
 }  // namespace slipway

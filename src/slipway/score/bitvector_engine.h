@@ -8,7 +8,9 @@
 
 namespace slipway {
 
-// REQUIRES: Validate(forest).ok(). kInvalidArgument when the forest does not suit it.
-Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest);
+// REQUIRES: Validate(forest).ok(). kInvalidArgument when the forest does not suit it. `few_rows` is
+// kept for calls of a few rows when the trees are too large for row_plan.h.
+Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
+                                                       std::shared_ptr<const Engine> few_rows);
 
 }  // namespace slipway

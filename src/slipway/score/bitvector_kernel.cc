@@ -7,6 +7,8 @@
 #define HWY_DISABLED_TARGETS HWY_SSSE3
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+// After highway.h: compiled once per target.
+#include "slipway/score/lowest_bit-inl.h"
 
 // One lane at a time this kernel would be slower than the reference engine.
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
@@ -17,19 +19,19 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Bytes = hn::ScalableTag<uint8_t>;
+using Bytes = ByteTag;
 using SignedBytes = hn::ScalableTag<int8_t>;
 using Words = hn::Repartition<uint32_t, Bytes>;
 using Doubles = hn::Repartition<double, Bytes>;
-using V = hn::Vec<Bytes>;
+using V = ByteVector;
 
 constexpr int64_t kN = hn::MaxLanes(Bytes());
 // Registers of rows that share a cut's bound and bits.
-constexpr int kGroup = 4;
-constexpr int64_t kStep = kN * kGroup;
+constexpr int kMostGroup = 4;
 
-// Walks kStep rows of `codes` (columns `rows` apart) through a tree. `plane_of`: 8 * the plane with
-// the exit leaf; `bits`: that plane, whose lowest bit it is.
+// Walks kGroup registers of rows of `codes` (columns `rows` apart) through a tree. `plane_of`: 8 *
+// the plane with the exit leaf; `bits`: that plane, whose lowest bit it is.
+template <int kGroup>
 HWY_INLINE void Walk(const BitvectorPlan& plan, const BitvectorTree& tree, const uint8_t* codes,
                      int64_t rows, V* HWY_RESTRICT bits, V* HWY_RESTRICT plane_of) {
   const Bytes d;
@@ -83,27 +85,13 @@ HWY_INLINE void Walk(const BitvectorPlan& plan, const BitvectorTree& tree, const
   }
 }
 
-// The number of the lowest bit of each byte (of which none is 0).
-HWY_INLINE V LowestBit(V bits) {
-  const Bytes d;
-  const hn::Repartition<uint16_t, Bytes> d16;
-  alignas(16) static constexpr uint8_t kLow[16] = {15, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0};
-  alignas(16) static constexpr uint8_t kHigh[16] = {15, 4, 5, 4, 6, 4, 5, 4,
-                                                    7,  4, 5, 4, 6, 4, 5, 4};
-  const auto nibble = hn::Set(d, 15);
-  const auto low = hn::And(bits, nibble);
-  const auto high = hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(d16, bits))), nibble);
-  return hn::Min(hn::TableLookupBytes(hn::LoadDup128(d, kLow), low),
-                 hn::TableLookupBytes(hn::LoadDup128(d, kHigh), high));
-}
-
 // Leaves as one byte each: trees of up to 32 planes.
 HWY_INLINE V LeafBytes(V bits, V plane) {
   const Bytes d;
   const hn::Repartition<uint16_t, Bytes> d16;
   // A plane's number has at most 5 bits: nothing crosses into the next byte.
   const auto eight = hn::BitCast(d, hn::ShiftLeft<3>(hn::BitCast(d16, plane)));
-  return hn::Or(eight, LowestBit(bits));
+  return hn::Or(eight, LowestBitOf(bits));
 }
 
 template <bool kFloat32>
@@ -188,46 +176,54 @@ HWY_INLINE void AddLooked(const double* HWY_RESTRICT values, const uint8_t* HWY_
 HWY_INLINE void StoreLeaves(V bits, V plane, uint16_t* leaves) {
   const Bytes d;
   HWY_ALIGN uint8_t bit[kN], where[kN];
-  hn::Store(LowestBit(bits), d, bit);
+  hn::Store(LowestBitOf(bits), d, bit);
   hn::Store(plane, d, where);
   for (int64_t row = 0; row < kN; ++row)
     leaves[row] = static_cast<uint16_t>(where[row] * 8 + bit[row]);
 }
 
+// One tree over kGroup registers of rows.
+template <int kGroup, bool kFloat32>
+HWY_INLINE void AddTree(const BitvectorPlan& plan, const BitvectorTree& tree, const uint8_t* codes,
+                        int64_t rows, double* sums) {
+  const Bytes d;
+  const double* values = plan.values.data() + tree.leaves_begin;
+  const uint8_t* tables = plan.value_bytes.data() + tree.bytes_begin;
+  V bits[kGroup], planes[kGroup];
+  Walk<kGroup>(plan, tree, codes, rows, bits, planes);
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroup; ++g) {
+    double* at = sums + g * kN;
+    if (tree.plane_count <= 2) {
+      AddShuffled<1, kFloat32>(tables, LeafBytes(bits[g], planes[g]), at);
+    } else if (tree.plane_count <= 4) {
+      AddShuffled<2, kFloat32>(tables, LeafBytes(bits[g], planes[g]), at);
+    } else if (tree.plane_count <= 32) {
+      HWY_ALIGN uint8_t leaves[kN];
+      hn::Store(LeafBytes(bits[g], planes[g]), d, leaves);
+      AddLooked<kFloat32>(values, leaves, at);
+    } else {
+      uint16_t leaves[kN];
+      StoreLeaves(bits[g], planes[g], leaves);
+      for (int64_t row = 0; row < kN; ++row) {
+        double& sum = at[SlotOf(row)];
+        sum = Rounded<kFloat32>(sum + values[leaves[row]]);
+      }
+    }
+  }
+}
+
 template <bool kFloat32>
 void Sum(const BitvectorPlan& plan, size_t first, size_t last, const uint8_t* codes, int64_t rows,
          int outputs, double* sums) {
-  const Bytes d;
   int output = static_cast<int>(first % static_cast<size_t>(outputs));
-  HWY_ALIGN uint8_t leaves[kN];
-  uint16_t wide[kN];
   for (size_t i = first; i < last; ++i) {
     const BitvectorTree& tree = plan.trees[i];
     double* to = sums + output * rows;
-    const double* values = plan.values.data() + tree.leaves_begin;
-    const uint8_t* tables = plan.value_bytes.data() + tree.bytes_begin;
-    for (int64_t row = 0; row < rows; row += kStep) {
-      V bits[kGroup], planes[kGroup];
-      Walk(plan, tree, codes + row, rows, bits, planes);
-#pragma GCC unroll 8
-      for (int g = 0; g < kGroup; ++g) {
-        double* at = to + row + g * kN;
-        if (tree.plane_count <= 2) {
-          AddShuffled<1, kFloat32>(tables, LeafBytes(bits[g], planes[g]), at);
-        } else if (tree.plane_count <= 4) {
-          AddShuffled<2, kFloat32>(tables, LeafBytes(bits[g], planes[g]), at);
-        } else if (tree.plane_count <= 32) {
-          hn::Store(LeafBytes(bits[g], planes[g]), d, leaves);
-          AddLooked<kFloat32>(values, leaves, at);
-        } else {
-          StoreLeaves(bits[g], planes[g], wide);
-          for (int64_t in = 0; in < kN; ++in) {
-            double& sum = at[SlotOf(in)];
-            sum = Rounded<kFloat32>(sum + values[wide[in]]);
-          }
-        }
-      }
-    }
+    int64_t row = 0;
+    for (; row + kN * kMostGroup <= rows; row += kN * kMostGroup)
+      AddTree<kMostGroup, kFloat32>(plan, tree, codes + row, rows, to + row);
+    for (; row < rows; row += kN) AddTree<1, kFloat32>(plan, tree, codes + row, rows, to + row);
     output = output + 1 == outputs ? 0 : output + 1;
   }
 }
@@ -244,17 +240,17 @@ void SumTrees(const BitvectorPlan& plan, size_t first, size_t last, const uint8_
 }
 void ExitLeaves(const BitvectorPlan& plan, size_t tree, const uint8_t* codes, int64_t rows,
                 uint16_t* leaves) {
-  for (int64_t row = 0; row < rows; row += kStep) {
-    V bits[kGroup], planes[kGroup];
-    Walk(plan, plan.trees[tree], codes + row, rows, bits, planes);
-    for (int g = 0; g < kGroup; ++g) StoreLeaves(bits[g], planes[g], leaves + row + g * kN);
+  for (int64_t row = 0; row < rows; row += kN) {
+    V bits[1], planes[1];
+    Walk<1>(plan, plan.trees[tree], codes + row, rows, bits, planes);
+    StoreLeaves(bits[0], planes[0], leaves + row);
   }
 }
 
 int64_t SlotOfRow(int64_t row) { return SlotOf(row); }
 
 const BitvectorKernel* Kernel() {
-  static constexpr BitvectorKernel kKernel = {static_cast<int>(kStep), SlotOfRow, SumTrees,
+  static constexpr BitvectorKernel kKernel = {static_cast<int>(kN), SlotOfRow, SumTrees,
                                               ExitLeaves};
   return &kKernel;
 }

@@ -11,7 +11,7 @@ namespace slipway {
 
 // codes[column * rows + row] are a tile's codes; `rows` is a multiple of row_step.
 struct BitvectorKernel {
-  // Rows that one pass over a tree takes.
+  // Rows of a register.
   int row_step = 0;
   // Where a row's sum lies.
   int64_t (*slot)(int64_t row) = nullptr;

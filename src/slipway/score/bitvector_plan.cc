@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "slipway/score/row_plan.h"
+
 namespace slipway {
 namespace {
 
@@ -19,8 +21,8 @@ struct Leaves {
 
 class TreePlanner {
  public:
-  TreePlanner(const Tree& tree, Coder* coder, BitvectorPlan* plan)
-      : tree_(tree), coder_(*coder), plan_(*plan) {}
+  TreePlanner(const Tree& tree, Coder* coder, BitvectorPlan* plan, RowTree* row)
+      : tree_(tree), coder_(*coder), plan_(*plan), row_(row) {}
 
   void Plan() {
     const int32_t leaves = tree_.leaf_count_total();
@@ -33,6 +35,7 @@ class TreePlanner {
     plane_count_ = static_cast<size_t>(leaves + 7) / 8;
     cuts_.resize(plane_count_);
     category_cuts_.resize(plane_count_);
+    if (row_ != nullptr) row_->planes.resize(plane_count_);
     for (size_t node = 0; node < inner; ++node) {
       if (tree_.category_set[node] < 0) AddCuts(node);
     }
@@ -111,6 +114,23 @@ class TreePlanner {
                               FourTimes(static_cast<uint8_t>(test.bound ^ 0x80)),
                               FourTimes(Keep(plane, cleared))});
     }
+    if (row_ != nullptr) AddRowCuts(node, cleared, left_first);
+  }
+
+  // Right first: the test is code >= bound, which is ~code < ~bound + 1.
+  void AddRowCuts(size_t node, Leaves cleared, bool left_first) {
+    const CodeTest test = coder_.GoesLeftInRow(tree_, node);
+    RowCut cut;
+    // More columns than kMaxRowColumns make no plan: whatever stands here then is not read.
+    cut.column =
+        static_cast<uint8_t>(test.column / 16 * 32 + test.column % 16 + (left_first ? 0 : 16));
+    const int bound = left_first ? test.bound : 256 - test.bound;
+    cut.bound = static_cast<uint8_t>(bound ^ 0x80);
+    for (size_t plane = static_cast<size_t>(cleared.begin) / 8;
+         plane <= static_cast<size_t>(cleared.end - 1) / 8; ++plane) {
+      cut.keep = Keep(plane, cleared);
+      row_->planes[plane].push_back(cut);
+    }
   }
 
   // All nodes of a tree on one categorical feature are one lookup per plane and sixteen codes.
@@ -142,6 +162,11 @@ class TreePlanner {
             continue;
           const int32_t column = coder_.CategoryColumn(feature, static_cast<int>(chunk));
           category_cuts_[plane].push_back({static_cast<uint32_t>(column), table});
+          if (row_ != nullptr) {
+            row_->categories.push_back({coder_.CategorySlotOf(feature), static_cast<int>(chunk),
+                                        static_cast<uint32_t>(plane), 0});
+            row_cut_of_plane_.emplace_back(plane, category_cuts_[plane].size() - 1);
+          }
         }
       }
     }
@@ -161,6 +186,13 @@ class TreePlanner {
       plan_.category_cuts.insert(plan_.category_cuts.end(), category_cuts_[i].begin(),
                                  category_cuts_[i].end());
       out.categorical |= !category_cuts_[i].empty();
+      const size_t first = plan_.category_cuts.size() - category_cuts_[i].size();
+      for (size_t cut = 0; cut < row_cut_of_plane_.size(); ++cut) {
+        if (row_cut_of_plane_[cut].first == i) {
+          row_->categories[cut].category_cut =
+              static_cast<uint32_t>(first + row_cut_of_plane_[cut].second);
+        }
+      }
       plan_.planes.push_back({static_cast<uint32_t>(plan_.cuts.size()),
                               static_cast<uint32_t>(plan_.category_cuts.size())});
     }
@@ -169,6 +201,10 @@ class TreePlanner {
   }
 
   void EmitLeaves(BitvectorTree* out) {
+    if (row_ != nullptr) {
+      for (const int32_t leaf : order_)
+        row_->values.push_back(tree_.leaf_value[static_cast<size_t>(leaf)]);
+    }
     out->leaves_begin = static_cast<uint32_t>(plan_.values.size());
     out->bytes_begin = static_cast<uint32_t>(plan_.value_bytes.size());
     if (out->linear) {
@@ -194,6 +230,8 @@ class TreePlanner {
   const Tree& tree_;
   Coder& coder_;
   BitvectorPlan& plan_;
+  RowTree* row_;
+  std::vector<std::pair<size_t, size_t>> row_cut_of_plane_;  // plane and index of each category cut
   size_t plane_count_ = 1;
   std::vector<int32_t> counts_, order_;
   std::vector<Leaves> left_, right_;
@@ -209,7 +247,8 @@ size_t BitvectorPlan::memory_bytes() const {
          values.size() * sizeof(double) + value_bytes.size() + leaf_ids.size() * sizeof(int32_t);
 }
 
-Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder) {
+Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder,
+                                        std::vector<RowTree>* rows) {
   for (size_t i = 0; i < forest.trees.size(); ++i) {
     if (forest.trees[i].leaf_count_total() > kMaxBitvectorLeaves) {
       return InvalidArgument(fmt::format("tree {} has {} leaves, bit vectors have up to {}", i,
@@ -218,7 +257,10 @@ Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder) {
   }
   BitvectorPlan plan;
   plan.float32_sums = forest.float32_sums;
-  for (const Tree& tree : forest.trees) TreePlanner(tree, coder, &plan).Plan();
+  if (rows != nullptr) rows->resize(forest.trees.size());
+  for (size_t i = 0; i < forest.trees.size(); ++i) {
+    TreePlanner(forest.trees[i], coder, &plan, rows == nullptr ? nullptr : &(*rows)[i]).Plan();
+  }
   plan.trees.shrink_to_fit();
   plan.planes.shrink_to_fit();
   plan.cuts.shrink_to_fit();

@@ -62,7 +62,11 @@ struct BitvectorPlan {
 
 inline constexpr int kMaxBitvectorLeaves = 2048;
 
-// kInvalidArgument when a tree has too many leaves.
-Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder);
+struct RowTree;
+
+// kInvalidArgument when a tree has too many leaves. `rows`, when not nullptr, gets what row_plan.h
+// needs of each tree.
+Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder,
+                                        std::vector<RowTree>* rows);
 
 }  // namespace slipway

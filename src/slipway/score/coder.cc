@@ -107,7 +107,7 @@ Result<Coder> Coder::Make(const Forest& forest) {
 }
 
 // A node goes right when code >= bound, which is when 255 - code < 256 - bound.
-CodeTest Coder::Test(const Tree& tree, size_t node, bool complement) {
+CodeTest Coder::Test(const Tree& tree, size_t node, bool complement, bool in_row) {
   NumericalSlot& slot = numerical_[numerical_of_.at(tree.split_feature[node])];
   const double threshold = FoldZero(rule_, tree.threshold[node]);
   const auto found = std::lower_bound(slot.thresholds.begin(), slot.thresholds.end(), threshold);
@@ -115,14 +115,16 @@ CodeTest Coder::Test(const Tree& tree, size_t node, bool complement) {
   const View view = NodeView(tree, node);
   const size_t chunk = rank / kMaxRanked, in = rank % kMaxRanked;
   const uint8_t bound = static_cast<uint8_t>(complement ? 255 - in : in + 1);
-  auto at = slot.columns.begin();
-  while (at != slot.columns.end() && at->chunk <= chunk) {
+  std::vector<NumericalColumn>& columns = in_row ? slot.row_columns : slot.columns;
+  auto at = columns.begin();
+  while (at != columns.end() && at->chunk <= chunk) {
     if (at->chunk == chunk && at->view == view && at->complement == complement)
       return {at->column, bound};
     ++at;
   }
-  slot.columns.insert(at, {view, complement, chunk, columns_});
-  return {columns_++, bound};
+  int& next = in_row ? row_columns_ : columns_;
+  columns.insert(at, {view, complement, chunk, next});
+  return {next++, bound};
 }
 
 int Coder::CategoryCodes(int32_t feature) const {
@@ -178,19 +180,26 @@ void Coder::EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* va
   }
 }
 
+int Coder::CategoryCode(const CategoricalSlot& slot, double value) const {
+  const int known = static_cast<int>(slot.categories.size());
+  if (std::isnan(value)) return known + 1;
+  const uint32_t category = CategoryOfValue(rule_, value);
+  return category < slot.code_of.size() ? slot.code_of[category] : known;
+}
+
+int Coder::RowCategory(int slot, const double* features) const {
+  const CategoricalSlot& of = categorical_[static_cast<size_t>(slot)];
+  return CategoryCode(of, features[of.feature]);
+}
+
 void Coder::EncodeCategorical(const CategoricalSlot& slot, const double* values, int64_t rows,
                               int64_t column_stride, uint8_t* codes) const {
   for (const int32_t column : slot.columns) {
     if (column >= 0)
       std::memset(codes + column * column_stride, kNoLookup, static_cast<size_t>(rows));
   }
-  const size_t known = slot.categories.size();
   for (int64_t row = 0; row < rows; ++row) {
-    size_t code = known + 1;
-    if (!std::isnan(values[row])) {
-      const uint32_t category = CategoryOfValue(rule_, values[row]);
-      code = category < slot.code_of.size() ? slot.code_of[category] : known;
-    }
+    const size_t code = static_cast<size_t>(CategoryCode(slot, values[row]));
     const int32_t column = slot.columns[code >> 4];
     if (column >= 0) codes[column * column_stride + row] = static_cast<uint8_t>(code & 15);
   }
@@ -222,14 +231,35 @@ void Coder::Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begi
   }
 }
 
+void Coder::Finish() {
+  for (const NumericalSlot& slot : numerical_) {
+    const RankTable* last = nullptr;
+    for (const NumericalColumn& column : slot.row_columns) {
+      const RankTable* table = &slot.tables[column.chunk];
+      if (table != last) {
+        row_tables_.push_back(table);
+        row_features_.push_back(slot.feature);
+      }
+      last = table;
+      row_codes_.push_back({static_cast<uint16_t>(row_tables_.size() - 1),
+                            static_cast<uint16_t>(column.column), slot.feature,
+                            static_cast<uint8_t>(NanGoesLeft(column.view) ? 0x80 : 0x7F),
+                            IsZeroView(column.view)});
+    }
+  }
+}
+
 void Coder::EncodeRow(Isa isa, const double* features, uint8_t* codes) const {
-  CoderScratch scratch;
-  uint16_t nan_row[1];
-  scratch.nan_rows = nan_row;
-  for (const NumericalSlot& slot : numerical_)
-    EncodeNumerical(isa, slot, features + slot.feature, 1, 1, codes, &scratch);
-  for (const CategoricalSlot& slot : categorical_)
-    EncodeCategorical(slot, features + slot.feature, 1, 1, codes);
+  uint8_t ranks[kMaxRowColumns];
+  RankRow(isa, row_tables_.data(), row_features_.data(), static_cast<int64_t>(row_tables_.size()),
+          features, ranks);
+  for (const RowColumn& column : row_codes_) {
+    const double value = features[column.feature];
+    const bool missing =
+        std::isnan(value) || (column.zero_is_missing && FlushZero(rule_, value) == 0);
+    codes[column.column] =
+        missing ? column.missing : static_cast<uint8_t>(ranks[column.rank] ^ 0x80);
+  }
 }
 
 }  // namespace slipway

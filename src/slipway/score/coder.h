@@ -36,15 +36,21 @@ struct CoderScratch {
   uint16_t* nan_rows = nullptr;
 };
 
+inline constexpr int kMaxRowColumns = 128;
+
 class Coder {
  public:
   // Of all nodes of the forest. kInvalidArgument when the codes would need too much memory.
   static Result<Coder> Make(const Forest& forest);
 
   // Columns are made as tests ask for them. Holds when the node goes left.
-  CodeTest GoesLeft(const Tree& tree, size_t node) { return Test(tree, node, false); }
+  CodeTest GoesLeft(const Tree& tree, size_t node) { return Test(tree, node, false, false); }
   // Holds when it goes right: a column of complements.
-  CodeTest GoesRight(const Tree& tree, size_t node) { return Test(tree, node, true); }
+  CodeTest GoesRight(const Tree& tree, size_t node) { return Test(tree, node, true, false); }
+
+  // The same as GoesLeft in the columns of EncodeRow, which has no complements.
+  CodeTest GoesLeftInRow(const Tree& tree, size_t node) { return Test(tree, node, false, true); }
+  int row_columns() const { return row_columns_; }
 
   // Codes of a categorical feature: 0 ... category_codes() - 1, the last two are `in no set` and
   // NaN.
@@ -61,8 +67,16 @@ class Coder {
   // bytes (code - 128) for numerical columns.
   void Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begin, int64_t rows,
               int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const;
-  // The same of one row: codes[column].
+  // Call once when no more tests will be asked for; EncodeRow needs it.
+  void Finish();
+  // The numerical codes of one row, as signed bytes: codes[row column]. At most kMaxRowColumns.
   void EncodeRow(Isa isa, const double* features, uint8_t* codes) const;
+  // Categorical features are numbered 0 ... category_slots() - 1.
+  int category_slots() const { return static_cast<int>(categorical_.size()); }
+  int CategorySlotOf(int32_t feature) const {
+    return static_cast<int>(categorical_of_.at(feature));
+  }
+  int RowCategory(int slot, const double* features) const;
 
  private:
   struct NumericalColumn {
@@ -73,9 +87,9 @@ class Coder {
   };
   struct NumericalSlot {
     int32_t feature = 0;
-    std::vector<double> thresholds;        // ascending, without repetition
-    std::vector<RankTable> tables;         // of each chunk
-    std::vector<NumericalColumn> columns;  // by chunk
+    std::vector<double> thresholds;                     // ascending, without repetition
+    std::vector<RankTable> tables;                      // of each chunk
+    std::vector<NumericalColumn> columns, row_columns;  // by chunk
   };
   struct CategoricalSlot {
     int32_t feature = 0;
@@ -85,14 +99,27 @@ class Coder {
   };
 
   Coder() = default;
-  CodeTest Test(const Tree& tree, size_t node, bool complement);
+  CodeTest Test(const Tree& tree, size_t node, bool complement, bool in_row);
+  int CategoryCode(const CategoricalSlot& slot, double value) const;
   void EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
                        int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const;
   void EncodeCategorical(const CategoricalSlot& slot, const double* values, int64_t rows,
                          int64_t column_stride, uint8_t* codes) const;
 
+  // The row columns, flat: what to rank, then which rank each column shows.
+  struct RowColumn {
+    uint16_t rank = 0;
+    uint16_t column = 0;
+    int32_t feature = 0;
+    uint8_t missing = 0;  // the code of missing values
+    bool zero_is_missing = false;
+  };
+  std::vector<const RankTable*> row_tables_;
+  std::vector<int32_t> row_features_;
+  std::vector<RowColumn> row_codes_;
+
   ValueRule rule_ = ValueRule::kLightGbm;
-  int columns_ = 0;
+  int columns_ = 0, row_columns_ = 0;
   std::vector<NumericalSlot> numerical_;
   std::vector<CategoricalSlot> categorical_;
   std::map<int32_t, size_t> numerical_of_, categorical_of_;

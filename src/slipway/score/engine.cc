@@ -35,15 +35,13 @@ std::vector<int32_t> UsedFeatures(const Forest& forest) {
 }
 
 Result<std::unique_ptr<Engine>> CompileBest(const Forest& forest, std::string* reason) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Engine> reference, CompileReferenceEngine(forest));
-  Result<std::unique_ptr<Engine>> fast = CompileBitvectorEngine(forest);
-  if (!fast.ok()) {
-    *reason = fast.error().message;
-    return reference;
-  }
-  if (Status status = CheckAgainst(*reference, **fast, forest); !status.ok()) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Engine> made, CompileReferenceEngine(forest));
+  const std::shared_ptr<Engine> reference = std::move(made);
+  Result<std::unique_ptr<Engine>> fast = CompileBitvectorEngine(forest, reference);
+  Status status = fast.ok() ? CheckAgainst(*reference, **fast, forest) : Status(fast.error());
+  if (!status.ok()) {
     *reason = status.error().message;
-    return reference;
+    return CompileReferenceEngine(forest);
   }
   *reason = "equal to the reference, bit for bit, on a sample of the model's own thresholds";
   return fast;
@@ -100,7 +98,7 @@ Result<std::unique_ptr<Engine>> CompileEngine(const Forest& forest, const Engine
     ASSIGN_OR_RETURN(engine, CompileReferenceEngine(forest));
     reason = "asked for";
   } else if (hints.engine == "bitvector") {
-    ASSIGN_OR_RETURN(engine, CompileBitvectorEngine(forest));
+    ASSIGN_OR_RETURN(engine, CompileBitvectorEngine(forest, nullptr));
     reason = "asked for";
   } else if (hints.engine.empty()) {
     ASSIGN_OR_RETURN(engine, CompileBest(forest, &reason));

@@ -41,32 +41,45 @@ HWY_INLINE int CountTwo(__m256 low, __m256 high) {
   return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(both))) / 2;
 }
 
+// The first pivot that is not below x in float32 ends x's sixteen, unless they are equal there;
+// then (and for NaN, which compares as equal here) `exact` decides.
+template <typename Exact>
+HWY_INLINE int RankOne(const RankTable& table, double x, __m256 low_pivots, __m256 high_pivots,
+                       Exact exact) {
+  const __m256 value = _mm256_set1_ps(static_cast<float>(x));
+  const int sixteen = CountTwo(_mm256_cmp_ps(low_pivots, value, _CMP_LT_OQ),
+                               _mm256_cmp_ps(high_pivots, value, _CMP_LT_OQ));
+  const float* sorted = table.thresholds32.data() + 16 * sixteen;
+  const __m256 low = _mm256_loadu_ps(sorted), high = _mm256_loadu_ps(sorted + 8);
+  const __m256 equal =
+      _mm256_or_ps(_mm256_cmp_ps(low, value, _CMP_EQ_UQ), _mm256_cmp_ps(high, value, _CMP_EQ_UQ));
+  const int rank = 16 * sixteen + CountTwo(_mm256_cmp_ps(low, value, _CMP_LT_OQ),
+                                           _mm256_cmp_ps(high, value, _CMP_LT_OQ));
+  if (_mm256_movemask_ps(equal) != 0) [[unlikely]]
+    return exact(x);
+  return rank;
+}
+
 int64_t Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t rows,
              uint8_t* HWY_RESTRICT ranks, uint16_t* HWY_RESTRICT nan_rows) {
   const __m256 low_pivots = _mm256_loadu_ps(table.pivots32.data());
   const __m256 high_pivots = _mm256_loadu_ps(table.pivots32.data() + 8);
   int64_t nans = 0;
   for (int64_t row = 0; row < rows; ++row) {
-    const double x = values[row];
-    const __m256 value = _mm256_set1_ps(static_cast<float>(x));
-    // The first pivot that is not below x in float32 ends x's sixteen, unless they are equal there.
-    const int sixteen = CountTwo(_mm256_cmp_ps(low_pivots, value, _CMP_LT_OQ),
-                                 _mm256_cmp_ps(high_pivots, value, _CMP_LT_OQ));
-    const float* sorted = table.thresholds32.data() + 16 * sixteen;
-    const __m256 low = _mm256_loadu_ps(sorted), high = _mm256_loadu_ps(sorted + 8);
-    const __m256 equal =
-        _mm256_or_ps(_mm256_cmp_ps(low, value, _CMP_EQ_UQ), _mm256_cmp_ps(high, value, _CMP_EQ_UQ));
-    int rank = 16 * sixteen + CountTwo(_mm256_cmp_ps(low, value, _CMP_LT_OQ),
-                                       _mm256_cmp_ps(high, value, _CMP_LT_OQ));
-    // NaN compares as equal here.
-    if (_mm256_movemask_ps(equal) != 0) [[unlikely]] {
+    const int rank = RankOne(table, values[row], low_pivots, high_pivots, [&](double x) HWY_ATTR {
       nan_rows[nans] = static_cast<uint16_t>(row);
       nans += std::isnan(x);
-      rank = RankExactly(table, x);
-    }
+      return RankExactly(table, x);
+    });
     ranks[row] = static_cast<uint8_t>(rank);
   }
   return nans;
+}
+
+HWY_INLINE int RankInRow(const RankTable& table, double x) {
+  return RankOne(table, x, _mm256_loadu_ps(table.pivots32.data()),
+                 _mm256_loadu_ps(table.pivots32.data() + 8),
+                 [&](double value) HWY_ATTR { return RankExactly(table, value); });
 }
 
 #else
@@ -82,6 +95,8 @@ int64_t Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t 
   return nans;
 }
 
+HWY_INLINE int RankInRow(const RankTable& table, double x) { return RankExactly(table, x); }
+
 #endif
 
 }  // namespace
@@ -89,6 +104,12 @@ int64_t Rank(const RankTable& table, const double* HWY_RESTRICT values, int64_t 
 int64_t RankOf(const RankTable& table, const double* values, int64_t rows, uint8_t* ranks,
                uint16_t* nan_rows) {
   return Rank(table, values, rows, ranks, nan_rows);
+}
+
+void RankRowOf(const RankTable* const* tables, const int32_t* features, int64_t count,
+               const double* HWY_RESTRICT row, uint8_t* HWY_RESTRICT ranks) {
+  for (int64_t i = 0; i < count; ++i)
+    ranks[i] = static_cast<uint8_t>(RankInRow(*tables[i], row[features[i]]));
 }
 
 }  // namespace HWY_NAMESPACE
@@ -121,6 +142,20 @@ int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_
   if (isa >= Isa::kSse4) return N_SSE4::RankOf(table, values, rows, ranks, nan_rows);
 #endif
   return HWY_STATIC_DISPATCH(RankOf)(table, values, rows, ranks, nan_rows);
+}
+
+void RankRow(Isa isa, const RankTable* const* tables, const int32_t* features, int64_t count,
+             const double* row, uint8_t* ranks) {
+#if HWY_TARGETS & HWY_AVX3
+  if (isa == Isa::kAvx512) return N_AVX3::RankRowOf(tables, features, count, row, ranks);
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  if (isa >= Isa::kAvx2) return N_AVX2::RankRowOf(tables, features, count, row, ranks);
+#endif
+#if HWY_TARGETS & HWY_SSE4
+  if (isa >= Isa::kSse4) return N_SSE4::RankRowOf(tables, features, count, row, ranks);
+#endif
+  HWY_STATIC_DISPATCH(RankRowOf)(tables, features, count, row, ranks);
 }
 
 }  // namespace slipway

@@ -28,4 +28,9 @@ inline constexpr int kMaxRanked = 254;
 int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
                    uint8_t* ranks, uint16_t* nan_rows);
 
+// Values of one row, each with a table of its own: ranks[i] = the rank of row[features[i]] in
+// *tables[i]; of NaN: anything.
+void RankRow(Isa isa, const RankTable* const* tables, const int32_t* features, int64_t count,
+             const double* row, uint8_t* ranks);
+
 }  // namespace slipway

@@ -66,8 +66,10 @@ class ReferenceEngine final : public Engine {
 
   void FillSlots(const double* features, int64_t rows, int64_t stride, double* slots) const;
   template <bool kCategories>
-  void Walk(int32_t root, const double* slots, int32_t* leaves) const;
+  void Walk(const double* slots, int64_t width, int32_t* leaves) const;
   double LinearValue(int32_t leaf, const double* row) const;
+  double Sum(double sum, const TreeInfo& tree, int32_t leaf, const double* row) const;
+  void PredictRow(const double* row, double* slots, double* out) const;
 
   int feature_count_ = 0;
   int outputs_ = 1;
@@ -86,13 +88,13 @@ class ReferenceEngine final : public Engine {
   std::vector<TreeInfo> trees_;
 };
 
-// Walks kLanes rows, whose slots follow each other, from the root to their leaves.
+// Walks kLanes lanes from the nodes in `leaves` to their leaves. The slots of a lane are `width`
+// after those of the lane before.
 template <bool kCategories>
-inline void ReferenceEngine::Walk(int32_t root, const double* slots, int32_t* leaves) const {
+inline void ReferenceEngine::Walk(const double* slots, int64_t width, int32_t* leaves) const {
   const Node* nodes = nodes_.data();
-  const int64_t width = static_cast<int64_t>(slots_.size());
   std::array<int32_t, kLanes> at;
-  at.fill(root);
+  std::copy(leaves, leaves + kLanes, at.begin());
   int32_t moved = 0;
   do {
     moved = 0;
@@ -138,11 +140,50 @@ double ReferenceEngine::LinearValue(int32_t leaf, const double* row) const {
   return sum;
 }
 
+double ReferenceEngine::Sum(double sum, const TreeInfo& tree, int32_t leaf,
+                            const double* row) const {
+  sum += tree.linear ? LinearValue(leaf, row) : values_[static_cast<size_t>(leaf)];
+  // Of two float32 values the sum in float64, rounded, is their sum in float32.
+  return float32_sums_ ? static_cast<double>(static_cast<float>(sum)) : sum;
+}
+
+// One row: the lanes are trees.
+void ReferenceEngine::PredictRow(const double* row, double* slots, double* out) const {
+  std::copy(base_.begin(), base_.end(), out);
+  FillSlots(row, 1, 0, slots);
+  std::array<int32_t, kLanes> leaves = {};
+  int output = 0;
+  for (size_t first = 0; first < trees_.size(); first += kLanes) {
+    const size_t count = std::min<size_t>(kLanes, trees_.size() - first);
+    bool categorical = false;
+    for (size_t i = 0; i < kLanes; ++i) {
+      const TreeInfo& tree = trees_[first + std::min(i, count - 1)];
+      leaves[i] = tree.root;
+      categorical |= tree.categorical;
+    }
+    if (categorical) {
+      Walk<true>(slots, 0, leaves.data());
+    } else {
+      Walk<false>(slots, 0, leaves.data());
+    }
+    for (size_t i = 0; i < count; ++i) {
+      out[output] = Sum(out[output], trees_[first + i], leaves[i], row);
+      output = output + 1 == outputs_ ? 0 : output + 1;
+    }
+  }
+}
+
 void ReferenceEngine::PredictRaw(const double* features, int64_t rows, int64_t stride,
                                  double* out) const {
+  const int64_t width = static_cast<int64_t>(slots_.size());
+  if (rows < kLanes) {
+    std::vector<double> slots(static_cast<size_t>(width));
+    for (int64_t row = 0; row < rows; ++row)
+      PredictRow(features + row * stride, slots.data(), out + row * outputs_);
+    return;
+  }
   for (int64_t row = 0; row < rows; ++row)
     std::copy(base_.begin(), base_.end(), out + row * outputs_);
-  const int64_t width = static_cast<int64_t>(slots_.size());
   // Lanes behind the last row walk over zeros or rows of an earlier block.
   const int64_t lanes_needed = (std::min(block_rows_, rows) + kLanes - 1) / kLanes * kLanes;
   std::vector<double> slots(static_cast<size_t>(lanes_needed * width));
@@ -153,21 +194,18 @@ void ReferenceEngine::PredictRaw(const double* features, int64_t rows, int64_t s
     int output = 0;
     for (const TreeInfo& tree : trees_) {
       for (int64_t row = 0; row < block; row += kLanes) {
+        leaves.fill(tree.root);
         if (tree.categorical) {
-          Walk<true>(tree.root, slots.data() + row * width, leaves.data());
+          Walk<true>(slots.data() + row * width, width, leaves.data());
         } else {
-          Walk<false>(tree.root, slots.data() + row * width, leaves.data());
+          Walk<false>(slots.data() + row * width, width, leaves.data());
         }
         const int64_t lanes = std::min<int64_t>(kLanes, block - row);
         double* sums = out + (begin + row) * outputs_ + output;
         for (int64_t lane = 0; lane < lanes; ++lane) {
-          const int32_t leaf = leaves[static_cast<size_t>(lane)];
-          const double value = tree.linear
-                                   ? LinearValue(leaf, features + (begin + row + lane) * stride)
-                                   : values_[static_cast<size_t>(leaf)];
           double& sum = sums[lane * outputs_];
-          // Of two float32 values the sum in float64, rounded, is their sum in float32.
-          sum = float32_sums_ ? static_cast<double>(static_cast<float>(sum + value)) : sum + value;
+          sum = Sum(sum, tree, leaves[static_cast<size_t>(lane)],
+                    features + (begin + row + lane) * stride);
         }
       }
       output = output + 1 == outputs_ ? 0 : output + 1;
