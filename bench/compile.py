@@ -27,9 +27,10 @@ def arguments():
     parser.add_argument("--isa", type=listed, default=[], help="a contestant for each: portable,sse4,avx2,avx512; default: the best that is here")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS / "compile.json")
+    parser.add_argument("--results", type=pathlib.Path, help="the results file; default: bench/results, of a quick run .cache/bench-quick")
     parser.add_argument("--markdown", action="store_true", help="measure nothing: print the table of the results file")
     options = parser.parse_args()
+    options.results = measure.results_path("compile", options)
     options.rounds = 3 if options.quick else options.rounds
     if unknown := set(options.data) - set(models.DATA):
         parser.error(f"--data: there is no {', '.join(sorted(unknown))}; known: {', '.join(models.DATA)}")

@@ -125,12 +125,13 @@ def arguments():
     parser.add_argument("--rows", type=int, default=16_384)
     parser.add_argument("--slices", type=int, default=7)
     parser.add_argument("--slice-ms", type=float, default=300)
-    parser.add_argument("--compile-limit", type=int, default=300, help="seconds that a peer may train")
+    parser.add_argument("--compile-limit", type=int, default=600, help="seconds that a peer may train")
     parser.add_argument("--quick", action="store_true", help="few short slices, one small shape: to see that it runs")
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS / "shap.json")
+    parser.add_argument("--results", type=pathlib.Path, help="the results file; default: bench/results, of a quick run .cache/bench-quick")
     parser.add_argument("--markdown", action="store_true", help="measure nothing: print the table of the results file")
     parser.add_argument("--missing", type=listed, default=[], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.results = measure.results_path("shap", options)
     if options.quick:
         options.slices, options.slice_ms, options.rows = 2, 20, min(options.rows, 1024)
         options.shapes = options.shapes if options.shapes != ["500x31", "1000x255"] else ["100x31"]

@@ -77,6 +77,18 @@ def machine():
     return {"cpu": model, "cores": os.cpu_count(), "isa": "avx512" if "avx512bw" in flags else "avx2" if "avx2" in flags else "older"}
 
 
+def results_path(bench, options):
+    """Where the results go: a quick run's are not kept beside the real ones."""
+    return options.results or (ROOT / ".cache" / "bench-quick" if options.quick else RESULTS) / f"{bench}.json"
+
+
+def rounded(value):
+    """Five digits are more than the machines give."""
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
 def write(bench, path, key, cells, versions):
     """Puts cells into the results file: one of the same key is replaced, others stay, so that parts can be run alone. Results of
     another machine are not mixed with these."""
@@ -84,7 +96,7 @@ def write(bench, path, key, cells, versions):
     old = json.loads(path.read_text()) if path.exists() else {}
     kept = old.get("results", []) if old.get("machine") == here else []
     fresh = {tuple(cell[k] for k in key) for cell in cells}
-    results = [cell for cell in kept if tuple(cell[k] for k in key) not in fresh] + cells
+    results = [cell for cell in kept if tuple(cell[k] for k in key) not in fresh] + [rounded(cell) for cell in cells]
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {"bench": bench, "machine": here, "versions": versions, "day": datetime.date.today().isoformat(), "results": results}
     path.write_text(json.dumps(body, indent=1) + "\n")

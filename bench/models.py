@@ -220,12 +220,15 @@ def why_not(cell, library):
 
 
 def prepare(cell, library, limit_s):
-    """{seconds, peak_mib, ...} or {failed}: makes what `library` needs unless it is there; what failed is not tried again."""
+    """{seconds, peak_mib, ...} or {failed}: makes what `library` needs unless it is there. What failed is tried again only with
+    a longer limit."""
     if reason := why_not(cell, library):
         return {"failed": reason}
     note = cell.folder / f"{library}.json"
     if note.exists():
-        return json.loads(note.read_text())
+        known = json.loads(note.read_text())
+        if "failed" not in known or limit_s <= known["limit_s"]:
+            return known
     if library != "lightgbm":
         prepare(cell, "lightgbm", 3600)
     cell.folder.mkdir(parents=True, exist_ok=True)
@@ -245,7 +248,7 @@ def prepare(cell, library, limit_s):
     if code == 0:
         answer = {"seconds": round(time.perf_counter() - start, 1), **json.loads(out.splitlines()[-1])}
     else:
-        answer = {"failed": f"stopped after {limit_s} s" if code is None else " ".join(tail)[-300:]}
+        answer = {"failed": f"stopped after {limit_s} s" if code is None else " ".join(tail)[-300:], "limit_s": limit_s}
         if library == "lightgbm":
             sys.exit(f"LightGBM could not train {cell.data} {cell.shape}: {answer['failed']}")
         print(f"!! {library} is left out for {cell.data} {cell.shape}: {answer['failed']}", file=sys.stderr, flush=True)

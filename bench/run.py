@@ -177,10 +177,12 @@ def in_peers_venv(name, arguments):
     import peers_venv
 
     wanted = peers_venv.WANTED[name]
+    script = pathlib.Path(__file__).resolve().parent / peers_venv.SCRIPTS.get(name, f"{name}.py")
+    if {"--markdown", "--help", "-h"} & set(arguments):  # measures nothing, needs no peers
+        sys.exit(subprocess.run([sys.executable, str(script), *arguments], env=environment()).returncode)
     chosen = next((b for a, b in zip(arguments, arguments[1:]) if a == "--peers"), None)
     chosen = chosen or next((a.split("=", 1)[1] for a in arguments if a.startswith("--peers=")), None)
     python, missing = peers_venv.make([p for p in wanted if chosen is None or p in chosen.split(",")])
-    script = pathlib.Path(__file__).resolve().parent / peers_venv.SCRIPTS.get(name, f"{name}.py")
     more = ["--missing", ",".join(missing)] if missing else []
     sys.exit(subprocess.run([str(python), str(script), *arguments, *more], env=environment()).returncode)
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Batch scoring beside the peers, in one process: `./run bench score [--data D,..] [--shapes S,..] [--peers P,..] [--isa I,..]
-[--threads 1,2] [--rows N] [--slices N] [--quick] [--markdown]`.
+[--threads 1,2] [--rows N] [--slices N] [--prepare] [--quick] [--markdown]`.
 
 Every contestant scores the same rows in slices of --slice-ms, interleaved. Times are nanoseconds per tree and row: the
 least of the slices decides, the median stands beside it. Slipway's include its binning; peers get their rows in the form
 they like best beforehand. Peers with a model of their own ("own") have trees of the same number and leaves, trained on the
 same data."""
 import argparse
+import itertools
 import pathlib
 import sys
 import time
@@ -32,12 +33,14 @@ def arguments():
     parser.add_argument("--rows", type=int, default=65_536)
     parser.add_argument("--slices", type=int, default=15)
     parser.add_argument("--slice-ms", type=float, default=70)
-    parser.add_argument("--compile-limit", type=int, default=300, help="seconds that a peer may train or compile")
+    parser.add_argument("--compile-limit", type=int, default=600, help="seconds that a peer may train or compile")
     parser.add_argument("--quick", action="store_true", help="few short slices, fewer rows, one shape: to see that it runs")
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS / "score.json")
+    parser.add_argument("--results", type=pathlib.Path, help="the results file; default: bench/results, of a quick run .cache/bench-quick")
     parser.add_argument("--markdown", action="store_true", help="measure nothing: print the tables of the results file")
+    parser.add_argument("--prepare", action="store_true", help="train and compile what the measurement needs, and end")
     parser.add_argument("--missing", type=listed, default=[], help=argparse.SUPPRESS)  # peers that could not be installed
     options = parser.parse_args()
+    options.results = measure.results_path("score", options)
     if options.quick:
         options.slices, options.slice_ms, options.rows = 3, 10, min(options.rows, 16_384)
         options.shapes = options.shapes if options.shapes != models.SHAPES else ["100x31"]
@@ -168,12 +171,12 @@ def print_costs(cells):
     rows = []
     for cell in cells:
         c = cell["contestants"]
-        ours = next(r for name, r in c.items() if name.startswith("slipway"))
+        name, ours = next((name, r) for name, r in c.items() if name.startswith("slipway"))
         other = best_other(c)
         two = next((d for d in cells if d["threads"] == 2 and (d["data"], d["shape"]) == (cell["data"], cell["shape"])), None)
         if cell["threads"] != 1:
             continue
-        faster = ratio_to(two["contestants"], "slipway", {"ns": 1}) if two else None
+        faster = ratio_to(two["contestants"], name, {"ns": 1}) if two else None
         compiled = "; ".join(f"{r['label']} {r['compile_s']}" for r in c.values() if "compile_s" in r)
         rows.append([f"{cell['data']} {cell['shape']}", f"{measure.short(ratio_to(c, 'lightgbm', ours))}x",
                      f"{measure.short(other['ns'] / ours['ns'])}x {other['label']}" if other else "-",
@@ -189,6 +192,10 @@ def main():
     options = arguments()
     if options.markdown:
         return print_markdown(measure.read(options.results))
+    if options.prepare:
+        for data, shape in itertools.product(options.data, options.shapes):
+            contestants_of(models.Cell(data, shape), options)
+        return None
     cells, wrong = [], []
     print(__doc__.split("\n\n")[1])
     for data in options.data:

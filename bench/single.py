@@ -36,12 +36,13 @@ def arguments():
     parser.add_argument("--isa", type=listed, default=[], help="a contestant for each: portable,sse4,avx2,avx512; default: the best that is here")
     parser.add_argument("--rows", type=int, default=100_000, help="distinct rows")
     parser.add_argument("--passes", type=int, default=5)
-    parser.add_argument("--compile-limit", type=int, default=300, help="seconds that a peer may compile")
+    parser.add_argument("--compile-limit", type=int, default=600, help="seconds that a peer may compile")
     parser.add_argument("--quick", action="store_true", help="fewer rows and passes: to see that it runs")
-    parser.add_argument("--results", type=pathlib.Path, default=measure.RESULTS / "single.json")
+    parser.add_argument("--results", type=pathlib.Path, help="the results file; default: bench/results, of a quick run .cache/bench-quick")
     parser.add_argument("--markdown", action="store_true", help="measure nothing: print the tables of the results file")
     parser.add_argument("--missing", type=listed, default=[], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.results = measure.results_path("single", options)
     if options.quick:
         options.rows, options.passes = min(options.rows, 5000), 2
     for name, given, known in (("data", options.data, models.DATA), ("parts", options.parts, PARTS), ("peers", options.peers, PYTHON_PEERS)):
