@@ -69,7 +69,8 @@ def memory(opener):
 
 def measure_cell(cell, options):
     models.prepare(cell, "lightgbm", 3600)
-    openers = {f"slipway {isa}" if isa else "slipway": (lambda isa=isa: Model(cell.model, isa=isa)) for isa in options.isa or [None]}
+    openers = {f"slipway {isa}" if isa else "slipway": (lambda isa=isa: Model(cell.model, isa=isa))
+               for isa in options.isa or [None]}
     openers["reference"] = lambda: Model(cell.model, engine="reference")
     openers["lightgbm"] = lambda: Model(cell.model, lightgbm=True)
     size, results = cell.model.stat().st_size, first_answer(openers, models.test_rows(cell, 1), options.rounds)
@@ -83,7 +84,8 @@ def measure_cell(cell, options):
 
 
 def table(cells):
-    head = ["data, shape, contestant", "first answer ms", "median", "open cpu ms", "read + parse + compile", "LightGBM's / this", "ready MiB", "x file", "it says MiB", "not given back KiB"]
+    head = ["data, shape, contestant", "first answer ms", "median", "open cpu ms",
+            "read + parse + compile", "LightGBM's / this", "ready MiB", "x file", "it says MiB", "not given back KiB"]
     rows = []
     for cell in cells:
         peer = cell["contestants"]["lightgbm"]["answer_s"]

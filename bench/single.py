@@ -102,7 +102,8 @@ def show_latency(cell):
 
 
 def latency_table(cells):
-    head = ["data, shape, contestant", "p50 us", "p99 us", "p99.9 us", "p99.9 / p50", "LightGBM's p50 / this", "two threads: p50 us", "p99.9 us", "p50 of one x", "interrupted"]
+    head = ["data, shape, contestant", "p50 us", "p99 us", "p99.9 us", "p99.9 / p50", "LightGBM's p50 / this",
+            "two threads: p50 us", "p99.9 us", "p50 of one x", "interrupted"]
     rows = []
     for cell in cells:
         peer = cell["contestants"]["lightgbm"]["1"]["p50_us"]
