@@ -46,12 +46,17 @@ void Check(const Library& lib, const Case& test, uint32_t seed, Seen* seen) {
       seen->none += missing == MissingType::kNone;
     }
   }
+  Result<std::unique_ptr<Engine>> reference = CompileEngine(*forest, {.engine = "reference"});
+  ASSERT_TRUE(reference.ok()) << reference.error().message;
   Result<std::unique_ptr<Engine>> engine = CompileEngine(*forest);
   ASSERT_TRUE(engine.ok()) << engine.error().message;
   for (const int rows : {1, 7, 2000}) {
     const std::vector<double> probes = AdversarialRows(*forest, seed + 1, rows);
     std::vector<double> scores(static_cast<size_t>(rows * forest->outputs), 17);
+    std::vector<double> expected = scores;
+    (*reference)->PredictRaw(probes.data(), rows, kFeatures, expected.data());
     (*engine)->PredictRaw(probes.data(), rows, kFeatures, scores.data());
+    ExpectSameBits(scores, expected, "raw, reference");
     ExpectSameBits(
         scores, LibraryScores(lib, text, probes, C_API_PREDICT_RAW_SCORE, forest->outputs), "raw");
     ApplyOutputTransform(*forest, rows, scores.data());
