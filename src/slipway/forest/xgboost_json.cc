@@ -25,8 +25,10 @@ using xgboost::Text;
 using xgboost::Texts;
 using xgboost::WholeNumbers;
 
+// A few bytes may claim these: what is made for each must be little.
 constexpr int32_t kMostFeatures = 10'000'000;
-constexpr int32_t kMostOutputs = 1 << 24;
+constexpr size_t kMostUnnamedFeatures = 1'000'000;
+constexpr int32_t kMostOutputs = 1'000'000;
 // Of all category sets together, 128 MiB.
 constexpr size_t kMostCategoryWords = size_t{1} << 25;
 
@@ -97,6 +99,8 @@ Status ReadFeatures(const ModelValue& learner, Forest* forest) {
     return Corruption(
         fmt::format("{} feature names for {} features", forest->feature_names.size(), count));
   }
+  if (forest->feature_names.empty() && count > kMostUnnamedFeatures)
+    return Corruption(fmt::format("{} features without names", count));
   if (!types.empty() && types.size() != count)
     return Corruption(fmt::format("{} feature types for {} features", types.size(), count));
   std::set<std::string_view> seen;

@@ -327,6 +327,7 @@ TEST(XGBoost, WhatIsWrongIsRefusedWithPlaceAndReason) {
       {"[\"a\",\"b\\u00e9\"]", "[\"a\",\"a\"]", "'a' stands twice"},
       {"[\"a\",\"b\\u00e9\"]", "[\"a\",1]", "mixes numbers"},
       {"[\"float\",\"c\"]", "[\"float\"]", "1 feature types"},
+      {"\"num_class\":\"0\"", "\"num_class\":\"99999999\"", "from 0 to 1000000"},
       {"\"name\":\"gbtree\"", "\"name\":\"gbforest\"", "booster 'gbforest' is not known"},
       {"\"num_trees\":\"2\"", "\"num_trees\":\"3\"", "2 trees and 'num_trees' says 3"},
       {"\"tree_info\":[0,0]", "\"tree_info\":[0]", "'tree_info' has 1 values"},
@@ -399,14 +400,14 @@ TEST(XGBoost, CategorySetsAreBounded) {
   }
   const std::string tree = fmt::format(
       R"({{"left_children":{}],"right_children":{}],"split_conditions":{}],"split_indices":{}],)"
-      R"("default_left":{}],"split_type":{}],"categories":[16777216],"categories_nodes":{}],)"
+      R"("default_left":{}],"split_type":{}],"categories":[16777215],"categories_nodes":{}],)"
       R"("categories_segments":{}],"categories_sizes":{}],"tree_param":{{"num_nodes":"{}"}}}})",
       lefts, rights, zeros, zeros, zeros, types, nodes, begins, sizes, 2 * kSplits + 1);
   const std::string model = Replaced(Model(), kTree0, tree);
   const Result<Forest> forest = ParseXGBoost(model);
   ASSERT_FALSE(forest.ok());
   EXPECT_THAT(forest.error().message, HasSubstr("category sets are too large"));
-  EXPECT_TRUE(ParseXGBoost(Replaced(model, "[16777216]", "[99]")).ok());
+  EXPECT_TRUE(ParseXGBoost(Replaced(model, "[16777215]", "[99]")).ok());
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ constexpr std::string_view kTreeMembers[] = {"base_weights",
                                              "leaf_weights"};
 constexpr int32_t kMostNodes = 1 << 30;
 // XGBoost holds categories as float32, and takes larger ones for none.
-constexpr int32_t kLargestCategory = 1 << 24;
+constexpr int32_t kLargestCategory = (1 << 24) - 1;
 
 class TreeReader {
  public:
