@@ -11,6 +11,10 @@ from ._errors import InputError
 from ._library import TYPES, Column, Matrix
 
 
+# By type and byte order; numpy's names of types are slow to ask for.
+_NATIVE = {np.dtype(name): code for name, code in TYPES.items()}
+
+
 class Columns:
     """One numpy array per input of a model file, in the model's order."""
 
@@ -18,7 +22,7 @@ class Columns:
         self.arrays, self.rows = arrays, rows
         self.columns = (Column * len(arrays))()
         for column, array in zip(self.columns, arrays):
-            column.data, column.stride, column.type = array.ctypes.data, array.strides[0], TYPES[array.dtype.name]
+            column.data, column.stride, column.type = array.ctypes.data, array.strides[0], _NATIVE[array.dtype]
 
 
 class Rows2d:
@@ -26,7 +30,8 @@ class Rows2d:
 
     def __init__(self, array: np.ndarray):
         self.array, self.rows = array, array.shape[0]
-        self.matrix = Matrix(array.ctypes.data, array.shape[0], array.shape[1], array.strides[0], array.strides[1], TYPES[array.dtype.name])
+        rows, columns = array.shape
+        self.matrix = Matrix(array.ctypes.data, rows, columns, *array.strides, _NATIVE[array.dtype])
 
 
 def is_pandas(data: Any) -> bool:
@@ -35,11 +40,13 @@ def is_pandas(data: Any) -> bool:
 
 def native(array: np.ndarray, what: str) -> np.ndarray:
     """The array itself where the library knows its type, else a copy that it does know."""
+    if array.dtype in _NATIVE:
+        return array
     if array.dtype.kind == "b":
         return array.view(np.uint8)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.name in TYPES:
+    if array.dtype in _NATIVE:
         return array
     if array.dtype.name in ("float16", "longdouble", "float128", "float96"):
         return array.astype(np.float64)
@@ -66,6 +73,8 @@ class Inputs:
         self.codes.update(self.encoders)
 
     def read(self, data: Any) -> Rows2d | Columns | LentBatch | ArrowBatches:
+        if type(data) is np.ndarray:
+            return self._matrix(data)
         if is_pandas(data):
             return self._frame(list(data.columns), lambda name: data[name], len(data))
         if isinstance(data, Mapping):

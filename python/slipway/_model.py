@@ -191,7 +191,7 @@ class Model:
         """slipway_<function> or its sister for the rows' form, into `out`."""
         model = self._handle.pointer
         if isinstance(rows, Rows2d):
-            call = getattr(LIBRARY, f"slipway_{function}")
+            call = LIBRARY.slipway_predict if function == "predict" else LIBRARY.slipway_explain
             check(call(model, ctypes.byref(rows.matrix), *arguments, out.ctypes.data, out.size))
         elif isinstance(rows, Columns):
             call = getattr(LIBRARY, f"slipway_{function}_columns")

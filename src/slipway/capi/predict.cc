@@ -75,6 +75,7 @@ Worker* WorkerOf(const Model& model, int number, Workers* workers) {
 
 int BatchWorkers(int64_t rows, int threads) {
   const int64_t batches = (rows + kBatchRows - 1) / kBatchRows;
+  if (batches <= 1) return 1;
   if (threads <= 0) threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   return static_cast<int>(std::clamp<int64_t>(batches, 1, threads));
 }
