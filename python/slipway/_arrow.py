@@ -26,7 +26,7 @@ class ArrowBatches:
 
     def __init__(self, data: Any):
         self._capsules: tuple = ()
-        self._stream = self._own_schema = None
+        self._own_schema: ArrowSchema | None = None
         self._owned: list[ArrowArray] = []
         if hasattr(data, "__arrow_c_stream__"):
             self._take_stream(data.__arrow_c_stream__())
@@ -99,7 +99,7 @@ class LentBatch:
         return array
 
     def _pointers(self, kind: type, structs: list[Any]) -> Any:
-        pointers = (POINTER(kind) * len(structs))(*[ctypes.pointer(s) for s in structs])
+        pointers: Any = (POINTER(kind) * len(structs))(*[ctypes.pointer(s) for s in structs])
         self._kept.append(pointers)
         return ctypes.cast(pointers, POINTER(POINTER(kind)))
 
@@ -167,7 +167,7 @@ def is_null(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _objects(name: str, values: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _objects(name: str, values: np.ndarray) -> tuple[Any, np.ndarray | None]:
     """An object column as one of a type, by what it holds."""
     items = values.tolist()
     nulls = np.fromiter((is_null(v) for v in items), bool, len(items))

@@ -18,7 +18,7 @@ class Arrays:
 
     def __init__(self, *, feature_names: list[str], scores: int, trees: int, library: str, objective: str, kind: str, transform: int,
                  sigmoid: float, average: bool, arrays: dict[str, np.ndarray]):
-        self.arguments = dict(feature_names=feature_names, scores=scores, trees=trees, library=library, objective=objective, kind=kind,
+        self.arguments: dict[str, Any] = dict(feature_names=feature_names, scores=scores, trees=trees, library=library, objective=objective, kind=kind,
                               transform=transform,
                               sigmoid=sigmoid, average=average, arrays=arrays)
 

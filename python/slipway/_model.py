@@ -40,6 +40,16 @@ class Model:
     null are missing. `threads` is how many a call may use, None: all of the machine.
     """
 
+    _handle: Handle
+    _source: tuple
+    _changes: dict[str, Any]
+    _about: dict[str, Any]
+    _kind: str
+    _classes: np.ndarray | None
+    _labels: str
+    _numpy: str | None
+    _inputs: Inputs
+
     def __init__(self) -> None:
         raise TypeError("use Model.load(path), Model.from_bytes(data) or slipway.from_lightgbm, from_xgboost, from_sklearn")
 

@@ -54,3 +54,22 @@ def test_another_missing_value_is_refused(data):
     x, y = data
     with pytest.raises(slipway.InputError, match="-1"):
         slipway.from_xgboost(xgboost.XGBRegressor(n_estimators=2, missing=-1.0, n_jobs=1).fit(x, y))
+
+
+def test_categories_of_pandas_by_value(data):
+    import pandas
+    import pyarrow
+
+    x, y = data
+    rng = np.random.default_rng(2)
+    frame = pandas.DataFrame(x[:, :3], columns=["a", "b", "c"])
+    frame["place"] = pandas.Categorical(rng.choice(["Oslo", "Rome", "Bonn", "Kiel"], len(x)))
+    frame.loc[::11, "place"] = None
+    estimator = xgboost.XGBRegressor(n_estimators=12, n_jobs=1, enable_categorical=True).fit(frame, y + 2 * (frame["place"] == "Rome"))
+    model, answer = slipway.from_xgboost(estimator), estimator.predict(frame)
+    assert_same_bits(model.predict(frame), answer)
+    other = frame[["place", "c", "b", "a"]].copy()
+    other["place"] = other["place"].cat.reorder_categories(["Rome", "Kiel", "Oslo", "Bonn"])
+    assert_same_bits(model.predict(other), answer)
+    assert_same_bits(model.predict(other.assign(place=other["place"].astype(object))), answer)
+    assert_same_bits(model.predict(pyarrow.Table.from_pandas(other)), answer)
