@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import xgboost as xgb
 from test_score import COLUMNS, make_matrix, models, train, write  # noqa: F401  (models is a fixture)
 
 ALL = 1000  # more than any model here has columns
@@ -196,3 +197,35 @@ def test_the_score_recipe_explains_too(slipway):
     assert ours.equals(theirs)
     assert ours["explanations"].isna().any() and ours["explanations"].notna().any()
     assert {len(json.loads(e)) for e in ours["explanations"].dropna()} == {2}
+
+
+XGBOOST = {
+    "regression": {"objective": "reg:squarederror", "base_score": 0.3},
+    "binary": {"objective": "binary:logistic"},
+    "multiclass": {"objective": "multi:softprob", "num_class": 3},
+    "dart": {"objective": "reg:squarederror", "booster": "dart", "rate_drop": 0.3},
+    "linear": {"objective": "reg:squarederror", "booster": "gblinear"},
+    "deep": {"objective": "reg:squarederror", "max_depth": 14, "min_child_weight": 0},
+}
+
+
+@pytest.mark.parametrize("kind", XGBOOST)
+def test_xgboost_models_are_explained_as_xgboost_does(bare, kind):
+    """XGBoost computes contributions in float32: its last digits are not ours."""
+    rng = np.random.default_rng(5)
+    columns = [f"f{i}" for i in range(8)]
+    x = rng.random((2000, 8)).astype(np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    s = np.nan_to_num(x)
+    y = s[:, 0] * 3 + s[:, 1] * s[:, 2] * 5 + rng.normal(size=len(x)) * 0.1
+    y = (y > 2).astype(int) if kind == "binary" else np.digitize(y, [1.5, 3]) if kind == "multiclass" else y
+    booster = xgb.train({"nthread": 1, "seed": 1, **XGBOOST[kind]}, xgb.DMatrix(x, y, feature_names=columns), 30)
+    model = bare.folder / "model.ubj"
+    booster.save_model(model)
+    frame = pd.DataFrame(x[:300].astype(float), columns=columns)
+    scored, explained = explanations(bare, model, frame)
+    theirs = booster.predict(xgb.DMatrix(x[:300], feature_names=columns), pred_contribs=True)
+    if kind == "multiclass":
+        theirs = theirs[np.arange(len(frame)), scored["prediction"].to_numpy().astype(int)]
+    ours = as_matrix(explained, columns)
+    assert (np.abs(ours - theirs[:, :-1]) <= 3e-6 * np.abs(theirs).max(axis=1, keepdims=True)).all()

@@ -13,7 +13,7 @@ namespace slipway {
 namespace {
 
 // Rows a thread takes at a time: whole blocks of the fast explainer.
-constexpr int64_t kExplainRows = 256;
+constexpr int64_t kExplainRows = 1024;
 
 // A linear model's contributions are its products.
 class LinearExplainer final : public Explainer {

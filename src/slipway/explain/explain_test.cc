@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "slipway/explain/fast_explainer.h"
 #include "slipway/explain/quadrature.h"
 #include "slipway/forest/lightgbm_text.h"
 #include "slipway/score/engine.h"
@@ -168,17 +169,17 @@ std::vector<double> RandomRows(int rows, int features, std::mt19937* random) {
   return matrix;
 }
 
-// Long paths need many points, chunks of blocks and tables that are made anew for each block.
+// Long paths need many points; more thresholds of a feature than ranks fill several columns.
 TEST(FastExplainer, EqualsTheTextbookOnTreesOfEveryShape) {
   std::mt19937 random(5);
   struct Shape {
     int trees, leaves, features, outputs, rows;
     bool chain;
   };
-  for (const Shape& shape :
-       {Shape{3, 2, 1, 1, 1, false}, Shape{4, 3, 2, 2, 9, false}, Shape{5, 31, 28, 1, 300, false},
-        Shape{6, 255, 40, 3, 40, false}, Shape{2, 30, 60, 1, 33, true},
-        Shape{2, 60, 60, 1, 8, true}, Shape{2, 200, 5, 1, 31, true}}) {
+  for (const Shape& shape : {Shape{3, 2, 1, 1, 1, false}, Shape{4, 3, 2, 2, 9, false},
+                             Shape{5, 31, 28, 1, 300, false}, Shape{6, 255, 40, 3, 40, false},
+                             Shape{2, 30, 60, 1, 33, true}, Shape{2, 60, 60, 1, 8, true},
+                             Shape{2, 200, 5, 1, 31, true}, Shape{70, 600, 1, 1, 40, false}}) {
     SCOPED_TRACE(fmt::format("{} leaves of {} features", shape.leaves, shape.features));
     std::vector<Tree> trees;
     for (int i = 0; i < shape.trees; ++i)
@@ -211,7 +212,7 @@ TEST(FastExplainer, BlocksAndThreadsDoNotChangeABit) {
   for (int i = 0; i < 10; ++i) trees.push_back(RandomTree(31, 6, false, &random));
   const Forest forest = ForestOf(std::move(trees), 6, 2);
   const auto explainer = Compiled(forest, false);
-  const int rows = 2000;
+  const int rows = 5000;  // several blocks
   const std::vector<double> matrix = RandomRows(rows, 6, &random);
   const std::vector<double> whole = Contributions(*explainer, matrix);
   std::vector<double> parallel(whole.size()), single(whole.size());
@@ -220,6 +221,18 @@ TEST(FastExplainer, BlocksAndThreadsDoNotChangeABit) {
     explainer->Explain(matrix.data() + row * 6, 1, 6, single.data() + row * 14);
   EXPECT_EQ(whole, parallel);
   EXPECT_EQ(whole, single);
+}
+
+TEST(FastExplainer, TablesMadeForEachBlockGiveTheSameBits) {
+  std::mt19937 random(9);
+  std::vector<Tree> trees;
+  for (int i = 0; i < 6; ++i) trees.push_back(RandomTree(200, 20, false, &random));
+  const Forest forest = ForestOf(std::move(trees), 20, 1);
+  const std::vector<double> rows = RandomRows(1500, 20, &random);
+  const auto made_once = MakeFastExplainer(forest, BestIsa());
+  const auto made_anew = MakeFastExplainer(forest, BestIsa(), 0);
+  EXPECT_GT(made_once->memory_bytes(), 2 * made_anew->memory_bytes());
+  EXPECT_EQ(Contributions(*made_once, rows), Contributions(*made_anew, rows));
 }
 
 TEST(Explainer, ALinearModelsContributionsAreItsProducts) {

@@ -10,18 +10,15 @@
 namespace slipway {
 namespace {
 
-constexpr int64_t kMostBlockRows = 256;
+constexpr int64_t kMostBlockRows = 1024;
 constexpr int64_t kMostSums = 1 << 19;  // in a block
 // Parts that follow each other share their accumulators while their tables fit the first-level
 // cache beside them.
 constexpr int32_t kMostGroupLanes = 384;
-// Tables of a model up to this size are made once. Beyond, each block of rows makes those of one
-// part at a time.
-constexpr size_t kMostTableBytes = size_t{64} << 20;
 
 class FastExplainer final : public Explainer {
  public:
-  FastExplainer(const Forest& forest, Isa isa);
+  FastExplainer(const Forest& forest, Isa isa, size_t most_table_bytes);
   int feature_count() const override { return feature_count_; }
   int outputs() const override { return static_cast<int>(base_.size()); }
   size_t memory_bytes() const override {
@@ -37,7 +34,7 @@ class FastExplainer final : public Explainer {
   // Working memory of one call.
   struct Scratch {
     RowCodes::Block codes;
-    std::vector<double> sums;  // [output][used feature][row]
+    std::vector<double> sums;  // [output][walk of rows][used feature][row of the walk]
     std::vector<uint16_t> offsets;
     LaneArray table, products, accumulators;
   };
@@ -53,7 +50,7 @@ class FastExplainer final : public Explainer {
 
   void FindUsed(const Forest& forest);
   void MakeGroups();
-  void MakeTables();
+  void MakeTables(size_t most_bytes);
   void FillTables(const Group& group, Lanes* table) const;
   void ExplainGroup(const Group& group, const Lanes* table, int64_t rows, Scratch* scratch) const;
   void FindOffsets(const TreePart& part, int64_t begin, const RowCodes::Block& codes,
@@ -74,7 +71,7 @@ class FastExplainer final : public Explainer {
   size_t most_nodes_ = 0, most_steps_ = 0, most_features_ = 0, most_lanes_ = 0;  // of a group
 };
 
-FastExplainer::FastExplainer(const Forest& forest, Isa isa)
+FastExplainer::FastExplainer(const Forest& forest, Isa isa, size_t most_table_bytes)
     : kernels_(KernelsFor(isa)),
       feature_count_(forest.feature_count),
       base_(forest.base),
@@ -100,7 +97,7 @@ FastExplainer::FastExplainer(const Forest& forest, Isa isa)
   }
   codes_.EndTests();
   MakeGroups();
-  MakeTables();
+  MakeTables(most_table_bytes);
   const int64_t sums = std::max<int64_t>(1, static_cast<int64_t>(base_.size() * used_.size()));
   block_rows_ =
       std::clamp<int64_t>(kMostSums / sums, kStripRows, kMostBlockRows) / kStripRows * kStripRows;
@@ -135,7 +132,10 @@ void FastExplainer::MakeGroups() {
       };
       for (PartNode& node : part.nodes) node.accumulator = place(node.accumulator);
       for (PartStep& step : part.steps) {
-        for (int32_t& accumulator : step.accumulators) accumulator = place(accumulator);
+        for (size_t k = 0; k < size_t{PartStep::kMostNodes}; ++k) {
+          step.accumulators[k] = place(step.accumulators[k]);
+          step.sums[k] = step.accumulators[k] * kWalkRows;
+        }
       }
     }
     most_nodes_ = std::max(most_nodes_, group.nodes);
@@ -151,10 +151,10 @@ void FastExplainer::FindUsed(const Forest& forest) {
   used_.erase(std::unique(used_.begin(), used_.end()), used_.end());
 }
 
-void FastExplainer::MakeTables() {
+void FastExplainer::MakeTables(size_t most_bytes) {
   size_t lanes = 0;
   for (const Group& group : groups_) lanes += static_cast<size_t>(group.table_lanes);
-  if (lanes * sizeof(Lanes) > kMostTableBytes) return;
+  if (lanes * sizeof(Lanes) > most_bytes) return;
   tables_ = LaneArray(lanes);
   Lanes* table = tables_.data();
   for (const Group& group : groups_) {
@@ -185,7 +185,8 @@ void FastExplainer::Explain(const double* features, int64_t rows, int64_t stride
   if (!made) scratch.table = LaneArray(most_lanes_);
   for (int64_t begin = 0; begin < rows; begin += block) {
     const int64_t count = std::min(block, rows - begin);
-    codes_.Encode(features + begin * stride, count, stride, block_rows_, &scratch.codes);
+    codes_.Encode(features + begin * stride, count, stride, block_rows_ + kStripRows,
+                  &scratch.codes);
     std::fill(scratch.sums.begin(), scratch.sums.end(), 0.0);
     const Lanes* table = tables_.data();
     for (const Group& group : groups_) {
@@ -201,9 +202,8 @@ void FastExplainer::Explain(const double* features, int64_t rows, int64_t stride
 // Rows behind the last one walk along; nobody reads their sums.
 void FastExplainer::ExplainGroup(const Group& group, const Lanes* table, int64_t rows,
                                  Scratch* scratch) const {
-  const size_t block = scratch->sums.size() / (base_.size() * used_.size());
-  double* const sums =
-      scratch->sums.data() + static_cast<size_t>(group.output) * used_.size() * block;
+  double* const sums = scratch->sums.data() +
+                       static_cast<size_t>(group.output) * (scratch->sums.size() / base_.size());
   for (int64_t strip = 0; strip < rows; strip += kStripRows) {
     uint16_t* offsets = scratch->offsets.data();
     for (size_t i = group.begin; i < group.end; ++i) {
@@ -223,8 +223,8 @@ void FastExplainer::ExplainGroup(const Group& group, const Lanes* table, int64_t
         }
         offsets += part.nodes.size() * kStripRows;
       }
-      kernels_.flush(group.features, scratch->accumulators.data(), static_cast<int64_t>(block),
-                     sums + strip + walk);
+      kernels_.flush(group.features, scratch->accumulators.data(),
+                     sums + (strip + walk) * static_cast<int64_t>(used_.size()));
     }
   }
 }
@@ -234,7 +234,7 @@ void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCo
   for (size_t i = 0; i < part.nodes.size(); ++i) {
     const PartNode& node = part.nodes[i];
     const NodeTest& test = tests_[static_cast<size_t>(node.test)];
-    const int64_t at = test.column * block_rows_ + begin;
+    const int64_t at = test.column * (block_rows_ + kStripRows) + begin;
     const uint16_t* const above =
         node.same_feature < 0 ? nullptr : all + node.same_feature * kStripRows;
     uint16_t* const offsets = all + i * kStripRows;
@@ -257,14 +257,15 @@ void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCo
 
 void FastExplainer::WriteRows(const Scratch& scratch, int64_t rows, double* out) const {
   const size_t width = static_cast<size_t>(feature_count_) + 1, outputs = base_.size();
-  const size_t block = used_.empty() ? 0 : scratch.sums.size() / (outputs * used_.size());
   std::fill(out, out + static_cast<size_t>(rows) * outputs * width, 0.0);
   for (size_t output = 0; output < outputs; ++output) {
     double* const first = out + output * width;
-    for (size_t i = 0; i < used_.size(); ++i) {
-      const double* const sums = scratch.sums.data() + (output * used_.size() + i) * block;
-      double* to = first + used_[i];
-      for (int64_t row = 0; row < rows; ++row, to += outputs * width) *to = sums[row];
+    const double* const sums = scratch.sums.data() + output * (scratch.sums.size() / outputs);
+    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+      const double* const from =
+          sums + row / kWalkRows * kWalkRows * used_.size() + row % kWalkRows;
+      double* const to = first + row * outputs * width;
+      for (size_t i = 0; i < used_.size(); ++i) to[used_[i]] = from[i * kWalkRows];
     }
     for (int64_t row = 0; row < rows; ++row)
       first[static_cast<size_t>(row) * outputs * width + width - 1] = base_[output];
@@ -273,8 +274,9 @@ void FastExplainer::WriteRows(const Scratch& scratch, int64_t rows, double* out)
 
 }  // namespace
 
-std::unique_ptr<Explainer> MakeFastExplainer(const Forest& forest, Isa isa) {
-  return std::make_unique<FastExplainer>(forest, isa);
+std::unique_ptr<Explainer> MakeFastExplainer(const Forest& forest, Isa isa,
+                                             size_t most_table_bytes) {
+  return std::make_unique<FastExplainer>(forest, isa, most_table_bytes);
 }
 
 }  // namespace slipway

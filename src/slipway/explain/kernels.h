@@ -10,8 +10,8 @@
 namespace slipway {
 
 // Rows whose places at nodes are found at a time, and of these, rows that walk a part at a time.
-inline constexpr int kStripRows = 32;
-inline constexpr int kWalkRows = 8;
+inline constexpr int kStripRows = 64;
+inline constexpr int kWalkRows = 16;
 
 struct ExplainKernels {
   // offsets[row] = the entry, in bytes, of each row at a numerical node: left when ranks[row] <=
@@ -24,10 +24,9 @@ struct ExplainKernels {
   // kWalkRows per step; adds to accumulators[accumulator * kWalkRows + row].
   void (*walk)(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lanes* products,
                Lanes* accumulators);
-  // sums[features[i] * stride + row] += the lanes of accumulators[i * kWalkRows + row], which
+  // sums[features[i] * kWalkRows + row] += the lanes of accumulators[i * kWalkRows + row], which
   // become 0, for kWalkRows rows.
-  void (*flush)(std::span<const int32_t> features, Lanes* accumulators, int64_t stride,
-                double* sums);
+  void (*flush)(std::span<const int32_t> features, Lanes* accumulators, double* sums);
 };
 
 const ExplainKernels& KernelsFor(Isa isa);

@@ -41,122 +41,121 @@ inline const Lanes* Entry(const char* entries, uint16_t offset) {
   return reinterpret_cast<const Lanes*>(entries + offset);
 }
 
+// Where a step's entries, offsets and sums are.
+struct Place {
+  Place(const PartStep& step, const Lanes* table, const uint16_t* offsets, Lanes* accumulators)
+      : entries(reinterpret_cast<const char*>(table + step.table)),
+        offset(offsets + static_cast<size_t>(step.node) * kStripRows) {
+    for (size_t k = 0; k < size_t{PartStep::kMostNodes}; ++k) sums[k] = accumulators + step.sums[k];
+  }
+  const char* entries;
+  const uint16_t* offset;
+  Lanes* sums[PartStep::kMostNodes];
+};
+
 template <size_t kFeatures>
-inline void WalkSmallTree(const PartStep& step, const char* entries, const uint16_t* offset,
-                          Lanes* here, Lanes* accumulators) {
-  Lanes* sums[kFeatures];
-  for (size_t k = 0; k < kFeatures; ++k)
-    sums[k] = accumulators + static_cast<size_t>(step.accumulators[k]) * kWalkRows;
+void WalkSmallTree(const Place& place, Lanes* here) {
 #pragma GCC unroll 8
   for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
-    const Lanes* const e = Entry(entries, offset[row]);
+    const Lanes* const e = Entry(place.entries, place.offset[row]);
     const Lanes product = here[row];
     here[row] = product * e[0];
-#pragma GCC unroll 8
+#pragma GCC unroll 3
     for (size_t k = 0; k < kFeatures; ++k) {
-      Lanes* const sum = sums[k] + row;
+      Lanes* const sum = place.sums[k] + row;
       *sum = SLIPWAY_MUL_ADD(product, e[1 + k], *sum);
     }
   }
 }
 
+// By its number of features, less one.
+static_assert(PartStep::kMostNodes == 3);
+constexpr void (*kWalkSmallTree[])(const Place&, Lanes*) = {WalkSmallTree<1>, WalkSmallTree<2>,
+                                                            WalkSmallTree<3>};
+
 void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lanes* products,
           Lanes* accumulators) {
+  using Kind = PartStep::Kind;
   const PartStep* const steps = part.steps.data();
   const size_t count = part.steps.size();
+  const auto place_of = [&](size_t step) {
+    return Place(steps[step], table, offsets, accumulators);
+  };
   for (size_t row = 0; row < size_t{kWalkRows}; ++row) products[row] = Lanes{} + 1.0;
   // Down: a step's place holds G, of a small tree H already.
   for (size_t i = 0; i < count; ++i) {
     const PartStep& step = steps[i];
-    const char* const entries = reinterpret_cast<const char*>(table + step.table);
-    const uint16_t* const offset = offsets + static_cast<size_t>(step.node) * kStripRows;
+    const Place place = place_of(i);
     Lanes* const here = products + i * kWalkRows;
     Lanes* const first = here + kWalkRows;
     switch (step.kind) {
-      case PartStep::Kind::kSmallTree:
-        switch (step.features) {
-          case 1:
-            WalkSmallTree<1>(step, entries, offset, here, accumulators);
-            break;
-          case 2:
-            WalkSmallTree<2>(step, entries, offset, here, accumulators);
-            break;
-          case 3:
-            WalkSmallTree<3>(step, entries, offset, here, accumulators);
-            break;
-          default:
-            WalkSmallTree<4>(step, entries, offset, here, accumulators);
-        }
+      case Kind::kSmallTree:
+        kWalkSmallTree[step.features - 1](place, here);
         break;
-      case PartStep::Kind::kFork: {
+      case Kind::kFork: {
         Lanes* const second = products + static_cast<size_t>(step.second) * kWalkRows;
 #pragma GCC unroll 8
         for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
-          const Lanes* const e = Entry(entries, offset[row]);
+          const Lanes* const e = Entry(place.entries, place.offset[row]);
           const Lanes product = here[row];
           first[row] = product * e[0];
           second[row] = product * e[2];
         }
         break;
       }
-      case PartStep::Kind::kOneChild:
+      case Kind::kOneChild:
 #pragma GCC unroll 8
         for (size_t row = 0; row < size_t{kWalkRows}; ++row)
-          first[row] = here[row] * Entry(entries, offset[row])[2];
+          first[row] = here[row] * Entry(place.entries, place.offset[row])[2];
         break;
-      case PartStep::Kind::kPassage:
+      case Kind::kPassage:
 #pragma GCC unroll 8
         for (size_t row = 0; row < size_t{kWalkRows}; ++row)
-          first[row] = here[row] * Entry(entries, offset[row])[0];
+          first[row] = here[row] * Entry(place.entries, place.offset[row])[0];
         break;
     }
   }
   // Back: G becomes H.
   for (size_t i = count; i-- > 0;) {
     const PartStep& step = steps[i];
-    if (step.kind == PartStep::Kind::kSmallTree) continue;
-    const char* const entries = reinterpret_cast<const char*>(table + step.table);
-    const uint16_t* const offset = offsets + static_cast<size_t>(step.node) * kStripRows;
+    if (step.kind == Kind::kSmallTree) continue;
+    const Place place = place_of(i);
     Lanes* const here = products + i * kWalkRows;
-    Lanes* const sum = accumulators + static_cast<size_t>(step.accumulators[0]) * kWalkRows;
+    Lanes* const sum = place.sums[0];
     const Lanes* const first = here + kWalkRows;
-    switch (step.kind) {
-      case PartStep::Kind::kFork: {
-        const Lanes* const second = products + static_cast<size_t>(step.second) * kWalkRows;
+    if (step.kind == Kind::kFork) {
+      const Lanes* const second = products + static_cast<size_t>(step.second) * kWalkRows;
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
-          const Lanes* const e = Entry(entries, offset[row]);
-          const Lanes left = first[row], right = second[row];
-          here[row] = left + right;
-          const Lanes gain = SLIPWAY_MUL_ADD(left, e[1], sum[row]);
-          sum[row] = SLIPWAY_MUL_ADD(right, e[3], gain);
-        }
-        break;
+      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+        const Lanes* const e = Entry(place.entries, place.offset[row]);
+        const Lanes left = first[row], right = second[row];
+        here[row] = left + right;
+        const Lanes gain = SLIPWAY_MUL_ADD(left, e[1], sum[row]);
+        sum[row] = SLIPWAY_MUL_ADD(right, e[3], gain);
       }
-      case PartStep::Kind::kOneChild:
+    } else if (step.kind == Kind::kOneChild) {
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
-          const Lanes* const e = Entry(entries, offset[row]);
-          const Lanes product = here[row], below = first[row];
-          here[row] = SLIPWAY_MUL_ADD(product, e[0], below);
-          const Lanes gain = SLIPWAY_MUL_ADD(product, e[1], sum[row]);
-          sum[row] = SLIPWAY_MUL_ADD(below, e[3], gain);
-        }
-        break;
-      default:
+      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+        const Lanes* const e = Entry(place.entries, place.offset[row]);
+        const Lanes product = here[row], below = first[row];
+        here[row] = SLIPWAY_MUL_ADD(product, e[0], below);
+        const Lanes gain = SLIPWAY_MUL_ADD(product, e[1], sum[row]);
+        sum[row] = SLIPWAY_MUL_ADD(below, e[3], gain);
+      }
+    } else {
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
-          const Lanes below = first[row];
-          here[row] = below;
-          sum[row] = SLIPWAY_MUL_ADD(below, Entry(entries, offset[row])[1], sum[row]);
-        }
+      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+        const Lanes below = first[row];
+        here[row] = below;
+        sum[row] = SLIPWAY_MUL_ADD(below, Entry(place.entries, place.offset[row])[1], sum[row]);
+      }
     }
   }
 }
 
-void Flush(std::span<const int32_t> features, Lanes* accumulators, int64_t stride, double* sums) {
+void Flush(std::span<const int32_t> features, Lanes* accumulators, double* sums) {
   for (const int32_t feature : features) {
-    double* const to = sums + feature * stride;
+    double* const to = sums + static_cast<size_t>(feature) * kWalkRows;
 #pragma GCC unroll 2
     for (size_t row = 0; row < size_t{kWalkRows}; row += 4) {
       const Lanes a = accumulators[row], b = accumulators[row + 1], c = accumulators[row + 2],
@@ -170,7 +169,11 @@ void Flush(std::span<const int32_t> features, Lanes* accumulators, int64_t strid
       sum +=
           __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
       std::memcpy(to + row, &sum, sizeof sum);
-      for (size_t i = 0; i < 4; ++i) accumulators[row + i] = Lanes{};
+      // One by one: as a loop it becomes a `rep stos`, which takes longer than all the rest.
+      accumulators[row] = Lanes{};
+      accumulators[row + 1] = Lanes{};
+      accumulators[row + 2] = Lanes{};
+      accumulators[row + 3] = Lanes{};
     }
     accumulators += kWalkRows;
   }

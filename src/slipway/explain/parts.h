@@ -90,6 +90,7 @@ struct PartStep {
   int32_t second = 0;  // step of a fork's right child; the left or only one is the next step
   int32_t table = 0;   // where its entries begin, in Lanes
   int32_t accumulators[kMostNodes] = {};  // of its features, in the part's `features`
+  int32_t sums[kMostNodes] = {};          // where they are, for the owner's use
 };
 
 struct TreePart {
