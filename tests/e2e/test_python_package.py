@@ -137,6 +137,20 @@ for rows, name in ((table, "arrow"), (frame, "pandas"), (columns, "dict")):
     assert abs(shares.sum(axis=1) - result["raw"]).max() < 1e-9, name
     result.to_parquet(name + ".parquet")
 """
+NUMBERS = """
+import numpy, pandas, slipway
+model = slipway.Model.load("numbers.bundle")
+frame = pandas.read_parquet("numbers.parquet")
+answer = model.predict(frame)
+for rows in (frame.to_numpy(), numpy.asfortranarray(frame.to_numpy()), dict(frame)):
+    assert (model.predict(rows) == answer).all()
+assert len(set(answer)) > 5
+try:
+    model.predict(numpy.array([[1.0, 2.5]]))
+    raise SystemExit("2.5 is no whole number")
+except slipway.InputError as error:
+    assert "column 'count': row 0: 2.5 is not of type int64" in str(error), error
+"""
 
 
 def test_a_bundle_scores_as_the_command_line_does(slipway, environments):
@@ -162,3 +176,11 @@ def test_a_bundle_scores_as_the_command_line_does(slipway, environments):
     for name in ("arrow", "pandas", "dict"):
         mine = pd.read_parquet(slipway.folder / f"{name}.parquet")
         assert (mine["prediction"].to_numpy() == scored).all(), name
+    # Inputs that are all numbers come as a matrix too, in the order of `inputs`.
+    frame[["size", "count", "price"]].to_parquet(slipway.folder / "old2.parquet")
+    frame[["size", "count"]].to_parquet(slipway.folder / "numbers.parquet")
+    slipway("dataset", "add", "p/old2", "old2.parquet")
+    slipway("recipe", "add", "train", "p", "--input", "old2", "--target", "price", "--output", "m2")
+    slipway("build", "p/m2")
+    slipway("model", "export", "p/m2", "--output", "numbers.bundle")
+    run(environments["whole"], "-c", NUMBERS, cwd=slipway.folder, env=clean())

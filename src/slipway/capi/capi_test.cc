@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
+#include <random>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -250,6 +251,99 @@ TEST(Capi, ExplanationsSumToTheRawScore) {
     EXPECT_EQ(slipway_explain(without.get(), &matrix, 0, shares, 12), SLIPWAY_INVALID_ARGUMENT);
     EXPECT_THAT(slipway_last_error(), HasSubstr("cannot be explained"));
   }
+}
+
+// Two trees of seven leaves with sets, whose numbers a test may damage; lengths stay as they are.
+struct Arrays {
+  std::vector<int64_t> node_begin = {0, 6, 12}, set_begin = {0, 1, 3};
+  std::vector<int32_t> feature = {0, 1, 2, 0, 1, 2, 2, 1, 0, 2, 1, 0},
+                       left = {1, 3, 5, -1, -3, -5, 1, 2, 3, 4, 5, -1},
+                       right = {2, 4, -7, -2, -4, -6, -7, -6, -5, -4, -3, -2},
+                       set = {-1, -1, 0, -1, -1, 1, -1, -1, -1, 1, -1, -1};
+  std::vector<double> threshold = std::vector<double>(12, 0.5), leaf = std::vector<double>(14, 1),
+                      node_count = std::vector<double>(12, 10),
+                      leaf_count = std::vector<double>(14, 2), base = std::vector<double>(9);
+  std::vector<uint8_t> default_left = std::vector<uint8_t>(12), missing = default_left;
+  std::vector<uint32_t> bits = {2, 4, 1};
+
+  slipway_forest View() const {
+    slipway_forest forest = {};
+    forest.struct_size = sizeof forest;
+    forest.feature_count = 3;
+    forest.score_count = 1;
+    forest.tree_count = 2;
+    forest.value_rule = SLIPWAY_VALUES_PLAIN;
+    forest.sigmoid = 1;
+    forest.base = base.data();
+    forest.node_begin = node_begin.data();
+    forest.split_feature = feature.data();
+    forest.threshold = threshold.data();
+    forest.left = left.data();
+    forest.right = right.data();
+    forest.default_left = default_left.data();
+    forest.missing_type = missing.data();
+    forest.category_set = set.data();
+    forest.node_count = node_count.data();
+    forest.leaf_value = leaf.data();
+    forest.leaf_count = leaf_count.data();
+    forest.set_count = 2;
+    forest.set_begin = set_begin.data();
+    forest.set_bits = bits.data();
+    return forest;
+  }
+};
+
+TEST(Capi, DamagedTreesAreRefusedOrScored) {
+  std::minstd_rand random(1);
+  const auto below = [&](size_t end) { return static_cast<size_t>(random()) % end; };
+  const double rows[][3] = {{0, 1, 2}, {1, 0, kNaN}, {-1, 33, 0.5}, {1e300, kNaN, -0.0}};
+  const slipway_matrix matrix = {rows, 4, 3, sizeof rows[0], sizeof rows[0][0], SLIPWAY_FLOAT64};
+  int built = 0, refused = 0;
+  for (int round = 0; round < 3000; ++round) {
+    Arrays arrays;
+    slipway_forest forest = arrays.View();
+    for (size_t damage = below(3); damage > 0; --damage) {
+      const int32_t odd[] = {-8, -7, -2, -1, 0, 1, 5, 6, 7, 12, INT32_MAX, INT32_MIN};
+      const double strange[] = {kNaN, std::numeric_limits<double>::infinity(), -1, 1e300, 0};
+      std::vector<int32_t>* whole[] = {&arrays.feature, &arrays.left, &arrays.right, &arrays.set};
+      std::vector<double>* real[] = {&arrays.threshold, &arrays.leaf, &arrays.node_count,
+                                     &arrays.leaf_count, &arrays.base};
+      switch (below(5)) {
+        case 0:
+        case 1:
+          (*whole[below(4)])[below(12)] = odd[below(12)];
+          break;
+        case 2:
+          (*real[below(5)])[below(9)] = strange[below(5)];
+          break;
+        case 3:
+          (below(2) == 0 ? arrays.default_left : arrays.missing)[below(12)] =
+              static_cast<uint8_t>(below(256));
+          break;
+        default: {
+          int32_t* settings[] = {&forest.kind, &forest.transform, &forest.value_rule,
+                                 &forest.average, &forest.float32_sums};
+          *settings[below(5)] = static_cast<int32_t>(below(10)) - 1;
+          forest.score_count = static_cast<int64_t>(below(4));
+          forest.feature_count = static_cast<int64_t>(below(5));
+        }
+      }
+    }
+    slipway_model* model = nullptr;
+    if (slipway_build(&forest, &model) != SLIPWAY_OK) {
+      ++refused;
+      EXPECT_STRNE(slipway_last_error(), "");
+      continue;
+    }
+    ++built;
+    const Handle handle(model);
+    double scores[9], shares[27];
+    const int code = slipway_predict(model, &matrix, SLIPWAY_SCORES, 1, scores, 9);
+    EXPECT_EQ(code == SLIPWAY_OK, slipway_input_count(model) == 3);
+    (void)slipway_explain(model, &matrix, 1, shares, 27);
+  }
+  EXPECT_GT(built, 1000);
+  EXPECT_GT(refused, 500);
 }
 
 TEST(Capi, OneModelManyThreads) {
