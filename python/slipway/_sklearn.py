@@ -37,12 +37,13 @@ def fold_float32(thresholds: np.ndarray) -> np.ndarray:
 def from_sklearn(estimator: Any) -> Model:
     """A fitted DecisionTree, ExtraTree, RandomForest, ExtraTrees, GradientBoosting or HistGradientBoosting classifier or
     regressor with one target."""
-    for kind in type(estimator).__mro__:
-        if kind.__module__.startswith("sklearn.") and kind.__name__ in _READERS:
-            if not hasattr(estimator, "n_features_in_"):
-                raise InputError(f"the {kind.__name__} is not fitted: call fit first")
-            arguments, changes = _READERS[kind.__name__](estimator)
-            return Model._make(Arrays(**arguments).build(), ("arrays", arguments), **changes)
+    kind = type(estimator)
+    # Not a class derived from one of these: it may predict differently.
+    if kind.__module__.startswith("sklearn.") and kind.__name__ in _READERS:
+        if not hasattr(estimator, "n_features_in_"):
+            raise InputError(f"the {kind.__name__} is not fitted: call fit first")
+        arguments, changes = _READERS[kind.__name__](estimator)
+        return Model._make(Arrays(**arguments).build(), ("arrays", arguments), **changes)
     raise InputError(f"from_sklearn does not know {type(estimator).__name__}: it takes {', '.join(sorted(_READERS))}"
                      + (" (of a pipeline give the last step, and X as that step gets it)" if hasattr(estimator, "steps") else ""))
 

@@ -162,7 +162,12 @@ def test_explanations_sum_to_the_raw_scores(data):
 
 def test_what_cannot_be_read_says_why(data):
     x, y = data
-    for estimator, message in ((RandomForestRegressor(), "not fitted"),
+
+    class Doubled(RandomForestRegressor):
+        def predict(self, rows):
+            return 2 * super().predict(rows)
+
+    for estimator, message in ((RandomForestRegressor(), "not fitted"), (Doubled(2).fit(x, y), "does not know Doubled"),
                                (RandomForestRegressor(2).fit(x, np.c_[y, y]), "2 targets"),
                                (LinearRegression().fit(x, y), "does not know LinearRegression"),
                                (GradientBoostingRegressor(init=LinearRegression(), n_estimators=2).fit(x, y), "starts from LinearRegression"),
