@@ -244,7 +244,7 @@ Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
     return InvalidArgument("no vector instructions for bit vectors");
   ASSIGN_OR_RETURN(Coder coder, Coder::Make(forest));
   const bool rows = SuitsRows(forest);
-  std::vector<RowTree> row_trees;
+  RowTrees row_trees;
   ASSIGN_OR_RETURN(BitvectorPlan plan,
                    MakeBitvectorPlan(forest, &coder, rows ? &row_trees : nullptr));
   coder.Finish();
@@ -254,7 +254,8 @@ Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
     row_plan->columns = coder.row_columns();
     row_plan->outputs = forest.outputs;
     row_plan->float32_sums = forest.float32_sums;
-    if (!MakeRowPlan(row_trees, plan, FindRowKernel(isa)->lanes, &*row_plan)) row_plan.reset();
+    if (!MakeRowPlan(std::move(row_trees), plan, FindRowKernel(isa)->lanes, &*row_plan))
+      row_plan.reset();
   }
   return std::unique_ptr<Engine>(std::make_unique<BitvectorEngine>(
       forest, isa, std::move(coder), std::move(plan), std::move(row_plan), std::move(few_rows)));

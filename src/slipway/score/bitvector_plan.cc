@@ -19,31 +19,40 @@ struct Leaves {
   int32_t count() const { return end - begin; }
 };
 
+// One planner for all trees: its buffers are used again.
 class TreePlanner {
  public:
-  TreePlanner(const Tree& tree, Coder* coder, BitvectorPlan* plan, RowTree* row)
-      : tree_(tree), coder_(*coder), plan_(*plan), row_(row) {}
+  TreePlanner(Coder* coder, BitvectorPlan* plan, RowTrees* rows)
+      : coder_(*coder), plan_(*plan), rows_(rows) {}
 
-  void Plan() {
-    const int32_t leaves = tree_.leaf_count_total();
-    const size_t inner = tree_.split_feature.size();
+  void Plan(const Tree& tree, size_t index) {
+    tree_ = &tree;
+    coder_.StartTree(index);
+    const size_t inner = tree.split_feature.size();
     CountLeaves();
-    order_.reserve(static_cast<size_t>(leaves));
     left_.resize(inner);
     right_.resize(inner);
     PlaceLeaves();
-    plane_count_ = static_cast<size_t>(leaves + 7) / 8;
-    cuts_.resize(plane_count_);
-    category_cuts_.resize(plane_count_);
-    if (row_ != nullptr) row_->planes.resize(plane_count_);
+    plane_count_ = static_cast<size_t>(tree.leaf_count_total() + 7) / 8;
+    Clear(&cuts_);
+    Clear(&row_cuts_);
+    Clear(&category_cuts_);
+    row_categories_.clear();
     for (size_t node = 0; node < inner; ++node) {
-      if (tree_.category_set[node] < 0) AddCuts(node);
+      if (tree.category_set[node] < 0) AddCuts(node);
     }
-    AddCategoryCuts();
+    if (!tree.category_begin.empty()) AddCategoryCuts();
     Emit();
+    if (rows_ != nullptr) EmitRow();
   }
 
  private:
+  template <typename T>
+  void Clear(std::vector<std::vector<T>>* planes) {
+    if (planes->size() < plane_count_) planes->resize(plane_count_);
+    for (size_t i = 0; i < plane_count_; ++i) (*planes)[i].clear();
+  }
+
   static bool IsLeaf(int32_t child) { return child < 0; }
 
   int32_t CountOf(int32_t child) const {
@@ -51,49 +60,46 @@ class TreePlanner {
   }
 
   void CountLeaves() {
-    const size_t inner = tree_.split_feature.size();
+    const size_t inner = tree_->split_feature.size();
     counts_.resize(inner);
-    std::vector<int32_t> order;
-    if (inner > 0) order.push_back(0);
-    for (size_t i = 0; i < order.size(); ++i) {
-      const size_t node = static_cast<size_t>(order[i]);
-      for (const int32_t child : {tree_.left[node], tree_.right[node]}) {
-        if (!IsLeaf(child)) order.push_back(child);
+    nodes_.clear();
+    if (inner > 0) nodes_.push_back(0);
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+      const size_t node = static_cast<size_t>(nodes_[i]);
+      for (const int32_t child : {tree_->left[node], tree_->right[node]}) {
+        if (!IsLeaf(child)) nodes_.push_back(child);
       }
     }
-    for (auto at = order.rbegin(); at != order.rend(); ++at) {
+    for (auto at = nodes_.rbegin(); at != nodes_.rend(); ++at) {
       const size_t node = static_cast<size_t>(*at);
-      counts_[node] = CountOf(tree_.left[node]) + CountOf(tree_.right[node]);
+      counts_[node] = CountOf(tree_->left[node]) + CountOf(tree_->right[node]);
     }
   }
 
   bool LeftFirst(size_t node) const {
-    return CountOf(tree_.left[node]) <= CountOf(tree_.right[node]);
+    return CountOf(tree_->left[node]) <= CountOf(tree_->right[node]);
   }
 
   // Depth first with the lighter child first; no recursion, for trees may be as deep as they like.
   void PlaceLeaves() {
-    struct Open {
-      int32_t child;
-      int32_t begin;
-    };
-    std::vector<Open> open = {{tree_.split_feature.empty() ? ~0 : 0, 0}};
-    order_.assign(static_cast<size_t>(tree_.leaf_count_total()), 0);
-    while (!open.empty()) {
-      const Open here = open.back();
-      open.pop_back();
+    open_.clear();
+    open_.push_back({tree_->split_feature.empty() ? ~0 : 0, 0});
+    order_.assign(static_cast<size_t>(tree_->leaf_count_total()), 0);
+    while (!open_.empty()) {
+      const Open here = open_.back();
+      open_.pop_back();
       if (IsLeaf(here.child)) {
         order_[static_cast<size_t>(here.begin)] = ~here.child;
         continue;
       }
       const size_t node = static_cast<size_t>(here.child);
-      const int32_t left = CountOf(tree_.left[node]), right = CountOf(tree_.right[node]);
+      const int32_t left = CountOf(tree_->left[node]), right = CountOf(tree_->right[node]);
       const int32_t left_begin = here.begin + (LeftFirst(node) ? 0 : right);
       const int32_t right_begin = here.begin + (LeftFirst(node) ? left : 0);
       left_[node] = {left_begin, left_begin + left};
       right_[node] = {right_begin, right_begin + right};
-      open.push_back({tree_.left[node], left_begin});
-      open.push_back({tree_.right[node], right_begin});
+      open_.push_back({tree_->left[node], left_begin});
+      open_.push_back({tree_->right[node], right_begin});
     }
   }
 
@@ -107,19 +113,20 @@ class TreePlanner {
   void AddCuts(size_t node) {
     const bool left_first = LeftFirst(node);
     const Leaves cleared = left_first ? left_[node] : right_[node];
-    const CodeTest test = left_first ? coder_.GoesLeft(tree_, node) : coder_.GoesRight(tree_, node);
+    const CodeTest test =
+        left_first ? coder_.GoesLeft(*tree_, node) : coder_.GoesRight(*tree_, node);
     for (size_t plane = static_cast<size_t>(cleared.begin) / 8;
          plane <= static_cast<size_t>(cleared.end - 1) / 8; ++plane) {
       cuts_[plane].push_back({static_cast<uint32_t>(test.column),
                               FourTimes(static_cast<uint8_t>(test.bound ^ 0x80)),
                               FourTimes(Keep(plane, cleared))});
     }
-    if (row_ != nullptr) AddRowCuts(node, cleared, left_first);
+    if (rows_ != nullptr) AddRowCuts(node, cleared, left_first);
   }
 
   // Right first: the test is code >= bound, which is ~code < ~bound + 1.
   void AddRowCuts(size_t node, Leaves cleared, bool left_first) {
-    const CodeTest test = coder_.GoesLeftInRow(tree_, node);
+    const CodeTest test = coder_.GoesLeftInRow(*tree_, node);
     RowCut cut;
     // More columns than kMaxRowColumns make no plan: whatever stands here then is not read.
     cut.column =
@@ -129,44 +136,46 @@ class TreePlanner {
     for (size_t plane = static_cast<size_t>(cleared.begin) / 8;
          plane <= static_cast<size_t>(cleared.end - 1) / 8; ++plane) {
       cut.keep = Keep(plane, cleared);
-      row_->planes[plane].push_back(cut);
+      row_cuts_[plane].push_back(cut);
     }
   }
 
   // All nodes of a tree on one categorical feature are one lookup per plane and sixteen codes.
   void AddCategoryCuts() {
     std::map<int32_t, std::vector<size_t>> nodes_of;
-    for (size_t node = 0; node < tree_.split_feature.size(); ++node) {
-      if (tree_.category_set[node] >= 0) nodes_of[tree_.split_feature[node]].push_back(node);
+    for (size_t node = 0; node < tree_->split_feature.size(); ++node) {
+      if (tree_->category_set[node] >= 0) nodes_of[tree_->split_feature[node]].push_back(node);
     }
     for (const auto& [feature, nodes] : nodes_of) {
       const int codes = coder_.CategoryCodes(feature);
       const size_t chunks = static_cast<size_t>(codes + 15) / 16;
-      std::vector<std::array<uint8_t, 16>> clear(plane_count_ * chunks);
+      clear_.assign(plane_count_ * chunks * 16, 0);
+      right_of_.resize(static_cast<size_t>(codes));
       for (const size_t node : nodes) {
         const bool left_first = LeftFirst(node);
         const Leaves cleared = left_first ? left_[node] : right_[node];
-        for (int code = 0; code < codes; ++code) {
-          if (coder_.CategoryGoesLeft(tree_, node, code) == left_first) continue;
-          for (size_t plane = static_cast<size_t>(cleared.begin) / 8;
-               plane <= static_cast<size_t>(cleared.end - 1) / 8; ++plane) {
-            clear[plane * chunks + static_cast<size_t>(code / 16)]
-                 [static_cast<size_t>(code % 16)] |= static_cast<uint8_t>(~Keep(plane, cleared));
-          }
+        coder_.CategoryGoesRight(*tree_, node, right_of_.data());
+        for (size_t plane = static_cast<size_t>(cleared.begin) / 8;
+             plane <= static_cast<size_t>(cleared.end - 1) / 8; ++plane) {
+          const uint8_t bits = static_cast<uint8_t>(~Keep(plane, cleared));
+          // A code that goes to the second child clears the first one's leaves.
+          const uint8_t of_right = left_first ? bits : 0, of_left = left_first ? 0 : bits;
+          uint8_t* clear = clear_.data() + plane * chunks * 16;
+          for (size_t code = 0; code < static_cast<size_t>(codes); ++code)
+            clear[code] |= right_of_[code] != 0 ? of_right : of_left;
         }
       }
       for (size_t plane = 0; plane < plane_count_; ++plane) {
         for (size_t chunk = 0; chunk < chunks; ++chunk) {
-          const std::array<uint8_t, 16>& table = clear[plane * chunks + chunk];
+          std::array<uint8_t, 16> table;
+          std::copy_n(clear_.data() + (plane * chunks + chunk) * 16, 16, table.begin());
           if (std::all_of(table.begin(), table.end(), [](uint8_t bits) { return bits == 0; }))
             continue;
           const int32_t column = coder_.CategoryColumn(feature, static_cast<int>(chunk));
           category_cuts_[plane].push_back({static_cast<uint32_t>(column), table});
-          if (row_ != nullptr) {
-            row_->categories.push_back({coder_.CategorySlotOf(feature), static_cast<int>(chunk),
-                                        static_cast<uint32_t>(plane), 0});
-            row_cut_of_plane_.emplace_back(plane, category_cuts_[plane].size() - 1);
-          }
+          row_categories_.push_back({coder_.CategorySlotOf(feature), static_cast<int>(chunk),
+                                     static_cast<uint32_t>(plane),
+                                     static_cast<uint32_t>(category_cuts_[plane].size() - 1)});
         }
       }
     }
@@ -178,7 +187,7 @@ class TreePlanner {
     out.plane_count = static_cast<uint32_t>(plane_count_);
     out.cuts_begin = static_cast<uint32_t>(plan_.cuts.size());
     out.category_cuts_begin = static_cast<uint32_t>(plan_.category_cuts.size());
-    out.linear = !tree_.linear.empty();
+    out.linear = !tree_->linear.empty();
     // From the last plane to the first: of the planes with a bit left, the lowest one has the last
     // word.
     for (size_t i = plane_count_; i-- > 0;) {
@@ -187,11 +196,8 @@ class TreePlanner {
                                  category_cuts_[i].end());
       out.categorical |= !category_cuts_[i].empty();
       const size_t first = plan_.category_cuts.size() - category_cuts_[i].size();
-      for (size_t cut = 0; cut < row_cut_of_plane_.size(); ++cut) {
-        if (row_cut_of_plane_[cut].first == i) {
-          row_->categories[cut].category_cut =
-              static_cast<uint32_t>(first + row_cut_of_plane_[cut].second);
-        }
+      for (RowTrees::Category& category : row_categories_) {
+        if (category.plane == i) category.category_cut += static_cast<uint32_t>(first);
       }
       plan_.planes.push_back({static_cast<uint32_t>(plan_.cuts.size()),
                               static_cast<uint32_t>(plan_.category_cuts.size())});
@@ -201,10 +207,6 @@ class TreePlanner {
   }
 
   void EmitLeaves(BitvectorTree* out) {
-    if (row_ != nullptr) {
-      for (const int32_t leaf : order_)
-        row_->values.push_back(tree_.leaf_value[static_cast<size_t>(leaf)]);
-    }
     out->leaves_begin = static_cast<uint32_t>(plan_.values.size());
     out->bytes_begin = static_cast<uint32_t>(plan_.value_bytes.size());
     if (out->linear) {
@@ -213,13 +215,13 @@ class TreePlanner {
     }
     if (out->linear || plane_count_ > 4) {
       for (const int32_t leaf : order_)
-        plan_.values.push_back(tree_.leaf_value[static_cast<size_t>(leaf)]);
+        plan_.values.push_back(tree_->leaf_value[static_cast<size_t>(leaf)]);
       return;
     }
     plan_.value_bytes.resize(plan_.value_bytes.size() + (plane_count_ + 1) / 2 * 128);
     for (size_t leaf = 0; leaf < order_.size(); ++leaf) {
       const uint64_t bits =
-          std::bit_cast<uint64_t>(tree_.leaf_value[static_cast<size_t>(order_[leaf])]);
+          std::bit_cast<uint64_t>(tree_->leaf_value[static_cast<size_t>(order_[leaf])]);
       for (size_t b = 0; b < 8; ++b) {
         plan_.value_bytes[out->bytes_begin + (leaf / 16 * 8 + b) * 16 + leaf % 16] =
             static_cast<uint8_t>(bits >> (8 * b));
@@ -227,16 +229,38 @@ class TreePlanner {
     }
   }
 
-  const Tree& tree_;
+  void EmitRow() {
+    for (size_t i = 0; i < plane_count_; ++i) {
+      rows_->cuts.insert(rows_->cuts.end(), row_cuts_[i].begin(), row_cuts_[i].end());
+      rows_->plane_ends.push_back(static_cast<uint32_t>(rows_->cuts.size()));
+    }
+    for (const int32_t leaf : order_)
+      rows_->values.push_back(tree_->leaf_value[static_cast<size_t>(leaf)]);
+    rows_->categories.insert(rows_->categories.end(), row_categories_.begin(),
+                             row_categories_.end());
+    rows_->trees.push_back({static_cast<uint32_t>(rows_->plane_ends.size()),
+                            static_cast<uint32_t>(rows_->values.size()),
+                            static_cast<uint32_t>(rows_->categories.size())});
+  }
+
+  struct Open {
+    int32_t child;
+    int32_t begin;
+  };
+
+  const Tree* tree_ = nullptr;
   Coder& coder_;
   BitvectorPlan& plan_;
-  RowTree* row_;
-  std::vector<std::pair<size_t, size_t>> row_cut_of_plane_;  // plane and index of each category cut
+  RowTrees* rows_;
   size_t plane_count_ = 1;
-  std::vector<int32_t> counts_, order_;
+  std::vector<int32_t> counts_, order_, nodes_;
+  std::vector<Open> open_;
   std::vector<Leaves> left_, right_;
   std::vector<std::vector<Cut>> cuts_;
+  std::vector<std::vector<RowCut>> row_cuts_;
   std::vector<std::vector<CategoryCut>> category_cuts_;
+  std::vector<RowTrees::Category> row_categories_;
+  std::vector<uint8_t> clear_, right_of_;
 };
 
 }  // namespace
@@ -247,8 +271,7 @@ size_t BitvectorPlan::memory_bytes() const {
          values.size() * sizeof(double) + value_bytes.size() + leaf_ids.size() * sizeof(int32_t);
 }
 
-Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder,
-                                        std::vector<RowTree>* rows) {
+Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder, RowTrees* rows) {
   for (size_t i = 0; i < forest.trees.size(); ++i) {
     if (forest.trees[i].leaf_count_total() > kMaxBitvectorLeaves) {
       return InvalidArgument(fmt::format("tree {} has {} leaves, bit vectors have up to {}", i,
@@ -257,10 +280,8 @@ Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder,
   }
   BitvectorPlan plan;
   plan.float32_sums = forest.float32_sums;
-  if (rows != nullptr) rows->resize(forest.trees.size());
-  for (size_t i = 0; i < forest.trees.size(); ++i) {
-    TreePlanner(forest.trees[i], coder, &plan, rows == nullptr ? nullptr : &(*rows)[i]).Plan();
-  }
+  TreePlanner planner(coder, &plan, rows);
+  for (size_t i = 0; i < forest.trees.size(); ++i) planner.Plan(forest.trees[i], i);
   plan.trees.shrink_to_fit();
   plan.planes.shrink_to_fit();
   plan.cuts.shrink_to_fit();

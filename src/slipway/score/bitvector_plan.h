@@ -62,11 +62,10 @@ struct BitvectorPlan {
 
 inline constexpr int kMaxBitvectorLeaves = 2048;
 
-struct RowTree;
+struct RowTrees;
 
 // kInvalidArgument when a tree has too many leaves. `rows`, when not nullptr, gets what row_plan.h
 // needs of each tree.
-Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder,
-                                        std::vector<RowTree>* rows);
+Result<BitvectorPlan> MakeBitvectorPlan(const Forest& forest, Coder* coder, RowTrees* rows);
 
 }  // namespace slipway

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <set>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -31,11 +31,24 @@ void FlipBytes(const uint8_t* from, uint8_t flip, int64_t count, uint8_t* to) {
   for (; i < count; ++i) to[i] = static_cast<uint8_t>(from[i] ^ flip);
 }
 
-bool InSet(const Tree& tree, size_t node, int64_t category) {
-  const size_t set = static_cast<size_t>(tree.category_set[node]);
-  const int64_t word = tree.category_begin[set] + (category >> 5);
-  return category >= 0 && word < tree.category_begin[set + 1] &&
-         (tree.category_bits[static_cast<size_t>(word)] >> (category & 31) & 1) != 0;
+// The rank of each of `values`, which are among the sorted thresholds.
+std::vector<uint32_t> RanksOf(const std::vector<RankTable>& tables,
+                              const std::vector<double>& thresholds,
+                              const std::vector<double>& values) {
+  std::vector<uint32_t> ranks(values.size());
+  if (tables.size() == 1 && values.size() <= kMaxRankCall) {
+    std::vector<uint8_t> bytes(values.size());
+    std::vector<uint16_t> nans(values.size());
+    RankValues(BestIsa(), tables[0], values.data(), static_cast<int64_t>(values.size()),
+               bytes.data(), nans.data());
+    std::copy(bytes.begin(), bytes.end(), ranks.begin());
+    return ranks;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto at = std::lower_bound(thresholds.begin(), thresholds.end(), values[i]);
+    ranks[i] = static_cast<uint32_t>(at - thresholds.begin());
+  }
+  return ranks;
 }
 
 }  // namespace
@@ -51,12 +64,14 @@ Result<Coder> Coder::Make(const Forest& forest) {
   Coder coder;
   coder.rule_ = forest.values;
   std::map<int32_t, std::vector<uint8_t>> in_some_set;
-  std::map<int32_t, std::vector<double>> thresholds;
+  std::vector<std::vector<double>> thresholds(static_cast<size_t>(forest.feature_count));
+  coder.slot_of_.resize(static_cast<size_t>(forest.feature_count));
   for (const Tree& tree : forest.trees) {
     for (size_t node = 0; node < tree.split_feature.size(); ++node) {
       const int32_t feature = tree.split_feature[node];
       if (tree.category_set[node] < 0) {
-        thresholds[feature].push_back(FoldZero(forest.values, tree.threshold[node]));
+        thresholds[static_cast<size_t>(feature)].push_back(
+            FoldZero(forest.values, tree.threshold[node]));
         continue;
       }
       const size_t set = static_cast<size_t>(tree.category_set[node]);
@@ -73,21 +88,28 @@ Result<Coder> Coder::Make(const Forest& forest) {
       }
     }
   }
-  for (auto& [feature, values] : thresholds) {
-    coder.numerical_of_[feature] = coder.numerical_.size();
+  std::vector<std::vector<uint32_t>> ranks(thresholds.size());
+  for (size_t feature = 0; feature < thresholds.size(); ++feature) {
+    const std::vector<double>& values = thresholds[feature];
+    if (values.empty()) continue;
+    coder.slot_of_[feature].numerical = static_cast<int32_t>(coder.numerical_.size());
     NumericalSlot slot;
-    slot.feature = feature;
-    std::sort(values.begin(), values.end());
-    values.erase(std::unique(values.begin(), values.end()), values.end());
+    slot.feature = static_cast<int32_t>(feature);
     slot.thresholds = values;
+    std::sort(slot.thresholds.begin(), slot.thresholds.end());
+    slot.thresholds.erase(std::unique(slot.thresholds.begin(), slot.thresholds.end()),
+                          slot.thresholds.end());
     const std::span<const double> all = slot.thresholds;
     for (size_t begin = 0; begin < all.size(); begin += kMaxRanked)
       slot.tables.emplace_back(
           all.subspan(begin, std::min<size_t>(kMaxRanked, all.size() - begin)));
+    ranks[feature] = RanksOf(slot.tables, slot.thresholds, values);
     coder.numerical_.push_back(std::move(slot));
   }
+  coder.KeepRanks(forest, ranks);
   for (const auto& [feature, used] : in_some_set) {
-    coder.categorical_of_[feature] = coder.categorical_.size();
+    coder.slot_of_[static_cast<size_t>(feature)].categorical =
+        static_cast<int32_t>(coder.categorical_.size());
     CategoricalSlot slot;
     slot.feature = feature;
     for (size_t category = 0; category < used.size(); ++category) {
@@ -106,12 +128,23 @@ Result<Coder> Coder::Make(const Forest& forest) {
   return coder;
 }
 
+// Hands each feature's ranks, which are in the order of nodes, back to the nodes.
+void Coder::KeepRanks(const Forest& forest, const std::vector<std::vector<uint32_t>>& ranks) {
+  std::vector<size_t> next(ranks.size());
+  for (const Tree& tree : forest.trees) {
+    tree_begin_.push_back(static_cast<uint32_t>(node_ranks_.size()));
+    for (size_t node = 0; node < tree.split_feature.size(); ++node) {
+      const size_t feature = static_cast<size_t>(tree.split_feature[node]);
+      node_ranks_.push_back(tree.category_set[node] < 0 ? ranks[feature][next[feature]++] : 0);
+    }
+  }
+}
+
 // A node goes right when code >= bound, which is when 255 - code < 256 - bound.
 CodeTest Coder::Test(const Tree& tree, size_t node, bool complement, bool in_row) {
-  NumericalSlot& slot = numerical_[numerical_of_.at(tree.split_feature[node])];
-  const double threshold = FoldZero(rule_, tree.threshold[node]);
-  const auto found = std::lower_bound(slot.thresholds.begin(), slot.thresholds.end(), threshold);
-  const size_t rank = static_cast<size_t>(found - slot.thresholds.begin());
+  const size_t feature = static_cast<size_t>(tree.split_feature[node]);
+  NumericalSlot& slot = numerical_[static_cast<size_t>(slot_of_[feature].numerical)];
+  const size_t rank = tree_ranks_[node];
   const View view = NodeView(tree, node);
   const size_t chunk = rank / kMaxRanked, in = rank % kMaxRanked;
   const uint8_t bound = static_cast<uint8_t>(complement ? 255 - in : in + 1);
@@ -128,19 +161,27 @@ CodeTest Coder::Test(const Tree& tree, size_t node, bool complement, bool in_row
 }
 
 int Coder::CategoryCodes(int32_t feature) const {
-  return static_cast<int>(categorical_[categorical_of_.at(feature)].categories.size()) + 2;
+  const CategoricalSlot& slot = categorical_[static_cast<size_t>(CategorySlotOf(feature))];
+  return static_cast<int>(slot.categories.size()) + 2;
 }
 
-bool Coder::CategoryGoesLeft(const Tree& tree, size_t node, int code) const {
-  const CategoricalSlot& slot = categorical_[categorical_of_.at(tree.split_feature[node])];
+void Coder::CategoryGoesRight(const Tree& tree, size_t node, uint8_t* right) const {
+  const CategoricalSlot& slot =
+      categorical_[static_cast<size_t>(CategorySlotOf(tree.split_feature[node]))];
   const size_t known = slot.categories.size();
-  if (static_cast<size_t>(code) < known)
-    return InSet(tree, node, slot.categories[static_cast<size_t>(code)]);
-  return static_cast<size_t>(code) > known && tree.default_left[node] != 0;
+  std::memset(right, 1, known + 2);
+  right[known + 1] = tree.default_left[node] == 0;
+  const size_t set = static_cast<size_t>(tree.category_set[node]);
+  const size_t begin = static_cast<size_t>(tree.category_begin[set]);
+  const size_t words = static_cast<size_t>(tree.category_begin[set + 1]) - begin;
+  for (size_t word = 0; word < words; ++word) {
+    for (uint32_t bits = tree.category_bits[begin + word]; bits != 0; bits &= bits - 1)
+      right[slot.code_of[word * 32 + static_cast<size_t>(std::countr_zero(bits))]] = 0;
+  }
 }
 
 int32_t Coder::CategoryColumn(int32_t feature, int chunk) {
-  CategoricalSlot& slot = categorical_[categorical_of_.at(feature)];
+  CategoricalSlot& slot = categorical_[static_cast<size_t>(CategorySlotOf(feature))];
   int32_t& column = slot.columns[static_cast<size_t>(chunk)];
   if (column < 0) column = columns_++;
   return column;
@@ -232,6 +273,9 @@ void Coder::Encode(Isa isa, std::span<const FeatureColumn> columns, int64_t begi
 }
 
 void Coder::Finish() {
+  node_ranks_ = {};
+  tree_begin_ = {};
+  tree_ranks_ = nullptr;
   for (const NumericalSlot& slot : numerical_) {
     const RankTable* last = nullptr;
     for (const NumericalColumn& column : slot.row_columns) {

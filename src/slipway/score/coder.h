@@ -11,7 +11,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <span>
 #include <vector>
 
@@ -43,7 +42,10 @@ class Coder {
   // Of all nodes of the forest. kInvalidArgument when the codes would need too much memory.
   static Result<Coder> Make(const Forest& forest);
 
-  // Columns are made as tests ask for them. Holds when the node goes left.
+  // The tests below are of nodes of the trees of Make's forest, after StartTree; columns are made
+  // as tests ask for them.
+  void StartTree(size_t index) { tree_ranks_ = node_ranks_.data() + tree_begin_[index]; }
+  // Holds when the node goes left.
   CodeTest GoesLeft(const Tree& tree, size_t node) { return Test(tree, node, false, false); }
   // Holds when it goes right: a column of complements.
   CodeTest GoesRight(const Tree& tree, size_t node) { return Test(tree, node, true, false); }
@@ -55,8 +57,8 @@ class Coder {
   // Codes of a categorical feature: 0 ... category_codes() - 1, the last two are `in no set` and
   // NaN.
   int CategoryCodes(int32_t feature) const;
-  // Whether the categorical node sends the code left.
-  bool CategoryGoesLeft(const Tree& tree, size_t node, int code) const;
+  // Whether the categorical node sends each code right (1) or left (0).
+  void CategoryGoesRight(const Tree& tree, size_t node, uint8_t* right) const;
   // The column that holds codes 16 * chunk ... 16 * chunk + 15.
   int32_t CategoryColumn(int32_t feature, int chunk);
 
@@ -74,7 +76,7 @@ class Coder {
   // Categorical features are numbered 0 ... category_slots() - 1.
   int category_slots() const { return static_cast<int>(categorical_.size()); }
   int CategorySlotOf(int32_t feature) const {
-    return static_cast<int>(categorical_of_.at(feature));
+    return slot_of_[static_cast<size_t>(feature)].categorical;
   }
   int RowCategory(int slot, const double* features) const;
 
@@ -100,6 +102,7 @@ class Coder {
 
   Coder() = default;
   CodeTest Test(const Tree& tree, size_t node, bool complement, bool in_row);
+  void KeepRanks(const Forest& forest, const std::vector<std::vector<uint32_t>>& ranks);
   int CategoryCode(const CategoricalSlot& slot, double value) const;
   void EncodeNumerical(Isa isa, const NumericalSlot& slot, const double* values, int64_t rows,
                        int64_t column_stride, uint8_t* codes, CoderScratch* scratch) const;
@@ -122,7 +125,13 @@ class Coder {
   int columns_ = 0, row_columns_ = 0;
   std::vector<NumericalSlot> numerical_;
   std::vector<CategoricalSlot> categorical_;
-  std::map<int32_t, size_t> numerical_of_, categorical_of_;
+  struct SlotIndex {
+    int32_t numerical = -1, categorical = -1;
+  };
+  std::vector<SlotIndex> slot_of_;  // by feature
+  // Until Finish: the ranks of all nodes' thresholds, and where each tree's begin.
+  std::vector<uint32_t> node_ranks_, tree_begin_;
+  const uint32_t* tree_ranks_ = nullptr;
 };
 
 // The threshold that decides raw values as `threshold` decides values after FlushZero.

@@ -22,9 +22,10 @@ struct RankTable {
 };
 
 inline constexpr int kMaxRanked = 254;
+inline constexpr int kMaxRankCall = 65536;  // values of one call
 
 // ranks[i] = the number of thresholds below values[i]; of NaN: anything. Returns how many values
-// are NaN and puts their indices into nan_rows (room for `rows` of them; rows <= 65536).
+// are NaN and puts their indices into nan_rows (room for `rows` of them; rows <= kMaxRankCall).
 int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
                    uint8_t* ranks, uint16_t* nan_rows);
 

@@ -1,6 +1,7 @@
 #include "slipway/score/row_plan.h"
 
 #include <algorithm>
+#include <span>
 
 namespace slipway {
 
@@ -41,44 +42,56 @@ void Densify(const BitvectorPlan& bits, RowPlan* plan) {
 
 }  // namespace
 
-bool MakeRowPlan(const std::vector<RowTree>& trees, const BitvectorPlan& bits, int lanes,
-                 RowPlan* plan) {
+bool MakeRowPlan(RowTrees all, const BitvectorPlan& bits, int lanes, RowPlan* plan) {
   plan->lanes = lanes;
-  const size_t width = static_cast<size_t>(lanes);
-  for (size_t first = 0; first < trees.size(); first += width) {
-    const size_t count = std::min(width, trees.size() - first);
+  const size_t width = static_cast<size_t>(lanes), step_bytes = kRowStepBytes * width;
+  const size_t trees = all.trees.size();
+  const auto planes_begin = [&](size_t tree) {
+    return tree == 0 ? 0U : all.trees[tree - 1].planes_end;
+  };
+  const auto plane_count = [&](size_t tree) {
+    return size_t{all.trees[tree].planes_end} - planes_begin(tree);
+  };
+  // The cuts of a tree's plane.
+  const auto cuts_of = [&](size_t tree, size_t plane) {
+    if (plane >= plane_count(tree)) return std::span<const RowCut>();
+    const size_t at = planes_begin(tree) + plane;
+    const size_t begin = at == 0 ? 0 : all.plane_ends[at - 1];
+    return std::span<const RowCut>(all.cuts).subspan(begin, all.plane_ends[at] - begin);
+  };
+  for (size_t first = 0; first < trees; first += width) {
+    const size_t count = std::min(width, trees - first);
     RowGroup group;
     group.planes_begin = static_cast<uint32_t>(plan->planes.size());
-    group.steps_begin = static_cast<uint32_t>(plan->steps.size() / (kRowStepBytes * width));
+    group.steps_begin = static_cast<uint32_t>(plan->steps.size() / step_bytes);
     size_t planes = 0;
-    for (size_t i = 0; i < count; ++i) planes = std::max(planes, trees[first + i].planes.size());
+    for (size_t i = 0; i < count; ++i) planes = std::max(planes, plane_count(first + i));
     if (planes > kMaxRowPlanes) return false;
     group.plane_count = static_cast<uint32_t>(planes);
     for (size_t plane = planes; plane-- > 0;) {
       size_t steps = 0;
+      for (size_t i = 0; i < count; ++i) steps = std::max(steps, cuts_of(first + i, plane).size());
+      const size_t at = plan->steps.size();
+      plan->steps.resize(at + steps * step_bytes);
+      // A lane with fewer cuts keeps all.
+      for (size_t step = 0; step < steps; ++step)
+        std::fill_n(plan->steps.data() + at + step * step_bytes + 2 * width, width, uint8_t{0xFF});
       for (size_t i = 0; i < count; ++i) {
-        const RowTree& tree = trees[first + i];
-        if (plane < tree.planes.size()) steps = std::max(steps, tree.planes[plane].size());
-      }
-      for (size_t step = 0; step < steps; ++step) {
-        const size_t at = plan->steps.size();
-        plan->steps.resize(at + kRowStepBytes * width);
-        for (size_t i = 0; i < width; ++i) {
-          RowCut cut;
-          if (i < count && plane < trees[first + i].planes.size() &&
-              step < trees[first + i].planes[plane].size()) {
-            cut = trees[first + i].planes[plane][step];
-          }
-          plan->steps[at + i] = cut.column;
-          plan->steps[at + width + i] = cut.bound;
-          plan->steps[at + 2 * width + i] = cut.keep;
+        uint8_t* to = plan->steps.data() + at + i;
+        for (const RowCut& cut : cuts_of(first + i, plane)) {
+          to[0] = cut.column;
+          to[width] = cut.bound;
+          to[2 * width] = cut.keep;
+          to += step_bytes;
         }
       }
-      plan->planes.push_back({static_cast<uint32_t>(plan->steps.size() / (kRowStepBytes * width))});
+      plan->planes.push_back({static_cast<uint32_t>(plan->steps.size() / step_bytes)});
     }
     for (size_t i = 0; i < count; ++i) {
-      const RowTree& tree = trees[first + i];
-      for (const RowTree::Category& category : tree.categories) {
+      const size_t tree = first + i;
+      for (size_t c = tree == 0 ? 0 : all.trees[tree - 1].categories_end;
+           c < all.trees[tree].categories_end; ++c) {
+        const RowTrees::Category& category = all.categories[c];
         const size_t slot = static_cast<size_t>(category.slot);
         const size_t chunk = static_cast<size_t>(category.chunk);
         if (plan->category_cuts.size() <= slot) plan->category_cuts.resize(slot + 1);
@@ -87,12 +100,12 @@ bool MakeRowPlan(const std::vector<RowTree>& trees, const BitvectorPlan& bits, i
         const size_t position = plan->plane_bytes + category.plane * width + i;
         chunks[chunk].push_back({static_cast<uint32_t>(position), category.category_cut});
       }
-      plan->leaves_begin.push_back(static_cast<uint32_t>(plan->values.size()));
-      plan->values.insert(plan->values.end(), tree.values.begin(), tree.values.end());
+      plan->leaves_begin.push_back(tree == 0 ? 0 : all.trees[tree - 1].values_end);
     }
     plan->plane_bytes += planes * width;
     plan->groups.push_back(group);
   }
+  plan->values = std::move(all.values);
   if (plan->category_cuts.empty()) return true;
   if (plan->plane_bytes > kMaxRowPlaneBytes) return false;
   Densify(bits, plan);

@@ -61,22 +61,26 @@ inline constexpr int kRowStepBytes = 3;  // of a lane
 inline constexpr int kMaxRowPlanes = 8;
 inline constexpr size_t kMaxRowPlaneBytes = 32 << 10;
 
-// What the planner of a tree hands over: its cuts by plane (0 first), its leaves' values in bit
-// order and its category cuts.
-struct RowTree {
-  std::vector<std::vector<RowCut>> planes;
-  std::vector<double> values;
+// What the planner of trees hands over, tree by tree: cuts by plane (0 first), the leaves' values
+// in bit order, the category cuts.
+struct RowTrees {
   struct Category {
     int slot = 0;   // of the coder
     int chunk = 0;  // sixteen codes
     uint32_t plane = 0;
     uint32_t category_cut = 0;
   };
+  struct Tree {
+    uint32_t planes_end = 0, values_end = 0, categories_end = 0;
+  };
+  std::vector<Tree> trees;
+  std::vector<uint32_t> plane_ends;  // into cuts
+  std::vector<RowCut> cuts;
+  std::vector<double> values;
   std::vector<Category> categories;
 };
 
 // False when the forest does not suit it (too many planes or bytes).
-bool MakeRowPlan(const std::vector<RowTree>& trees, const BitvectorPlan& bits, int lanes,
-                 RowPlan* plan);
+bool MakeRowPlan(RowTrees trees, const BitvectorPlan& bits, int lanes, RowPlan* plan);
 
 }  // namespace slipway
