@@ -1,6 +1,7 @@
 #include "slipway/forest/lightgbm_lines.h"
 
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -27,6 +28,10 @@ std::string Shortened(std::string_view text) {
   return std::string(text.substr(0, kMost)) + (text.size() > kMost ? "..." : "");
 }
 
+bool IsOrdinary(double value) { return std::isfinite(value); }
+bool IsOrdinary(int32_t) { return true; }
+bool IsOrdinary(uint32_t) { return true; }
+
 template <typename T>
 Result<std::vector<T>> ParseList(std::string_view key, std::string_view text, size_t count) {
   std::vector<T> numbers;
@@ -37,10 +42,16 @@ Result<std::vector<T>> ParseList(std::string_view key, std::string_view text, si
   while (true) {
     while (at < text.size() && text[at] == ' ') ++at;
     if (at == text.size()) break;
-    const size_t end = std::min(text.find(' ', at), text.size());
-    const std::string_view word = text.substr(at, end - at);
     T number{};
-    if (!ParseNumber(word, &number)) {
+    // Straight from the list; what does not read so is looked at as a word of its own.
+    const char* const last = text.data() + text.size();
+    const auto [behind, error] = std::from_chars(text.data() + at, last, number);
+    size_t end = static_cast<size_t>(behind - text.data());
+    const bool read =
+        error == std::errc() && (behind == last || *behind == ' ') && IsOrdinary(number);
+    if (!read) end = std::min(text.find(' ', at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    if (!read && !ParseNumber(word, &number)) {
       return Corruption(
           fmt::format("key '{}': '{}' is not a number of the right kind", key, Shortened(word)));
     }

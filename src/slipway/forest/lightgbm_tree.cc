@@ -74,7 +74,7 @@ class Block {
   // leaf, has no values.
   Result<std::vector<double>> Statistics(std::string_view key, size_t count) const {
     const Entry& entry = Find(key);
-    if (Words(entry.text).empty()) return std::vector<double>();
+    if (entry.text.find_first_not_of(' ') == std::string_view::npos) return std::vector<double>();
     return At(key, ParseDoubles(key, entry.text, count));
   }
 

@@ -10,8 +10,8 @@
 namespace slipway {
 namespace {
 
-// More than two registers of rows and not whole registers, so that all tails are walked.
-constexpr int kCheckRows = 150;
+// Not whole registers, so that tails are walked.
+constexpr int kCheckRows = 131;
 
 // SplitMix64 (Steele, Lea, Flood 2014).
 class Random {
