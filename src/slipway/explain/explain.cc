@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "slipway/explain/fast_explainer.h"
+#include "slipway/explain/parts.h"
 #include "slipway/explain/reference_explainer.h"
 
 namespace slipway {
@@ -14,6 +15,9 @@ namespace {
 
 // Rows a thread takes at a time: whole blocks of the fast explainer.
 constexpr int64_t kExplainRows = 1024;
+// Leaves of a tree times its sets of points (one for every 8 features on a path): what a tree's
+// tables and parts are made for, 400 bytes each.
+constexpr int64_t kMostWork = 4'000'000;
 
 // A linear model's contributions are its products.
 class LinearExplainer final : public Explainer {
@@ -46,6 +50,11 @@ class LinearExplainer final : public Explainer {
   std::vector<double> base_, weights_;
 };
 
+int64_t WorkOf(const Tree& tree, int features) {
+  const auto leaves = static_cast<int64_t>(tree.leaf_value.size());
+  return leaves * ((features + 7) / 8);
+}
+
 Status CheckExplainable(const Forest& forest) {
   for (size_t i = 0; i < forest.trees.size(); ++i) {
     const Tree& tree = forest.trees[i];
@@ -61,6 +70,14 @@ Status CheckExplainable(const Forest& forest) {
                       "its leaves had",
                       i),
           "save the model again with its counts (leaf_count in a LightGBM text file)");
+    }
+    const int bound = std::min(forest.feature_count, tree.leaf_count_total() - 1);
+    if (WorkOf(tree, bound) > kMostWork && WorkOf(tree, MostPathFeatures(tree)) > kMostWork) {
+      return InvalidArgument(
+          fmt::format("the model cannot be explained: tree {} has {} leaves and {} features on one "
+                      "path",
+                      i, tree.leaf_value.size(), MostPathFeatures(tree)),
+          "train with shallower trees");
     }
     for (size_t leaf = 0; leaf < tree.leaf_count.size(); ++leaf) {
       if (std::isfinite(tree.leaf_count[leaf]) && tree.leaf_count[leaf] >= 0) continue;

@@ -262,6 +262,26 @@ TEST(Explainer, AModelWithoutCountsIsRefused) {
   EXPECT_NE(negative.error().message.find("leaf 2"), std::string::npos);
 }
 
+TEST(Explainer, ATreeWithoutBoundIsRefusedBeforeItTakesTheMemory) {
+  const int leaves = 30'000;
+  Tree tree;
+  for (int node = 0; node + 1 < leaves; ++node) {
+    tree.split_feature.push_back(node);
+    tree.left.push_back(~node);
+    tree.right.push_back(node + 2 < leaves ? node + 1 : ~(leaves - 1));
+  }
+  const size_t inner = tree.split_feature.size();
+  tree.threshold.assign(inner, 0);
+  tree.category_set.assign(inner, -1);
+  tree.missing_type.assign(inner, MissingType::kNone);
+  tree.default_left.assign(inner, 0);
+  tree.leaf_value.assign(static_cast<size_t>(leaves), 1);
+  tree.leaf_count.assign(static_cast<size_t>(leaves), 1);
+  const auto explainer = CompileExplainer(ForestOf({tree}, leaves, 1));
+  ASSERT_FALSE(explainer.ok());
+  EXPECT_NE(explainer.error().message.find("29999 features on one path"), std::string::npos);
+}
+
 TEST(Quadrature, IntegratesPolynomialsExactly) {
   for (const int count : {1, 4, 8, 32, 100}) {
     const Quadrature quadrature = GaussLegendre(count);

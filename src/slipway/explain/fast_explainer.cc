@@ -14,7 +14,7 @@ constexpr int64_t kMostBlockRows = 1024;
 constexpr int64_t kMostSums = 1 << 19;  // in a block
 // Parts that follow each other share their accumulators while their tables fit the first-level
 // cache beside them.
-constexpr int32_t kMostGroupLanes = 384;
+constexpr int64_t kMostGroupLanes = 384;
 
 class FastExplainer final : public Explainer {
  public:
@@ -44,7 +44,7 @@ class FastExplainer final : public Explainer {
     int output = 0;
     size_t begin = 0, end = 0;
     std::vector<int32_t> features;  // indices into used_
-    int32_t table_lanes = 0;        // of all passes
+    int64_t table_lanes = 0;        // of all passes
     size_t nodes = 0;
   };
 
@@ -106,7 +106,7 @@ FastExplainer::FastExplainer(const Forest& forest, Isa isa, size_t most_table_by
 void FastExplainer::MakeGroups() {
   for (size_t i = 0; i < parts_.size(); ++i) {
     const TreePart& part = parts_[i];
-    const int32_t lanes = part.table_lanes * part.passes;
+    const int64_t lanes = int64_t{part.table_lanes} * part.passes;
     if (groups_.empty() || groups_.back().output != part.output ||
         groups_.back().table_lanes + lanes > kMostGroupLanes) {
       groups_.push_back({.output = part.output, .begin = i});

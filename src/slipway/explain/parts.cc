@@ -24,6 +24,12 @@ class Cutter {
     FindFacts();
   }
 
+  int MostFeatures() const {
+    int most = 0;
+    for (const Facts& facts : facts_) most = std::max(most, facts.unique);
+    return most;
+  }
+
   std::vector<TreePart> Cut(int output) {
     std::vector<int> leaf_passes(tree_.leaf_value.size(), 0);
     std::map<int, int> seen;
@@ -219,6 +225,10 @@ class Cutter {
 
 LaneArray::LaneArray(size_t size)
     : size_(size), blocks_(std::make_unique<Block[]>(std::max<size_t>(size, 1))) {}
+
+int MostPathFeatures(const Tree& tree) {
+  return tree.split_feature.empty() ? 0 : Cutter(tree).MostFeatures();
+}
 
 std::vector<TreePart> CutIntoParts(const Tree& tree, int output) {
   if (tree.split_feature.empty()) return {};

@@ -105,6 +105,9 @@ struct TreePart {
 // REQUIRES: Validate()d, with leaf counts.
 std::vector<TreePart> CutIntoParts(const Tree& tree, int output);
 
+// The most different features that a path of the tree has.
+int MostPathFeatures(const Tree& tree);
+
 // Fills table[0 .. part.table_lanes) for points 4 * pass ... of the quadrature, whose size is 4 *
 // part.passes.
 void FillTable(const TreePart& part, const Quadrature& quadrature, int pass, Lanes* table);
