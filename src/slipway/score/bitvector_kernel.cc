@@ -27,7 +27,7 @@ using V = ByteVector;
 
 constexpr int64_t kN = hn::MaxLanes(Bytes());
 // Registers of rows that share a cut's bound and bits.
-constexpr int kMostGroup = 4;
+constexpr int kMostGroup = 8;
 
 // Walks kGroup registers of rows of `codes` (columns `rows` apart) through a tree. `plane_of`: 8 *
 // the plane with the exit leaf; `bits`: that plane, whose lowest bit it is.
