@@ -99,7 +99,8 @@ std::string ShowText(const Json& v) {
          v["created_by"].get<std::string>() + " (" + v["origin"].get<std::string>() + ")\n";
   out += "algorithm   " + v["algorithm"].get<std::string>() + ", " +
          DumpJson(info.value("trees", Json())) + " trees\n";
-  out += "engine      " + v["engine"].get<std::string>() + "\n";
+  out += "engine      " + v["engine"].get<std::string>() + ": " +
+         v["engine_reason"].get<std::string>() + "\n";
   if (v["rows"].is_number()) {
     out += "rows        " + DumpJson(v["rows"]) + " for training, " +
            DumpJson(info.value("holdout_rows", Json(0))) + " held out\n";

@@ -74,6 +74,7 @@ Result<Response> ShowVersion(Hub& hub, const Request& request) {
   auto model = Model::Open(path);
   if (!model.ok()) return model.error().Within("version " + std::to_string(version.number));
   out["engine"] = (*model)->engine_name();
+  out["engine_reason"] = (*model)->engine().reason();
   ASSIGN_OR_RETURN(int64_t bytes, FileSize(path));
   out["bundle_bytes"] = bytes;
   return JsonResponse(out);
