@@ -94,14 +94,14 @@ part_unit() { run_unit build && python3 tools/check_layers.py && .venv/bin/pytho
 part_e2e() { .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
 
 # Under clang ASan+UBSan: every parser's fuzzer over its corpus and for a while, and the unit tests of the modules that cut
-# foreign bytes by hand. All unit tests under a sanitizer: ./run test asan.
-parser_modules="table csv forest"
+# foreign bytes by hand or compute with raw memory. All unit tests under a sanitizer: ./run test asan.
+sanitized_modules="table csv forest score explain capi"
 build_fuzz() {
   install_clang
   # shellcheck disable=SC2086
   cmake --preset fuzz $CLANG_FLAGS >/dev/null || die "cmake --preset fuzz failed"
   local module targets=""
-  for module in $parser_modules; do targets="$targets ${module}_test"; done
+  for module in $sanitized_modules; do targets="$targets ${module}_test"; done
   for fuzzer in src/slipway/*/*_fuzz.cc; do targets="$targets $(basename "$fuzzer" .cc)"; done
   # shellcheck disable=SC2086
   cmake --build --preset fuzz --target $targets 
