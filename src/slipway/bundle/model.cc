@@ -1,8 +1,6 @@
 #include "slipway/bundle/model.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
@@ -12,8 +10,13 @@
 namespace slipway {
 namespace {
 
-constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kMaxFileBytes = size_t{2} << 30;
+
+void FillMatrix(std::span<const FeatureColumn> features, int64_t rows, double* matrix) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (const FeatureColumn& feature : features) *matrix++ = ReadValue(feature, row);
+  }
+}
 
 }  // namespace
 
@@ -54,29 +57,31 @@ std::vector<std::string> Model::feature_names() const {
   return names;
 }
 
-const std::map<std::string, double, std::less<>>* Model::category_codes(int feature) const {
+const CategoryCodes* Model::category_codes(int feature) const {
   if (static_cast<size_t>(feature) >= category_codes_.size()) return nullptr;
   const auto& codes = category_codes_[static_cast<size_t>(feature)];
   return codes.empty() ? nullptr : &codes;
 }
 
-// Of a bare model file: every column is a feature.
-void Model::ReadFeatures(const Batch& batch, double* matrix) const {
-  const int width = inputs_.size();
-  for (int i = 0; i < width; ++i) {
-    const ColumnView& column = batch.columns[static_cast<size_t>(i)];
-    const auto& codes = category_codes_[static_cast<size_t>(i)];
+std::span<const FeatureColumn> Model::FeaturesOf(const Batch& batch, ModelScratch* scratch) const {
+  scratch->features.assign(batch.columns.size(), {});
+  scratch->codes.resize(batch.columns.size());
+  for (size_t i = 0; i < batch.columns.size(); ++i) {
+    const ColumnView& column = batch.columns[i];
+    FeatureColumn& to = scratch->features[i];
+    if (column.data == nullptr) continue;
+    to = {column.data, sizeof(double), ValueType::kFloat64,
+          reinterpret_cast<const uint8_t*>(column.validity)};
+    if (column.type == Type::kDouble) continue;
+    std::vector<double>& codes = scratch->codes[i];
+    codes.resize(static_cast<size_t>(batch.rows));
     for (int row = 0; row < batch.rows; ++row) {
-      double& cell = matrix[static_cast<int64_t>(row) * width + i];
-      cell = kMissing;
-      if (column.data == nullptr || !column.valid(row)) continue;
-      if (column.type == Type::kDouble) {
-        cell = column.doubles()[row];
-      } else if (const auto found = codes.find(column.strings()[row]); found != codes.end()) {
-        cell = found->second;
-      }
+      if (column.valid(row))
+        codes[static_cast<size_t>(row)] = category_codes_[i].Find(column.strings()[row]);
     }
+    to.data = codes.data();
   }
+  return scratch->features;
 }
 
 void Model::WriteLabel(int row, size_t label, Column* column) const {
@@ -131,16 +136,19 @@ void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Colum
 
 std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scratch) const {
   const size_t rows = static_cast<size_t>(batch.rows);
-  scratch->matrix.resize(rows * static_cast<size_t>(feature_count()));
   scratch->scores.resize(rows * static_cast<size_t>(engine_->outputs()));
   scratch->keep.resize(rows);
+  if (pipeline_ || explanations_)
+    scratch->matrix.resize(rows * static_cast<size_t>(feature_count()));
   if (pipeline_) {
     pipeline_->Transform(batch, &scratch->pipeline, scratch->matrix.data(), scratch->keep.data());
+    PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
   } else {
-    ReadFeatures(batch, scratch->matrix.data());
+    const std::span<const FeatureColumn> features = FeaturesOf(batch, scratch);
     std::fill(scratch->keep.begin(), scratch->keep.end(), uint8_t{1});
+    PredictColumns(features, batch.rows, false, 1, scratch->scores.data());
+    if (explanations_) FillMatrix(features, batch.rows, scratch->matrix.data());
   }
-  PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
   WriteOutputs(batch.rows, scratch);
   if (explanations_) {
     Column& column = scratch->outputs.back();

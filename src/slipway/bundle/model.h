@@ -2,7 +2,6 @@
 // file. Immutable and thread-safe; one ModelScratch per thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +10,7 @@
 #include "slipway/base/json_fwd.h"
 #include "slipway/base/result.h"
 #include "slipway/bundle/bundle.h"
+#include "slipway/bundle/category_codes.h"
 #include "slipway/features/pipeline.h"
 #include "slipway/forest/forest.h"
 #include "slipway/score/engine.h"
@@ -21,6 +21,8 @@ namespace slipway {
 struct ModelScratch {
   PipelineScratch pipeline;
   std::vector<double> matrix, scores;
+  std::vector<FeatureColumn> features;  // of a bare model file, in place of the matrix
+  std::vector<std::vector<double>> codes;
   std::vector<uint8_t> keep;
   std::vector<Column> outputs;
   std::vector<ColumnView> views;
@@ -85,15 +87,17 @@ class Model {
   const Engine& engine() const { return *engine_; }
   // The forest's settings, without its trees.
   const Forest& settings() const { return *head_; }
-  // Of a bare model file, category -> code; nullptr: the feature is a number.
-  const std::map<std::string, double, std::less<>>* category_codes(int feature) const;
+  // Of a bare model file; nullptr: the feature is a number.
+  const CategoryCodes* category_codes(int feature) const;
 
   ~Model();
 
  private:
   friend class ModelLoader;
   Model();
-  void ReadFeatures(const Batch& batch, double* matrix) const;
+  // Of a bare model file, whose every input is a feature: the columns as the engine
+  // takes them, with codes for categories.
+  std::span<const FeatureColumn> FeaturesOf(const Batch& batch, ModelScratch* scratch) const;
   void WriteScores(int rows, const ModelScratch& scratch, std::vector<Column>* columns) const;
   void WriteLabel(int row, size_t label, Column* column) const;
 
@@ -110,8 +114,7 @@ class Model {
   // classes_ as values of label_type_: those of the one vector that suits the type.
   std::vector<int64_t> label_ints_;
   std::vector<double> label_doubles_;
-  // Of a bare model file with pandas_categorical, per feature: category -> code; empty: a number.
-  std::vector<std::map<std::string, double, std::less<>>> category_codes_;
+  std::vector<CategoryCodes> category_codes_;  // of a bare model file, per feature; empty: a number
 };
 
 }  // namespace slipway

@@ -231,7 +231,7 @@ Status ModelLoader::SetCategories(const Forest& forest, Model* model) {
     model->inputs_.fields[feature].type = Type::kString;
     double code = 0;
     for (const Json& category : lists[i])
-      model->category_codes_[feature].try_emplace(CategoryText(category), code++);
+      model->category_codes_[feature].Add(CategoryText(category), code++);
   }
   return {};
 }

@@ -152,8 +152,7 @@ Status InputRows::AddFeature(const Model& model, int feature, const ArrowColumn&
       converted_.emplace_back(static_cast<size_t>(rows_), std::numeric_limits<double>::quiet_NaN());
   const auto code_of = [&](const ArrowCell& cell) {
     if (cell.kind == ArrowCell::Kind::kNull) return std::numeric_limits<double>::quiet_NaN();
-    const auto found = codes->find(CategoryText(cell));
-    return found == codes->end() ? std::numeric_limits<double>::quiet_NaN() : found->second;
+    return codes->Find(CategoryText(cell));
   };
   ArrowCell cell;
   for (int64_t row = 0; row < rows_; ++row) {

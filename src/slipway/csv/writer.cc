@@ -12,6 +12,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "slipway/base/early_writeback.h"
 #include "slipway/base/file.h"
 #include "slipway/csv/reader.h"
 #include "slipway/table/cell.h"
@@ -276,12 +277,14 @@ class CsvWriter final : public TableWriter {
   Status Write(std::string_view bytes) {
     if (fd_ < 0) return Internal("the CSV writer of '" + path_ + "' is finished");
     wrote_ |= !bytes.empty();
+    const auto size = static_cast<int64_t>(bytes.size());
     while (!bytes.empty()) {
       const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return FileError("write", path_, errno);
       bytes.remove_prefix(static_cast<size_t>(n));
     }
+    if (!temp_.empty()) writeback_.Grew(fd_, size);
     return {};
   }
 
@@ -289,6 +292,7 @@ class CsvWriter final : public TableWriter {
   const Plan plan_;
   std::string temp_;  // empty: nothing to rename or remove
   int fd_ = -1;
+  EarlyWriteback writeback_;
   bool wrote_ = false;
 };
 

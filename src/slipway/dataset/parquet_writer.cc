@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slipway/base/early_writeback.h"
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/mutex.h"
@@ -21,17 +22,25 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kQueuedBatches = 16;
-constexpr size_t kSpareBatches = 32;
+constexpr int64_t kRowGroupRows = 61440;
+// A column with more distinct values in a row group than these is written without a dictionary.
+constexpr int64_t kDictionaryValues = 4096;
+
+// A row group is held in memory while it is built: about 64 MB at most, in whole vectors.
+int64_t RowGroupRows(const Schema& schema) {
+  const int64_t fits = (int64_t{64} << 20) / (std::max(1, schema.size()) * 16);
+  return std::clamp<int64_t>(fits / kBatchRows * kBatchRows, kBatchRows, kRowGroupRows);
+}
 
 // Batches on their way from Append() to the engine's thread, and used ones on their way back to the
 // encoders. Thread-safe.
 class BatchQueue : public BatchFeed {
  public:
+  explicit BatchQueue(size_t capacity) : capacity_(capacity) {}
   // Waits for room. False: the reading side has ended.
   bool Push(std::unique_ptr<OwnedBatch> batch) {
     MutexLock lock(mutex_);
-    while (batches_.size() >= kQueuedBatches && !closed_) changed_.Wait(mutex_);
+    while (batches_.size() >= capacity_ && !closed_) changed_.Wait(mutex_);
     if (closed_) return false;
     batches_.push_back(std::move(batch));
     changed_.NotifyAll();
@@ -57,7 +66,7 @@ class BatchQueue : public BatchFeed {
   }
   Result<bool> Next(Batch* batch) override {
     MutexLock lock(mutex_);
-    if (current_ && spare_.size() < kSpareBatches) spare_.push_back(std::move(current_));
+    if (current_ && spare_.size() < 2 * capacity_) spare_.push_back(std::move(current_));
     while (batches_.empty() && !ended_ && !aborted_) changed_.Wait(mutex_);
     if (aborted_) return Cancelled("interrupted");
     if (batches_.empty()) return false;
@@ -76,6 +85,7 @@ class BatchQueue : public BatchFeed {
   }
 
  private:
+  const size_t capacity_;
   Mutex mutex_;
   CondVar changed_;
   std::deque<std::unique_ptr<OwnedBatch>> batches_ GUARDED_BY(mutex_);
@@ -117,10 +127,15 @@ class ParquetEncoder : public ChunkEncoder {
 class ParquetWriter : public TableWriter {
  public:
   ParquetWriter(std::string path, std::string temporary, Schema schema)
-      : path_(std::move(path)), temporary_(std::move(temporary)), schema_(std::move(schema)) {}
+      : path_(std::move(path)),
+        temporary_(std::move(temporary)),
+        schema_(std::move(schema)),
+        // A row group's worth: while the engine encodes one, the workers make the next.
+        queue_(static_cast<size_t>(RowGroupRows(schema_) / kBatchRows)) {}
   ~ParquetWriter() override {
     queue_.Abort();
     if (thread_.joinable()) thread_.join();
+    if (fd_ >= 0) close(fd_);
     if (!finished_) unlink(temporary_.c_str());
   }
 
@@ -144,7 +159,9 @@ class ParquetWriter : public TableWriter {
   std::unique_ptr<DuckConnection> connection_;
   std::thread thread_;
   Status copied_;  // written by the thread, read after join
-  int64_t rows_ = 0;
+  EarlyWriteback writeback_;
+  int64_t row_bytes_ = 0;
+  int fd_ = -1;  // for the early writeback alone
   bool finished_ = false;
 };
 
@@ -161,6 +178,8 @@ Status ParquetWriter::Start() {
   };
   tables_ = std::make_unique<FeedTables>(std::vector<FeedTable>{std::move(table)});
   RETURN_IF_ERROR(tables_->Register(connection_.get()));
+  row_bytes_ = int64_t{8} * schema_.size();
+  fd_ = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
   thread_ = std::thread([this] { Copy(); });
   return {};
 }
@@ -186,7 +205,7 @@ Status ParquetWriter::Outcome() {
 
 Status ParquetWriter::Append(EncodedChunk chunk) {
   for (std::unique_ptr<OwnedBatch>& batch : chunk.batches) {
-    rows_ += batch->rows;
+    writeback_.Grew(fd_, batch->rows * row_bytes_);
     if (queue_.Push(std::move(batch))) continue;
     RETURN_IF_ERROR(Outcome());
     return Internal("the Parquet writer ended early on '" + path_ + "'");
@@ -207,11 +226,9 @@ Status ParquetWriter::Finish() {
 }  // namespace
 
 std::string ParquetCopyOptions(const Schema& schema) {
-  // A row group is held in memory while it is built: about 64 MB at most, in whole vectors.
-  const int64_t fits = (int64_t{64} << 20) / (std::max(1, schema.size()) * 16);
-  const int64_t rows = std::clamp<int64_t>(fits / kBatchRows * kBatchRows, kBatchRows, 122880);
-  return "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " + std::to_string(rows) +
-         ", USE_TMP_FILE false)";
+  return "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE " +
+         std::to_string(RowGroupRows(schema)) + ", DICTIONARY_SIZE_LIMIT " +
+         std::to_string(kDictionaryValues) + ", USE_TMP_FILE false)";
 }
 
 Result<std::string> CreateFileBeside(const std::string& path) {

@@ -23,11 +23,19 @@ void FillVector(const ColumnView& column, int rows, duckdb_vector vector) {
     std::memcpy(validity, column.validity, bytes);
   }
   if (column.type == Type::kString) {
+    auto* const texts = static_cast<duckdb_string_t*>(Duck().vector_get_data(vector));
     for (int row = 0; row < rows; ++row) {
       if (!column.valid(row)) continue;
       const std::string_view text = column.strings()[row];
-      Duck().vector_assign_string_element_len(vector, static_cast<idx_t>(row), text.data(),
-                                              text.size());
+      // Short texts stand in the vector itself; the rest needs its heap.
+      if (duckdb_string_t inlined{}; text.size() <= sizeof inlined.value.inlined.inlined) {
+        inlined.value.inlined.length = static_cast<uint32_t>(text.size());
+        std::memcpy(inlined.value.inlined.inlined, text.data(), text.size());
+        texts[row] = inlined;
+      } else {
+        Duck().vector_assign_string_element_len(vector, static_cast<idx_t>(row), text.data(),
+                                                text.size());
+      }
     }
     return;
   }

@@ -12,6 +12,10 @@ void Column::Reset(Type type) {
   } else {
     std::memset(storage_.get(), 0, kBatchRows * 16);  // a null's storage stays initialised
   }
+  Forget();
+}
+
+void Column::Forget() {
   std::memset(validity_, 0, sizeof validity_);
   block_ = 0;
   used_ = 0;
@@ -46,14 +50,17 @@ void OwnedBatch::Reset() {
 }
 
 void OwnedBatch::CopyFrom(const Batch& batch) {
-  Reset();
   rows = batch.rows;
   first_row = batch.first_row;
   static constexpr size_t kWidth[] = {1, 8, 8, 16, 4, 8};
   for (size_t i = 0; i < columns_.size(); ++i) {
     const ColumnView& in = batch.columns[i];
-    if (in.data == nullptr) continue;
     Column& out = columns_[i];
+    if (in.data == nullptr) {
+      out.Reset(schema_.fields[i].type);
+      continue;
+    }
+    out.Forget();
     if (in.validity == nullptr) {
       out.SetAllValid();
     } else {
@@ -61,7 +68,7 @@ void OwnedBatch::CopyFrom(const Batch& batch) {
     }
     if (in.type == Type::kString) {
       for (int r = 0; r < rows; ++r) {
-        if (out.valid(r)) out.strings()[r] = out.Intern(in.strings()[r]);
+        out.strings()[r] = out.valid(r) ? out.Intern(in.strings()[r]) : std::string_view();
       }
     } else {
       std::memcpy(out.booleans(), in.data,

@@ -64,6 +64,8 @@ class Column {
 
   // All rows null, strings forgotten.
   void Reset(Type type);
+  // The same for who writes every row: the storage keeps what it holds. Texts in it are dead.
+  void Forget();
   Type type() const { return type_; }
 
   // Mutable storage of the type's element (see ColumnView); writing does not set validity.
