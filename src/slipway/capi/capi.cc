@@ -25,7 +25,6 @@ struct slipway_model {
 namespace slipway {
 namespace {
 
-constexpr size_t kMaxModelBytes = size_t{2} << 30;
 
 std::string& LastError() {
   thread_local std::string message;
@@ -68,7 +67,7 @@ int Guarded(Call call) noexcept {
 Error IsNull(std::string_view what) { return InvalidArgument(fmt::format("{} is NULL", what)); }
 
 // `source`: what the explainer can be compiled from.
-Status Give(Result<std::unique_ptr<Model>> model, std::variant<std::string, Forest> source,
+Status Give(Result<std::unique_ptr<Model>> model, ExplainerSource source,
             slipway_model** out) {
   if (!model.ok()) return std::move(model).error();
   auto given = std::make_unique<slipway_model>();
@@ -152,7 +151,8 @@ int slipway_open(const char* path, slipway_model** model) {
     ASSIGN_OR_RETURN(std::string bytes, slipway::ReadFile(path, slipway::kMaxModelBytes));
     auto opened = slipway::Model::FromBytes(bytes);
     if (!opened.ok()) return opened.error().Within(path);
-    return slipway::Give(std::move(opened), std::move(bytes), model);
+    slipway::ModelFile file = {slipway::AbsolutePath(path), slipway::Xxh3(bytes)};
+    return slipway::Give(std::move(opened), std::move(file), model);
   });
 }
 

@@ -293,6 +293,24 @@ struct Arrays {
   }
 };
 
+// A model opened by its path reads the file again for the first explanation.
+TEST(Capi, AFileThatChangedIsNotExplained) {
+  Result<TempDir> folder = TempDir::Make();
+  const std::string path = folder->File("model.txt"), text = CountedModel();
+  ASSERT_TRUE(WriteFileAtomic(path, text).ok());
+  slipway_model* opened = nullptr;
+  ASSERT_EQ(slipway_open(path.c_str(), &opened), SLIPWAY_OK) << slipway_last_error();
+  const Handle model(opened);
+  const double row[] = {1, 2};
+  const slipway_matrix matrix = {row, 1, 2, 16, 8, SLIPWAY_FLOAT64};
+  double shares[3] = {};
+  ASSERT_TRUE(WriteFileAtomic(path, text + "\n").ok());
+  EXPECT_EQ(slipway_explain(opened, &matrix, 1, shares, 3), SLIPWAY_CONFLICT);
+  EXPECT_THAT(slipway_last_error(), HasSubstr("another file"));
+  ASSERT_TRUE(WriteFileAtomic(path, text).ok());
+  EXPECT_EQ(slipway_explain(opened, &matrix, 1, shares, 3), SLIPWAY_OK) << slipway_last_error();
+}
+
 TEST(Capi, DamagedTreesAreRefusedOrScored) {
   std::minstd_rand random(1);
   const auto below = [&](size_t end) { return static_cast<size_t>(random()) % end; };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "slipway/base/file.h"
+#include "slipway/base/hash.h"
 #include "slipway/capi/predict.h"
 #include "slipway/forest/lightgbm_text.h"
 #include "slipway/forest/xgboost_json.h"
@@ -22,7 +24,14 @@ Result<Forest> TreesOf(std::string_view bytes) {
   return ParseFile(content.model_text);
 }
 
-Result<std::unique_ptr<Explainer>> Compile(const std::variant<std::string, Forest>& source) {
+Result<std::string> ReadAgain(const ModelFile& file) {
+  ASSIGN_OR_RETURN(std::string bytes, ReadFile(file.path, kMaxModelBytes));
+  if (Xxh3(bytes) == file.hash) return bytes;
+  return Conflict(file.path + " is another file than the one that was opened",
+                  "open the model again to explain with what is there now");
+}
+
+Result<std::unique_ptr<Explainer>> Compile(const ExplainerSource& source) {
   if (const Forest* forest = std::get_if<Forest>(&source)) return CompileExplainer(*forest);
   ASSIGN_OR_RETURN(const Forest forest, TreesOf(std::get<std::string>(source)));
   return CompileExplainer(forest);
@@ -51,6 +60,10 @@ void ReadFeatures(const InputRows& rows, int64_t begin, size_t count, size_t wid
 Result<const Explainer*> LazyExplainer::Get() {
   const MutexLock lock(mutex_);
   if (!tried_) {
+    if (const ModelFile* file = std::get_if<ModelFile>(&source_)) {
+      ASSIGN_OR_RETURN(std::string bytes, ReadAgain(*file));
+      source_ = std::move(bytes);
+    }
     Result<std::unique_ptr<Explainer>> compiled = Compile(source_);
     if (compiled.ok()) {
       explainer_ = std::move(*compiled);

@@ -1,5 +1,5 @@
 // A model's explainer, compiled when it is first asked for. Until then it holds what it is compiled
-// from: the model's bytes, or its trees. Thread-safe.
+// from: where the model's file is, its bytes, or its trees. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -13,15 +13,25 @@
 
 namespace slipway {
 
+inline constexpr size_t kMaxModelBytes = size_t{2} << 30;
+
+// A file that is read again: kConflict when it is not what it was.
+struct ModelFile {
+  std::string path;  // absolute
+  uint64_t hash = 0;
+};
+
+using ExplainerSource = std::variant<ModelFile, std::string, Forest>;
+
 class LazyExplainer {
  public:
-  explicit LazyExplainer(std::variant<std::string, Forest> source) : source_(std::move(source)) {}
-  // Lives as long as this. An error is told again to every later call.
+  explicit LazyExplainer(ExplainerSource source) : source_(std::move(source)) {}
+  // Lives as long as this. That a model cannot be explained is told again to every later call.
   Result<const Explainer*> Get();
 
  private:
   Mutex mutex_;
-  std::variant<std::string, Forest> source_ GUARDED_BY(mutex_);  // until the first Get
+  ExplainerSource source_ GUARDED_BY(mutex_);  // until the first Get
   std::unique_ptr<Explainer> explainer_ GUARDED_BY(mutex_);
   Error error_ GUARDED_BY(mutex_);
   bool tried_ GUARDED_BY(mutex_) = false;

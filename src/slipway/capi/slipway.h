@@ -61,7 +61,8 @@ typedef struct slipway_model slipway_model;
 
 /* A bundle or a model file, told apart by its content. */
 SLIPWAY_API int slipway_open(const char* path, slipway_model** model);
-/* The same from the file's bytes. Both keep a copy of them until slipway_explain was called. */
+/* The same from the file's bytes, of which a copy is kept until slipway_explain was called. After
+   slipway_open the first slipway_explain reads the file again: SLIPWAY_CONFLICT when it changed. */
 SLIPWAY_API int slipway_open_bytes(const void* bytes, size_t size, slipway_model** model);
 /* NULL is allowed. */
 SLIPWAY_API void slipway_close(slipway_model* model);
