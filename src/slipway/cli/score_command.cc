@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <future>
 #include <thread>
 
 #include "slipway/base/clock.h"
@@ -55,16 +57,20 @@ Result<FoundModel> FindModel(Context& context, const std::string& text) {
 }
 
 Result<int> Score(Context& context, const ScoreOptions& options) {
-  ASSIGN_OR_RETURN(FoundModel found, FindModel(context, options.model));
-  ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
-                   Model::Open(found.path, {.explain = options.explain}));
-  if (options.threshold >= 0) RETURN_IF_ERROR(model->SetThreshold(options.threshold));
   ScoreTask task;
   for (const std::string& input : options.inputs)
     task.input.paths.push_back(input == "-" ? input : AbsolutePath(input));
   task.input.on_bad_rows = options.on_bad_rows == "skip"         ? OnBadRows::kSkip
                            : options.on_bad_rows == "quarantine" ? OnBadRows::kQuarantine
                                                                  : OnBadRows::kFail;
+  // Looking at the files takes about as long as reading the model. Standard input waits for the
+  // model: it may never begin.
+  if (std::find(options.inputs.begin(), options.inputs.end(), "-") == options.inputs.end())
+    task.inspection = std::async([input = task.input] { return Inspect(input); });
+  ASSIGN_OR_RETURN(FoundModel found, FindModel(context, options.model));
+  ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                   Model::Open(found.path, {.explain = options.explain}));
+  if (options.threshold >= 0) RETURN_IF_ERROR(model->SetThreshold(options.threshold));
   task.output = options.output;
   if (!options.format.empty()) {
     task.output_format = FormatFromName(options.format);

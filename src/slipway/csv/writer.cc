@@ -12,7 +12,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "slipway/base/early_writeback.h"
+#include "slipway/base/early_sync.h"
 #include "slipway/base/file.h"
 #include "slipway/csv/reader.h"
 #include "slipway/table/cell.h"
@@ -204,6 +204,7 @@ class CsvWriter final : public TableWriter {
   CsvWriter(std::string path, Plan plan) : path_(std::move(path)), plan_(std::move(plan)) {}
 
   ~CsvWriter() override {
+    (void)sync_.End();
     if (fd_ > STDERR_FILENO) ::close(fd_);
     if (!temp_.empty()) ::unlink(temp_.c_str());
   }
@@ -238,6 +239,7 @@ class CsvWriter final : public TableWriter {
                                                               : AppendZstd("", &bytes));
       RETURN_IF_ERROR(Write(bytes));
     }
+    if (const int error = sync_.End(); error != 0) return FileError("fsync", path_, error);
     if (!temp_.empty() && ::fsync(fd_) != 0) return FileError("fsync", path_, errno);
     const int fd = std::exchange(fd_, -1);
     if (fd > STDERR_FILENO && ::close(fd) != 0) return FileError("close", path_, errno);
@@ -284,7 +286,7 @@ class CsvWriter final : public TableWriter {
       if (n < 0) return FileError("write", path_, errno);
       bytes.remove_prefix(static_cast<size_t>(n));
     }
-    if (!temp_.empty()) writeback_.Grew(fd_, size);
+    if (!temp_.empty()) sync_.Grew(fd_, size);
     return {};
   }
 
@@ -292,7 +294,7 @@ class CsvWriter final : public TableWriter {
   const Plan plan_;
   std::string temp_;  // empty: nothing to rename or remove
   int fd_ = -1;
-  EarlyWriteback writeback_;
+  EarlySync sync_;
   bool wrote_ = false;
 };
 

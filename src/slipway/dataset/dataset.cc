@@ -66,7 +66,8 @@ Result<std::unique_ptr<ChunkSource>> OpenSource(const FilesSpec& spec, const Rea
     return OpenText(spec, std::move(files), std::move(schema), options);
   if (IsStandardInput(files))
     return InvalidArgument("Parquet cannot be read from standard input", "name a file");
-  return OpenParquet({std::move(files), std::move(schema), options.columns, options.memory_limit});
+  return OpenParquet(
+      {std::move(files), std::move(schema), options.columns, options.memory_limit, options.engine});
 }
 
 Result<int64_t> CountRows(const FilesSpec& spec) {

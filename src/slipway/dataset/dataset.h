@@ -40,11 +40,15 @@ struct FilesSpec {
 Json FilesSpecToJson(const FilesSpec& spec);
 Result<FilesSpec> FilesSpecFromJson(const Json& json);
 
+class DuckConnection;
+
 struct Inspection {
   FilesSpec spec;                  // pinned
   std::vector<std::string> files;  // the paths that the globs gave, sorted
   int64_t bytes = 0;
   std::vector<std::string> warnings;
+  // Of Parquet: the data engine that looked at the files, for who reads them next.
+  std::shared_ptr<DuckConnection> engine;
 };
 
 // Resolves globs, sniffs format, dialect and types from the first ~20,000 rows of the first file
@@ -59,6 +63,8 @@ struct ReadOptions {
   // Read the columns with these types instead of the pinned ones (the version's schema); the names
   // must exist.
   Schema types;
+  // An Inspection's, which saves opening another one; taken when it is of the same files.
+  std::shared_ptr<DuckConnection> engine;
 };
 
 // REQUIRES: a pinned spec. Globs are resolved now; several files are one table in sorted order,

@@ -123,6 +123,7 @@ Result<std::unique_ptr<DuckConnection>> DuckConnection::Open(const EngineOptions
     return Unavailable("the data engine gives no connection");
   }
   RETURN_IF_ERROR(out->Configure(options));
+  out->files_ = options.files;
   return out;
 }
 

@@ -43,6 +43,7 @@ class DuckConnection {
   double Progress();  // 0 to 1, negative when not known; thread-safe
 
   duckdb_connection get() const { return connection_; }
+  const std::vector<std::string>& files() const { return files_; }
 
  private:
   DuckConnection() = default;
@@ -50,6 +51,7 @@ class DuckConnection {
 
   duckdb_database database_ = nullptr;
   duckdb_connection connection_ = nullptr;
+  std::vector<std::string> files_;
 };
 
 // DuckDB's message as our error: its kind stripped, its LINE part kept, with the code that fits.

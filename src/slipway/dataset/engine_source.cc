@@ -25,7 +25,7 @@ struct EngineRows {
 
 class EngineSource : public ChunkSource {
  public:
-  EngineSource(std::unique_ptr<DuckConnection> connection, EngineScan scan)
+  EngineSource(std::shared_ptr<DuckConnection> connection, EngineScan scan)
       : connection_(std::move(connection)), scan_(std::move(scan)) {
     for (const EngineFile& file : scan_.files) total_ += std::max<int64_t>(file.rows, 0);
     int64_t width = 0;
@@ -47,7 +47,7 @@ class EngineSource : public ChunkSource {
   }
 
  private:
-  std::unique_ptr<DuckConnection> connection_;
+  std::shared_ptr<DuckConnection> connection_;
   EngineScan scan_;
   int64_t total_ = 0;
   int64_t chunks_at_once_ = 1;
@@ -262,7 +262,7 @@ std::unique_ptr<ChunkDecoder> EngineSource::NewDecoder() {
 
 }  // namespace
 
-std::unique_ptr<ChunkSource> MakeEngineSource(std::unique_ptr<DuckConnection> connection,
+std::unique_ptr<ChunkSource> MakeEngineSource(std::shared_ptr<DuckConnection> connection,
                                               EngineScan scan) {
   return std::make_unique<EngineSource>(std::move(connection), std::move(scan));
 }

@@ -30,7 +30,7 @@ struct EngineScan {
   bool rows_are_lines = false;
 };
 
-std::unique_ptr<ChunkSource> MakeEngineSource(std::unique_ptr<DuckConnection> connection,
+std::unique_ptr<ChunkSource> MakeEngineSource(std::shared_ptr<DuckConnection> connection,
                                               EngineScan scan);
 
 // Indexes of `columns` in the schema (all when empty), in the schema's order; an unknown name is an

@@ -137,13 +137,15 @@ Result<Schema> InspectJsonLines(const std::vector<std::string>& files) {
   return sniffer.schema();
 }
 
-Result<Schema> InspectParquet(const std::vector<std::string>& files) {
+Result<Schema> InspectParquet(const std::vector<std::string>& files,
+                              std::shared_ptr<DuckConnection>* engine) {
   if (files.front() == kStandardInput) {
     return InvalidArgument("Parquet cannot be read from standard input", "name a file");
   }
   EngineOptions options;
   options.files = files;
-  ASSIGN_OR_RETURN(const std::unique_ptr<DuckConnection> connection, DuckConnection::Open(options));
+  options.memory_limit = ReadOptions().memory_limit;
+  ASSIGN_OR_RETURN(const std::shared_ptr<DuckConnection> connection, DuckConnection::Open(options));
   Schema out;
   for (size_t i = 0; i < files.size(); ++i) {
     ASSIGN_OR_RETURN(const std::vector<ParquetColumn> columns,
@@ -170,6 +172,7 @@ Result<Schema> InspectParquet(const std::vector<std::string>& files) {
                              files[0] + " has");
     }
   }
+  *engine = connection;
   return out;
 }
 
@@ -249,7 +252,7 @@ Result<Inspection> Inspect(const FilesSpec& spec) {
       break;
     }
     case Format::kParquet: {
-      ASSIGN_OR_RETURN(found, InspectParquet(out.files));
+      ASSIGN_OR_RETURN(found, InspectParquet(out.files, &out.engine));
       break;
     }
   }

@@ -81,8 +81,10 @@ Result<std::vector<ParquetColumn>> ParquetColumns(DuckConnection* connection,
 }
 
 Result<std::unique_ptr<ChunkSource>> OpenParquet(const ParquetReadOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection,
-                   Connect(options.files, options.memory_limit));
+  std::shared_ptr<DuckConnection> connection = options.engine;
+  if (!connection || connection->files() != options.files) {
+    ASSIGN_OR_RETURN(connection, Connect(options.files, options.memory_limit));
+  }
   EngineScan scan;
   scan.schema = options.schema;
   ASSIGN_OR_RETURN(scan.wanted, WantedColumns(options.schema, options.columns));

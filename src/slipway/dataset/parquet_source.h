@@ -25,6 +25,7 @@ struct ParquetReadOptions {
   Schema schema;                     // the columns to give, with the types to give them in
   std::vector<std::string> columns;  // wanted; empty: all
   int64_t memory_limit = 400 << 20;
+  std::shared_ptr<DuckConnection> engine;  // taken when it is open for these files
 };
 // Columns are matched by name; all files are checked here. Rows that do not convert to the schema's
 // types are bad rows.

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "slipway/base/early_writeback.h"
+#include "slipway/base/early_sync.h"
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/mutex.h"
@@ -135,11 +135,12 @@ class ParquetWriter : public TableWriter {
   ~ParquetWriter() override {
     queue_.Abort();
     if (thread_.joinable()) thread_.join();
+    (void)sync_.End();
     if (fd_ >= 0) close(fd_);
     if (!finished_) unlink(temporary_.c_str());
   }
 
-  Status Start();
+  void Start();
   std::unique_ptr<ChunkEncoder> NewEncoder() override {
     return std::make_unique<ParquetEncoder>(schema_, &queue_);
   }
@@ -148,6 +149,7 @@ class ParquetWriter : public TableWriter {
 
  private:
   void Copy() noexcept;
+  Status OpenAndCopy();
   // What the engine's thread ended with. REQUIRES: it has ended.
   Status Outcome();
 
@@ -159,13 +161,20 @@ class ParquetWriter : public TableWriter {
   std::unique_ptr<DuckConnection> connection_;
   std::thread thread_;
   Status copied_;  // written by the thread, read after join
-  EarlyWriteback writeback_;
+  EarlySync sync_;
   int64_t row_bytes_ = 0;
-  int fd_ = -1;  // for the early writeback alone
+  int fd_ = -1;  // for the early sync alone
   bool finished_ = false;
 };
 
-Status ParquetWriter::Start() {
+// The engine opens in its thread, while the first rows are being made.
+void ParquetWriter::Start() {
+  row_bytes_ = int64_t{8} * schema_.size();
+  fd_ = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
+  thread_ = std::thread([this] { Copy(); });
+}
+
+Status ParquetWriter::OpenAndCopy() {
   // One engine thread, ours: a second one would make the first spin on a core while it waits.
   EngineOptions options;
   options.files = {temporary_};
@@ -178,18 +187,16 @@ Status ParquetWriter::Start() {
   };
   tables_ = std::make_unique<FeedTables>(std::vector<FeedTable>{std::move(table)});
   RETURN_IF_ERROR(tables_->Register(connection_.get()));
-  row_bytes_ = int64_t{8} * schema_.size();
-  fd_ = open(temporary_.c_str(), O_RDONLY | O_CLOEXEC);
-  thread_ = std::thread([this] { Copy(); });
+  const Result<DuckResult> result =
+      connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + QuotedSqlText(temporary_) +
+                         " " + ParquetCopyOptions(schema_));
+  if (!result.ok()) return result.error();
   return {};
 }
 
 void ParquetWriter::Copy() noexcept {
   try {
-    const Result<DuckResult> result =
-        connection_->Query("COPY (SELECT * FROM slipway_rows(0)) TO " + QuotedSqlText(temporary_) +
-                           " " + ParquetCopyOptions(schema_));
-    if (!result.ok()) copied_ = result.error();
+    copied_ = OpenAndCopy();
   } catch (const std::exception& e) {
     copied_ = Unavailable(std::string("cannot write Parquet: ") + e.what());
   }
@@ -199,13 +206,15 @@ void ParquetWriter::Copy() noexcept {
 Status ParquetWriter::Outcome() {
   if (thread_.joinable()) thread_.join();
   if (copied_.ok()) return {};
-  if (Status failed = tables_->error(); !failed.ok()) return failed;
+  if (tables_) {
+    if (Status failed = tables_->error(); !failed.ok()) return failed;
+  }
   return copied_.error().Within("cannot write '" + path_ + "'");
 }
 
 Status ParquetWriter::Append(EncodedChunk chunk) {
   for (std::unique_ptr<OwnedBatch>& batch : chunk.batches) {
-    writeback_.Grew(fd_, batch->rows * row_bytes_);
+    if (fd_ >= 0) sync_.Grew(fd_, batch->rows * row_bytes_);
     if (queue_.Push(std::move(batch))) continue;
     RETURN_IF_ERROR(Outcome());
     return Internal("the Parquet writer ended early on '" + path_ + "'");
@@ -217,6 +226,7 @@ Status ParquetWriter::Finish() {
   queue_.End();
   RETURN_IF_ERROR(Outcome());
   connection_.reset();
+  if (const int error = sync_.End(); error != 0) return FileError("fsync", path_, error);
   RETURN_IF_ERROR(FsyncFile(temporary_));
   RETURN_IF_ERROR(RenameDurably(temporary_, path_));
   finished_ = true;
@@ -256,7 +266,7 @@ Result<std::unique_ptr<TableWriter>> CreateParquetWriter(const std::string& path
   const std::string absolute = AbsolutePath(path);
   ASSIGN_OR_RETURN(std::string temporary, CreateFileBeside(absolute));
   auto writer = std::make_unique<ParquetWriter>(absolute, std::move(temporary), schema);
-  RETURN_IF_ERROR(writer->Start());
+  writer->Start();
   return std::unique_ptr<TableWriter>(std::move(writer));
 }
 

@@ -238,7 +238,8 @@ BatchTransform MakeTransform(const Model& model, const ScorePlan& plan,
 
 Result<ScoreOutcome> ScoreTable(const Model& model, const ScoreTask& task) {
   const double start = SteadySeconds();
-  ASSIGN_OR_RETURN(Inspection input, Inspect(task.input));
+  ASSIGN_OR_RETURN(const Inspection input,
+                   task.inspection.valid() ? task.inspection.get() : Inspect(task.input));
   std::optional<Format> format = task.output_format;
   if (!format) format = FormatFromPath(task.output);
   if (!format)
@@ -257,6 +258,7 @@ Result<ScoreOutcome> ScoreTable(const Model& model, const ScoreTask& task) {
   read.columns = plan.columns;
   read.threads = task.threads;
   read.types = plan.read_types;
+  read.engine = input.engine;
   ASSIGN_OR_RETURN(std::unique_ptr<ChunkSource> source, OpenSource(input.spec, read));
   WriteOptions write;
   write.threads = task.threads;

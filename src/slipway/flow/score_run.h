@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +15,9 @@
 namespace slipway {
 
 struct ScoreTask {
-  FilesSpec input;                      // pinned or not
+  FilesSpec input;  // pinned or not
+  // Inspect(input), begun before the model was ready; else it happens here.
+  std::shared_future<Result<Inspection>> inspection;
   std::string output;                   // path, or "-"
   std::optional<Format> output_format;  // absent: by the output's extension, else the input's
   std::vector<std::string> keep;        // input columns to keep; empty: all
