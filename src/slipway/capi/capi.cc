@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "slipway/base/file.h"
+#include "slipway/base/hash.h"
 #include "slipway/bundle/model.h"
 #include "slipway/capi/arrow_output.h"
 #include "slipway/capi/build_forest.h"

@@ -6,6 +6,7 @@
 
 #include "slipway/score/bitvector_kernel.h"
 #include "slipway/score/bitvector_plan.h"
+#include "slipway/score/cost.h"
 #include "slipway/score/row_kernel.h"
 #include "slipway/score/row_plan.h"
 
@@ -15,11 +16,12 @@ namespace {
 // A tile's codes and sums stay in the first-level cache beside a tree's cuts.
 constexpr int64_t kTileBytes = 20 << 10;
 constexpr int64_t kMaxTileRows = 512;
-// Up to this part of a register's rows go one by one: through the row plan; through a row plan with
-// long lists of category cuts; through the engine for few rows.
+// Up to this part of a register's rows go one by one: through the row plan, or through a row plan
+// with long lists of category cuts.
 constexpr int kRowsOneByOne = 3;
 constexpr int kRowsWithCuts = 12;
-constexpr int kFewRows = 8;
+// A forest of so few leaves may walk: its nodes take little memory.
+constexpr size_t kSmallForest = 1000;
 // Larger trees' rows walk their nodes.
 constexpr int kMaxRowLeaves = 8 * kMaxRowPlanes;
 
@@ -39,7 +41,7 @@ struct TileScratch {
 class BitvectorEngine final : public Engine {
  public:
   BitvectorEngine(const Forest& forest, Isa isa, Coder coder, BitvectorPlan plan,
-                  std::optional<RowPlan> row_plan, std::shared_ptr<const Engine> few_rows)
+                  std::optional<RowPlan> row_plan, std::shared_ptr<const Engine> walking)
       : isa_(isa),
         kernel_(*FindBitvectorKernel(isa)),
         row_kernel_(*FindRowKernel(isa)),
@@ -51,7 +53,8 @@ class BitvectorEngine final : public Engine {
         coder_(std::move(coder)),
         plan_(std::move(plan)),
         row_plan_(std::move(row_plan)),
-        few_rows_(row_plan_ ? nullptr : std::move(few_rows)) {
+        walking_(std::move(walking)),
+        cost_(EstimateCost(forest)) {
     base_.resize(static_cast<size_t>(outputs_));
     const int64_t row_bytes = coder_.columns() + 8 * outputs_;
     const int64_t step = kernel_.row_step;
@@ -61,8 +64,6 @@ class BitvectorEngine final : public Engine {
           std::any_of(row_plan_->category_cuts.begin(), row_plan_->category_cuts.end(),
                       [](const RowCategories& categories) { return !categories.chunks.empty(); });
       row_limit_ = kernel_.row_step / (lists ? kRowsWithCuts : kRowsOneByOne);
-    } else if (few_rows_) {
-      row_limit_ = kernel_.row_step / kFewRows;
     }
     AddLinearLeaves(forest);
   }
@@ -73,7 +74,7 @@ class BitvectorEngine final : public Engine {
   size_t memory_bytes() const override {
     size_t bytes = coder_.memory_bytes() + plan_.memory_bytes();
     if (row_plan_) bytes += row_plan_->memory_bytes();
-    if (few_rows_) bytes += few_rows_->memory_bytes();
+    if (walking_) bytes += walking_->memory_bytes();
     for (const auto& leaves : linear_.trees) {
       for (const Tree::LinearLeaf& leaf : leaves) bytes += 72 + leaf.features.size() * 12;
     }
@@ -83,11 +84,12 @@ class BitvectorEngine final : public Engine {
   void PredictRaw(const double* features, int64_t rows, int64_t stride,
                   double* out) const override {
     if (rows <= row_limit_) {
-      if (few_rows_) return few_rows_->PredictRaw(features, rows, stride, out);
       for (int64_t row = 0; row < rows; ++row)
         PredictRow(features + row * stride, out + row * outputs_);
       return;
     }
+    if (walking_ && cost_.WalkIsFaster(rows, kernel_.row_step))
+      return walking_->PredictRaw(features, rows, stride, out);
     const std::vector<FeatureColumn> columns = RowMajorColumns(features, feature_count_, stride);
     PredictColumns(columns, rows, out);
   }
@@ -223,7 +225,8 @@ class BitvectorEngine final : public Engine {
   Coder coder_;
   BitvectorPlan plan_;
   std::optional<RowPlan> row_plan_;
-  std::shared_ptr<const Engine> few_rows_;
+  std::shared_ptr<const Engine> walking_;
+  CostEstimate cost_;
   LinearPart linear_;
   int64_t tile_rows_ = 0;
   int64_t row_limit_ = 0;  // calls of up to so many rows go row by row
@@ -238,7 +241,7 @@ bool SuitsRows(const Forest& forest) {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
-                                                       std::shared_ptr<const Engine> few_rows) {
+                                                       std::shared_ptr<const Engine> walking) {
   const Isa isa = BestIsa();
   if (FindBitvectorKernel(isa) == nullptr)
     return InvalidArgument("no vector instructions for bit vectors");
@@ -257,8 +260,11 @@ Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
     if (!MakeRowPlan(std::move(row_trees), plan, FindRowKernel(isa)->lanes, &*row_plan))
       row_plan.reset();
   }
+  size_t leaves = 0;
+  for (const Tree& tree : forest.trees) leaves += tree.leaf_value.size();
+  if (row_plan && leaves > kSmallForest) walking = nullptr;
   return std::unique_ptr<Engine>(std::make_unique<BitvectorEngine>(
-      forest, isa, std::move(coder), std::move(plan), std::move(row_plan), std::move(few_rows)));
+      forest, isa, std::move(coder), std::move(plan), std::move(row_plan), std::move(walking)));
 }
 
 }  // namespace slipway

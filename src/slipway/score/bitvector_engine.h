@@ -8,9 +8,10 @@
 
 namespace slipway {
 
-// REQUIRES: Validate(forest).ok(). kInvalidArgument when the forest does not suit it. `few_rows` is
-// kept for calls of a few rows when the trees are too large for row_plan.h.
+// REQUIRES: Validate(forest).ok(). kInvalidArgument when the forest does not suit it. `walking`,
+// the reference or nullptr, is kept for calls that it takes faster (cost.h) when the trees are too
+// large for row_plan.h, or the forest is small.
 Result<std::unique_ptr<Engine>> CompileBitvectorEngine(const Forest& forest,
-                                                       std::shared_ptr<const Engine> few_rows);
+                                                       std::shared_ptr<const Engine> walking);
 
 }  // namespace slipway

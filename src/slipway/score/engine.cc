@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "slipway/score/bitvector_engine.h"
+#include "slipway/score/cost.h"
 #include "slipway/score/linear_engine.h"
 #include "slipway/score/reference_engine.h"
 #include "slipway/score/self_check.h"
@@ -36,6 +37,10 @@ std::vector<int32_t> UsedFeatures(const Forest& forest) {
 
 Result<std::unique_ptr<Engine>> CompileBest(const Forest& forest, std::string* reason) {
   ASSIGN_OR_RETURN(std::unique_ptr<Engine> made, CompileReferenceEngine(forest));
+  if (EstimateCost(forest).WalkIsFaster()) {
+    *reason = "walking its trees is faster than bit vectors: they are few or large";
+    return made;
+  }
   const std::shared_ptr<Engine> reference = std::move(made);
   Result<std::unique_ptr<Engine>> fast = CompileBitvectorEngine(forest, reference);
   Status status = fast.ok() ? CheckAgainst(*reference, **fast, forest) : Status(fast.error());
@@ -46,7 +51,8 @@ Result<std::unique_ptr<Engine>> CompileBest(const Forest& forest, std::string* r
   int leaves = 0;
   for (const Tree& tree : forest.trees) leaves = std::max(leaves, tree.leaf_count_total());
   *reason = fmt::format(
-      "trees of up to {} leaves suit bit vectors; equal to the reference on a sample of the model's "
+      "trees of up to {} leaves suit bit vectors; equal to the reference on a sample of the "
+      "model's "
       "own thresholds",
       leaves);
   return fast;

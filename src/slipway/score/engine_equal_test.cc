@@ -243,7 +243,8 @@ TEST(CompileEngine, FallsBackToTheReference) {
   auto engine = CompileEngine(forest);
   ASSERT_TRUE(engine.ok());
   EXPECT_EQ((*engine)->name(), "reference");
-  EXPECT_NE((*engine)->reason().find("leaves"), std::string::npos);
+  EXPECT_NE((*engine)->reason().find("walking"), std::string::npos);
+  EXPECT_FALSE(CompileEngine(forest, {.engine = "bitvector"}).ok());
 }
 
 }  // namespace
