@@ -261,23 +261,14 @@ HWY_AFTER_NAMESPACE();
 #endif
 
 #if HWY_ONCE
+#include "slipway/score/dispatch.h"
+
 namespace slipway {
 
 const BitvectorKernel* FindBitvectorKernel(Isa isa) {
-#if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512) return N_AVX3::Kernel();
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::Kernel();
-#endif
-#if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::Kernel();
-#endif
-#if HWY_STATIC_TARGET != HWY_SCALAR && HWY_STATIC_TARGET != HWY_EMU128
-  return HWY_STATIC_DISPATCH(Kernel)();
-#else
-  return nullptr;
-#endif
+  using Find = const BitvectorKernel* (*)();
+  const Find find = SLIPWAY_PICK(isa, Kernel, SLIPWAY_VECTORS_ONLY(Find, Kernel));
+  return find == nullptr ? nullptr : find();
 }
 
 }  // namespace slipway

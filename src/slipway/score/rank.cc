@@ -117,6 +117,8 @@ void RankRowOf(const RankTable* const* tables, const int32_t* features, int64_t 
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "slipway/score/dispatch.h"
+
 namespace slipway {
 
 RankTable::RankTable(std::span<const double> sorted) : count(static_cast<int>(sorted.size())) {
@@ -132,30 +134,14 @@ RankTable::RankTable(std::span<const double> sorted) : count(static_cast<int>(so
 
 int64_t RankValues(Isa isa, const RankTable& table, const double* values, int64_t rows,
                    uint8_t* ranks, uint16_t* nan_rows) {
-#if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512) return N_AVX3::RankOf(table, values, rows, ranks, nan_rows);
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::RankOf(table, values, rows, ranks, nan_rows);
-#endif
-#if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::RankOf(table, values, rows, ranks, nan_rows);
-#endif
-  return HWY_STATIC_DISPATCH(RankOf)(table, values, rows, ranks, nan_rows);
+  return SLIPWAY_PICK(isa, RankOf, &HWY_STATIC_DISPATCH(RankOf))(table, values, rows, ranks,
+                                                                 nan_rows);
 }
 
 void RankRow(Isa isa, const RankTable* const* tables, const int32_t* features, int64_t count,
              const double* row, uint8_t* ranks) {
-#if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512) return N_AVX3::RankRowOf(tables, features, count, row, ranks);
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::RankRowOf(tables, features, count, row, ranks);
-#endif
-#if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::RankRowOf(tables, features, count, row, ranks);
-#endif
-  HWY_STATIC_DISPATCH(RankRowOf)(tables, features, count, row, ranks);
+  SLIPWAY_PICK(isa, RankRowOf, &HWY_STATIC_DISPATCH(RankRowOf))(tables, features, count, row,
+                                                                ranks);
 }
 
 }  // namespace slipway

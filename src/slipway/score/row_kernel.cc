@@ -119,23 +119,14 @@ HWY_AFTER_NAMESPACE();
 #endif
 
 #if HWY_ONCE
+#include "slipway/score/dispatch.h"
+
 namespace slipway {
 
 const RowKernel* FindRowKernel(Isa isa) {
-#if HWY_TARGETS & HWY_AVX3
-  if (isa == Isa::kAvx512) return N_AVX3::RowKernelOf();
-#endif
-#if HWY_TARGETS & HWY_AVX2
-  if (isa >= Isa::kAvx2) return N_AVX2::RowKernelOf();
-#endif
-#if HWY_TARGETS & HWY_SSE4
-  if (isa >= Isa::kSse4) return N_SSE4::RowKernelOf();
-#endif
-#if HWY_STATIC_TARGET != HWY_SCALAR && HWY_STATIC_TARGET != HWY_EMU128
-  return HWY_STATIC_DISPATCH(RowKernelOf)();
-#else
-  return nullptr;
-#endif
+  using Find = const RowKernel* (*)();
+  const Find find = SLIPWAY_PICK(isa, RowKernelOf, SLIPWAY_VECTORS_ONLY(Find, RowKernelOf));
+  return find == nullptr ? nullptr : find();
 }
 
 }  // namespace slipway
