@@ -1,18 +1,62 @@
 #include "slipway/features/text_index.h"
 
+#include <cstring>
+
 #include "slipway/base/hash.h"
 
 namespace slipway {
+namespace {
+
+constexpr size_t kShortBytes = 16;
+
+// A text of at most kShortBytes as two words; with its size they tell it from every other.
+struct Words {
+  uint64_t first = 0, last = 0;
+  bool operator==(const Words&) const = default;
+};
+
+Words WordsOf(std::string_view text) {
+  Words words;
+  const size_t size = text.size();
+  if (size >= 8) {
+    std::memcpy(&words.first, text.data(), 8);
+    std::memcpy(&words.last, text.data() + size - 8, 8);
+  } else if (size >= 4) {
+    std::memcpy(&words.first, text.data(), 4);
+    std::memcpy(&words.last, text.data() + size - 4, 4);
+  } else if (size > 0) {
+    const auto byte = [&](size_t i) { return uint64_t{static_cast<unsigned char>(text[i])}; };
+    words.first = byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+  }
+  return words;
+}
+
+// Categories are short as a rule, and a library call for each cell would cost more than the search.
+uint64_t HashOf(std::string_view text) {
+  if (text.size() > kShortBytes) return Xxh3(text);
+  const Words words = WordsOf(text);
+  uint64_t hash = (words.first + text.size()) * 0x9E3779B97F4A7C15u;
+  hash = (hash ^ hash >> 32 ^ words.last) * 0xD6E8FEB86659FD93u;
+  hash = (hash ^ hash >> 29) * 0xBF58476D1CE4E5B9u;
+  return hash ^ hash >> 32;
+}
+
+bool Same(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  return a.size() > kShortBytes ? a == b : WordsOf(a) == WordsOf(b);
+}
+
+}  // namespace
 
 int TextIndex::Find(std::string_view text) const {
   if (slots_.empty()) return -1;
-  const uint64_t hash = Xxh3(text);
+  const uint64_t hash = HashOf(text);
   const uint32_t tag = static_cast<uint32_t>(hash >> 32);
   const size_t mask = slots_.size() - 1;
   for (size_t at = hash & mask;; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
     if (slot.index < 0) return -1;
-    if (slot.tag == tag && texts_[static_cast<size_t>(slot.index)] == text) return slot.index;
+    if (slot.tag == tag && Same(texts_[static_cast<size_t>(slot.index)], text)) return slot.index;
   }
 }
 
@@ -25,7 +69,7 @@ int TextIndex::Insert(std::string_view text) {
     Grow();
     return index;
   }
-  const uint64_t hash = Xxh3(text);
+  const uint64_t hash = HashOf(text);
   const size_t mask = slots_.size() - 1;
   size_t at = hash & mask;
   while (slots_[at].index >= 0) at = (at + 1) & mask;
@@ -37,7 +81,7 @@ void TextIndex::Grow() {
   const size_t size = slots_.empty() ? 16 : slots_.size() * 2;
   slots_.assign(size, {});
   for (size_t i = 0; i < texts_.size(); ++i) {
-    const uint64_t hash = Xxh3(texts_[i]);
+    const uint64_t hash = HashOf(texts_[i]);
     size_t at = hash & (size - 1);
     while (slots_[at].index >= 0) at = (at + 1) & (size - 1);
     slots_[at] = {static_cast<uint32_t>(hash >> 32), static_cast<int32_t>(i)};
