@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "slipway/base/file.h"
-#include "slipway/base/hash.h"
 #include "slipway/bundle/model.h"
 #include "slipway/capi/arrow_output.h"
 #include "slipway/capi/build_forest.h"
@@ -25,7 +24,6 @@ struct slipway_model {
 
 namespace slipway {
 namespace {
-
 
 std::string& LastError() {
   thread_local std::string message;
@@ -68,8 +66,7 @@ int Guarded(Call call) noexcept {
 Error IsNull(std::string_view what) { return InvalidArgument(fmt::format("{} is NULL", what)); }
 
 // `source`: what the explainer can be compiled from.
-Status Give(Result<std::unique_ptr<Model>> model, ExplainerSource source,
-            slipway_model** out) {
+Status Give(Result<std::unique_ptr<Model>> model, ExplainerSource source, slipway_model** out) {
   if (!model.ok()) return std::move(model).error();
   auto given = std::make_unique<slipway_model>();
   given->model = std::move(*model);
@@ -149,11 +146,10 @@ int slipway_open(const char* path, slipway_model** model) {
   return slipway::Guarded([&]() -> slipway::Status {
     if (path == nullptr) return slipway::IsNull("path");
     if (model == nullptr) return slipway::IsNull("model");
-    ASSIGN_OR_RETURN(std::string bytes, slipway::ReadFile(path, slipway::kMaxModelBytes));
-    auto opened = slipway::Model::FromBytes(bytes);
+    ASSIGN_OR_RETURN(auto read, slipway::ModelFile::Open(path));
+    auto opened = slipway::Model::FromBytes(read.second);
     if (!opened.ok()) return opened.error().Within(path);
-    slipway::ModelFile file = {slipway::AbsolutePath(path), slipway::Xxh3(bytes)};
-    return slipway::Give(std::move(opened), std::move(file), model);
+    return slipway::Give(std::move(opened), std::move(read.first), model);
   });
 }
 

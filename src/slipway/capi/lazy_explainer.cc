@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <limits>
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/capi/predict.h"
@@ -22,13 +27,6 @@ Result<Forest> TreesOf(std::string_view bytes) {
   if (!LooksLikeBundle(bytes)) return ParseFile(bytes);
   ASSIGN_OR_RETURN(const BundleContent content, ParseBundle(bytes));
   return ParseFile(content.model_text);
-}
-
-Result<std::string> ReadAgain(const ModelFile& file) {
-  ASSIGN_OR_RETURN(std::string bytes, ReadFile(file.path, kMaxModelBytes));
-  if (Xxh3(bytes) == file.hash) return bytes;
-  return Conflict(file.path + " is another file than the one that was opened",
-                  "open the model again to explain with what is there now");
 }
 
 Result<std::unique_ptr<Explainer>> Compile(const ExplainerSource& source) {
@@ -57,11 +55,41 @@ void ReadFeatures(const InputRows& rows, int64_t begin, size_t count, size_t wid
 
 }  // namespace
 
+Result<std::pair<ModelFile, std::string>> ModelFile::Open(const std::string& path) {
+  ModelFile file;
+  file.path_ = path;
+  file.descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // ReadFile says best why a file cannot be opened.
+  Result<std::string> bytes = file.descriptor_ < 0 ? ReadFile(path, kMaxModelBytes) : file.Read();
+  if (!bytes.ok()) return bytes.error();
+  file.hash_ = Xxh3(*bytes);
+  return std::pair(std::move(file), std::move(*bytes));
+}
+
+ModelFile::~ModelFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+// By another descriptor of the same file, which reads from its beginning.
+Result<std::string> ModelFile::Read() const {
+  Result<std::string> bytes =
+      ReadFile(fmt::format("/proc/self/fd/{}", descriptor_), kMaxModelBytes);
+  if (bytes.ok()) return bytes;
+  return ReadFile(path_, kMaxModelBytes);
+}
+
+Result<std::string> ModelFile::ReadAgain() const {
+  ASSIGN_OR_RETURN(std::string bytes, Read());
+  if (Xxh3(bytes) == hash_) return bytes;
+  return Conflict(path_ + " was changed since it was opened",
+                  "open the model again to explain with what is there now");
+}
+
 Result<const Explainer*> LazyExplainer::Get() {
   const MutexLock lock(mutex_);
   if (!tried_) {
     if (const ModelFile* file = std::get_if<ModelFile>(&source_)) {
-      ASSIGN_OR_RETURN(std::string bytes, ReadAgain(*file));
+      ASSIGN_OR_RETURN(std::string bytes, file->ReadAgain());
       source_ = std::move(bytes);
     }
     Result<std::unique_ptr<Explainer>> compiled = Compile(source_);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "slipway/base/mutex.h"
@@ -15,10 +16,32 @@ namespace slipway {
 
 inline constexpr size_t kMaxModelBytes = size_t{2} << 30;
 
-// A file that is read again: kConflict when it is not what it was.
-struct ModelFile {
-  std::string path;  // absolute
-  uint64_t hash = 0;
+// A file that stays open, so that it can be read again when it was moved or removed since;
+// kConflict when it was changed in its place.
+class ModelFile {
+ public:
+  // Opens the file and reads it.
+  static Result<std::pair<ModelFile, std::string>> Open(const std::string& path);
+  ModelFile(ModelFile&& other) noexcept
+      : path_(std::move(other.path_)),
+        descriptor_(std::exchange(other.descriptor_, -1)),
+        hash_(other.hash_) {}
+  ModelFile& operator=(ModelFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(descriptor_, other.descriptor_);
+    std::swap(hash_, other.hash_);
+    return *this;
+  }
+  ~ModelFile();
+  Result<std::string> ReadAgain() const;
+
+ private:
+  ModelFile() = default;
+  Result<std::string> Read() const;
+
+  std::string path_;
+  int descriptor_ = -1;
+  uint64_t hash_ = 0;
 };
 
 using ExplainerSource = std::variant<ModelFile, std::string, Forest>;
