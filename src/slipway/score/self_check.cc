@@ -11,7 +11,7 @@ namespace slipway {
 namespace {
 
 // Not whole registers, so that tails are walked.
-constexpr int kCheckRows = 131;
+constexpr int kCheckRows = 67;
 
 // SplitMix64 (Steele, Lea, Flood 2014).
 class Random {
