@@ -1,12 +1,9 @@
 // Scores from feature columns, in parts over threads.
 #include <algorithm>
-#include <atomic>
-#include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "slipway/bundle/model.h"
+#include "slipway/score/parallel.h"
 
 namespace slipway {
 namespace {
@@ -58,32 +55,7 @@ void Model::PredictColumns(std::span<const FeatureColumn> columns, int64_t rows,
       if (!raw) ApplyOutputTransform(*head_, count, scores);
     }
   };
-  std::atomic<bool> no_memory = false;
-  const auto part = [&](int64_t begin, int64_t end) {
-    try {
-      score(begin, end);
-    } catch (const std::bad_alloc&) {
-      no_memory = true;
-    }
-  };
-  const int64_t parts = (rows + kPartRows - 1) / kPartRows;
-  if (threads <= 0 && parts > 1)
-    threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  threads = static_cast<int>(std::min<int64_t>(threads, parts));
-  std::vector<std::thread> workers;
-  int64_t begin = 0;
-  for (int i = 1; i < threads; ++i) {
-    const int64_t end = parts * i / threads * kPartRows;
-    try {
-      workers.emplace_back(part, begin, end);
-    } catch (const std::system_error&) {
-      break;  // no more threads to be had: this one does the rest
-    }
-    begin = end;
-  }
-  part(begin, rows);
-  for (std::thread& worker : workers) worker.join();
-  if (no_memory) throw std::bad_alloc();
+  ForRowRanges(rows, kPartRows, threads, score);
 }
 
 }  // namespace slipway

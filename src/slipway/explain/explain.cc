@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "slipway/explain/fast_explainer.h"
 #include "slipway/explain/parts.h"
 #include "slipway/explain/reference_explainer.h"
+#include "slipway/score/parallel.h"
 
 namespace slipway {
 namespace {
@@ -107,20 +107,10 @@ Result<std::unique_ptr<Explainer>> CompileExplainer(const Forest& forest,
 
 void ExplainParallel(const Explainer& explainer, const double* features, int64_t rows,
                      int64_t stride, int threads, double* out) {
-  const int64_t blocks = (rows + kExplainRows - 1) / kExplainRows;
-  threads = static_cast<int>(std::min<int64_t>(threads, blocks));
-  if (threads <= 1) return explainer.Explain(features, rows, stride, out);
   const int64_t width = static_cast<int64_t>(explainer.outputs()) * (explainer.feature_count() + 1);
-  const auto part = [&](int64_t first, int64_t last) {
+  ForRowRanges(rows, kExplainRows, std::max(threads, 1), [&](int64_t first, int64_t last) {
     explainer.Explain(features + first * stride, last - first, stride, out + first * width);
-  };
-  std::vector<std::thread> workers;
-  for (int i = 1; i < threads; ++i) {
-    workers.emplace_back(part, blocks * i / threads * kExplainRows,
-                         std::min(rows, blocks * (i + 1) / threads * kExplainRows));
-  }
-  part(0, blocks / threads * kExplainRows);
-  for (std::thread& worker : workers) worker.join();
+  });
 }
 
 }  // namespace slipway

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <limits>
-#include <thread>
 
 #include <fmt/format.h>
 
 #include "slipway/score/bitvector_engine.h"
 #include "slipway/score/cost.h"
 #include "slipway/score/linear_engine.h"
+#include "slipway/score/parallel.h"
 #include "slipway/score/reference_engine.h"
 #include "slipway/score/self_check.h"
 
@@ -78,10 +78,7 @@ void Engine::PredictColumns(std::span<const FeatureColumn> columns, int64_t rows
 
 void PredictParallel(const Engine& engine, std::span<const FeatureColumn> columns, int64_t rows,
                      int threads, double* out) {
-  const int64_t blocks = (rows + kParallelRows - 1) / kParallelRows;
-  threads = static_cast<int>(std::min<int64_t>(threads, blocks));
-  if (threads <= 1) return engine.PredictColumns(columns, rows, out);
-  const auto part = [&](int64_t first, int64_t last) {
+  ForRowRanges(rows, kParallelRows, std::max(threads, 1), [&](int64_t first, int64_t last) {
     std::vector<FeatureColumn> mine(columns.begin(), columns.end());
     for (FeatureColumn& column : mine) {
       if (column.data != nullptr)
@@ -89,14 +86,7 @@ void PredictParallel(const Engine& engine, std::span<const FeatureColumn> column
       column.validity_offset += first;
     }
     engine.PredictColumns(mine, last - first, out + first * engine.outputs());
-  };
-  std::vector<std::thread> workers;
-  for (int i = 1; i < threads; ++i) {
-    workers.emplace_back(part, blocks * i / threads * kParallelRows,
-                         std::min(rows, blocks * (i + 1) / threads * kParallelRows));
-  }
-  part(0, blocks / threads * kParallelRows);
-  for (std::thread& worker : workers) worker.join();
+  });
 }
 
 Result<std::unique_ptr<Engine>> CompileEngine(const Forest& forest, const EngineHints& hints) {
