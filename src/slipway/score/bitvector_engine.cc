@@ -99,7 +99,8 @@ class BitvectorEngine final : public Engine {
     TileScratch scratch;
     const int64_t step = kernel_.row_step;
     const int64_t most = std::min(tile_rows_, (rows + step - 1) / step * step);
-    scratch.codes.resize(static_cast<size_t>(coder_.columns() * most));
+    // Never empty: trees of one leaf have no columns, but pointers to their rows all the same.
+    scratch.codes.resize(static_cast<size_t>(std::max(coder_.columns(), 1) * most));
     scratch.sums.resize(static_cast<size_t>(outputs_ * most));
     scratch.values.resize(static_cast<size_t>(most));
     scratch.nan_rows.resize(static_cast<size_t>(most));
