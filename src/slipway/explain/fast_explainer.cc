@@ -261,7 +261,8 @@ void FastExplainer::WriteRows(const Scratch& scratch, int64_t rows, double* out)
   for (size_t output = 0; output < outputs; ++output) {
     double* const first = out + output * width;
     const double* const sums = scratch.sums.data() + output * (scratch.sums.size() / outputs);
-    for (size_t row = 0; row < static_cast<size_t>(rows); ++row) {
+    // Without a split there are no sums, and nothing to point at.
+    for (size_t row = 0; row < static_cast<size_t>(rows) && !used_.empty(); ++row) {
       const double* const from =
           sums + row / kWalkRows * kWalkRows * used_.size() + row % kWalkRows;
       double* const to = first + row * outputs * width;

@@ -77,11 +77,11 @@ bool MakeRowPlan(RowTrees all, const BitvectorPlan& bits, int lanes, RowPlan* pl
       for (size_t step = 0; step < steps; ++step)
         std::fill_n(plan->steps.data() + at + step * step_bytes + 2 * width, width, uint8_t{0xFF});
       for (size_t i = 0; i < count; ++i) {
-        uint8_t* to = plan->steps.data() + at + i;
+        size_t to = at + i;
         for (const RowCut& cut : cuts_of(first + i, plane)) {
-          to[0] = cut.column;
-          to[width] = cut.bound;
-          to[2 * width] = cut.keep;
+          plan->steps[to] = cut.column;
+          plan->steps[to + width] = cut.bound;
+          plan->steps[to + 2 * width] = cut.keep;
           to += step_bytes;
         }
       }
