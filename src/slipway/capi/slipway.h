@@ -62,8 +62,8 @@ typedef struct slipway_model slipway_model;
 /* A bundle or a model file, told apart by its content. */
 SLIPWAY_API int slipway_open(const char* path, slipway_model** model);
 /* The same from the file's bytes, of which a copy is kept until slipway_explain was called. After
-   slipway_open the file stays open for the first slipway_explain, which reads it again (so it may be
-   moved or removed): SLIPWAY_CONFLICT when it was changed in its place. */
+   slipway_open the file stays open for the first slipway_explain, which reads it again (so it may
+   be moved or removed): SLIPWAY_CONFLICT when it was changed in its place. */
 SLIPWAY_API int slipway_open_bytes(const void* bytes, size_t size, slipway_model** model);
 /* NULL is allowed. */
 SLIPWAY_API void slipway_close(slipway_model* model);

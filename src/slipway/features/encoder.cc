@@ -35,7 +35,6 @@ CivilDay ToCivil(int64_t days) {
   return {year + era * 400 + (civil_month <= 2 ? 1 : 0), civil_month, day};
 }
 
-
 // `micros` within the day.
 double PartValue(TimePart part, int64_t days, int64_t micros) {
   switch (part) {

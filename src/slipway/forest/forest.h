@@ -90,8 +90,8 @@ struct Forest {
   bool average = false;  // rf: ApplyOutputTransform divides the sum by `iterations`
   int iterations = 0;    // trees.size() / outputs; kept when a copy of the settings has no trees
   PredictionKind kind = PredictionKind::kRegression;
-  std::string objective;  // as the file says it
-  std::string library;    // "lightgbm v4"
+  std::string objective;                   // as the file says it
+  std::string library;                     // "lightgbm v4"
   std::vector<std::string> feature_names;  // empty: the file names none
   // Features that training treated as categories (codes 0, 1, ...), ascending, as far as the file
   // tells.
