@@ -5,7 +5,7 @@ die() { say "run: $*"; exit 1; }
 
 SYSTEM_PACKAGES="build-essential g++ cmake ninja-build ccache mold pkg-config git python3 python3-venv python3-pip
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev libbenchmark-dev libsodium-dev
-  libsimdjson-dev libxxhash-dev libhwy-dev libzstd-dev zlib1g-dev libgomp1 zip"
+  libsimdjson-dev libxxhash-dev libhwy-dev libzstd-dev zlib1g-dev libssl-dev libtomlplusplus-dev libgomp1 zip"
 
 # clang 19 where the system has it (Debian 12, newer Ubuntu), else the newest that it has.
 install_clang() {
@@ -52,7 +52,7 @@ fetch_part() { # kind file spec sha256 -> .deps/download/file
   case $kind in
     npm) install_npm; (cd "$dir" && npm pack --silent "$spec" >/dev/null 2>"$file.log") ;;
     whl) python3 -m pip download -q --no-deps -d "$dir" "$spec" --only-binary :all: --platform manylinux_2_28_x86_64 2>"$dir/$file.log" ;;
-    sdist) python3 -m pip download -q --no-deps --no-binary lightgbm -d "$dir" "$spec" 2>"$dir/$file.log" ;;
+    sdist) python3 -m pip download -q --no-deps --no-binary "${spec%%=*}" -d "$dir" "$spec" 2>"$dir/$file.log" ;;
   esac || { cat "$dir/$file.log" >&2; die "$spec could not be downloaded"; }
   [ -f "$dir/$file" ] || die "$spec did not bring the file $file"
   check_hash "$dir/$file" "$sha" || die "$file has another SHA-256 than tools/deps.lock says; remove .deps/download/$file and try again, and do not build if it stays so"
@@ -84,6 +84,11 @@ fetch_parts() {
   mkdir -p .deps/lib/xgboost/lib
   mv "$t/xgb/xgboost/lib/libxgboost.so" .deps/lib/xgboost/lib/
   mv "$t/xgb/xgboost_cpu.libs" .deps/lib/
+  # llhttp 9.4.3, the C sources that httptools ships.
+  tar -xzf "$d/httptools-0.9.0.tar.gz" -C "$t" httptools-0.9.0/vendor/llhttp
+  mkdir -p .deps/src/llhttp
+  mv "$t"/httptools-0.9.0/vendor/llhttp/src/*.c .deps/src/llhttp/
+  mv "$t/httptools-0.9.0/vendor/llhttp/include/llhttp.h" .deps/include/
   tar -xzf "$d/lightgbm-4.7.0.tar.gz" -C "$t"
   mv "$t/lightgbm-4.7.0/include/LightGBM" .deps/include/
   if [ -d "$t/lightgbm-4.7.0/external_libs/nanoarrow/src" ]; then cp -r "$t/lightgbm-4.7.0/external_libs/nanoarrow/src/." .deps/include/; fi

@@ -1,0 +1,11 @@
+// slipway-apinode: the API node and its administration.
+#include "slipway/apinode/commands.h"
+
+int main(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (!arguments.empty() && arguments.front() == "admin") {
+    arguments.erase(arguments.begin());
+    return slipway::RunAdmin(arguments);
+  }
+  return slipway::RunServe(arguments);
+}

@@ -1,0 +1,1 @@
+#include "slipway/lookup/lookup_table.h"

@@ -1,0 +1,1 @@
+#include "slipway/package/package.h"

@@ -1,0 +1,80 @@
+// An endpoint of a loaded generation: takes the body of a request, appends the answer. The seam for
+// further kinds (functions, SQL): a kind is one subclass and one case in Generation::Load.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "slipway/base/result.h"
+#include "slipway/package/package.h"
+
+namespace slipway {
+
+// The last part of a user API path, with its spelling there.
+enum class Verb { kPredict, kPredictMulti, kPredictSimple, kLookup, kLookupMulti };
+
+// What one thread needs to answer requests of one endpoint; reused, so that a warm one does not
+// allocate. Made by the endpoint; confined to one thread at a time.
+class EndpointScratch {
+ public:
+  virtual ~EndpointScratch() = default;
+};
+
+// What the request says about itself, read before the endpoint is chosen (dispatch.h).
+struct EndpointCall {
+  Verb verb = Verb::kPredict;
+  // The JSON body; kHttpPadding readable bytes follow. kPredictSimple: the raw query string.
+  std::string_view input;
+  int64_t arrived_ns = 0;   // steady clock
+  int64_t max_records = 0;  // of predict-multi; 0: no limit
+};
+
+// Integer microseconds, as the answers' `timing` names them.
+struct CallTiming {
+  int64_t pre_processing = 0, wait = 0, enrich = 0, preparation = 0, prediction = 0,
+          post_processing = 0;
+};
+
+// Where the records and their answers lie, for the query log; views into the input and the output,
+// valid as long as both.
+struct LoggedRecord {
+  std::string_view features;  // the JSON object as it came; kPredictSimple: the query string
+  std::string_view result;    // the JSON object as it goes
+};
+
+struct CallOutcome {
+  // 0: answered, status 200. Else the error of the request as a whole; nothing was appended.
+  std::optional<Error> error;
+  int64_t records = 0, ignored = 0, failed = 0;
+  CallTiming timing;
+  std::vector<LoggedRecord> logged;  // filled when asked for; keeps its capacity
+};
+
+// Immutable and thread-safe with one scratch per thread.
+class ServedEndpoint {
+ public:
+  virtual ~ServedEndpoint() = default;
+  const PackageEndpoint& definition() const { return definition_; }
+  virtual std::unique_ptr<EndpointScratch> MakeScratch() const = 0;
+  virtual bool Serves(Verb verb) const = 0;
+  // Appends the value of `result` (single) or of `results` (multi) with its key, e.g.
+  // "\"result\":{...}", to *out. The caller adds braces, timing and apiContext.
+  virtual void Answer(const EndpointCall& call, EndpointScratch* scratch, std::string* out,
+                      bool log, CallOutcome* outcome) const = 0;
+  // Microseconds that the call is likely to take, from its size and what was seen: decides between
+  // the loop's thread and a worker.
+  virtual double EstimateMicros(const EndpointCall& call) const = 0;
+  // What the endpoint holds besides mapped tables.
+  virtual size_t memory_bytes() const = 0;
+  // For the built-in page and metadata: inputs, outputs.
+  virtual Json Describe() const = 0;
+
+ protected:
+  explicit ServedEndpoint(PackageEndpoint definition) : definition_(std::move(definition)) {}
+  PackageEndpoint definition_;
+};
+
+}  // namespace slipway

@@ -1,0 +1,101 @@
+// The API node: one HttpHandler over the user API, the admin API, health, metrics and pages.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "slipway/base/result.h"
+#include "slipway/http/server.h"
+#include "slipway/serve/admission.h"
+#include "slipway/serve/config.h"
+#include "slipway/serve/key_store.h"
+#include "slipway/serve/node_state.h"
+#include "slipway/serve/query_log.h"
+#include "slipway/serve/stats.h"
+
+namespace slipway {
+
+// What the parts of the API share. Owned by the node; all thread-safe.
+struct NodeParts {
+  NodeConfig config;
+  std::unique_ptr<StatsRegistry> stats;
+  std::unique_ptr<KeyStore> keys;
+  std::unique_ptr<QueryLog> query_log;
+  std::unique_ptr<Admission> admission;
+  std::unique_ptr<NodeState> state;
+  std::atomic<bool> draining{false};
+  // Slots of per-thread things (stats, query log): loops first, then workers.
+  int loops = 1;
+  int slots() const { return loops + admission->workers(); }
+};
+
+// /public/api/v1/...: predict, predict-multi, predict-simple, lookup, lookup-multi.
+class UserApi {
+ public:
+  explicit UserApi(NodeParts* parts);
+  ~UserApi();
+  // REQUIRES: the path (duplicate slashes collapsed, no trailing one) begins with /public/api/v1/.
+  HttpOutcome Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
+                     HttpExchange* exchange);
+  void Tick(int loop);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// /admin/api/...: runs on a thread of its own, whatever the load.
+class AdminApi {
+ public:
+  explicit AdminApi(NodeParts* parts);
+  ~AdminApi();
+  HttpBodyPlan PlanBody(std::string_view path, const HttpRequest& head, HttpReply* refusal);
+  HttpOutcome Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
+                     HttpExchange* exchange);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// /isAlive/, /ready, /metrics, /openapi.json, the built-in page.
+class SystemApi {
+ public:
+  explicit SystemApi(NodeParts* parts);
+  ~SystemApi();
+  // False: not one of its paths.
+  bool Handle(std::string_view path, const HttpRequest& request, HttpReply* reply);
+  // The server's own counters, for /metrics; set once it has started.
+  void SetServer(const HttpServer* server);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// {"errorType", "message", "detailedMessage", "code", "hint", "request_id"}: one object that DSS
+// clients and ours both read.
+void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply);
+int ErrorStatus(ErrorCode code);
+
+class Node : public HttpHandler {
+ public:
+  static Result<std::unique_ptr<Node>> Open(NodeConfig config, int loops);
+  NodeParts& parts() { return parts_; }
+  SystemApi& system() { return *system_; }
+
+  HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) override;
+  HttpOutcome Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) override;
+  void Tick(int loop) override;
+  void DescribeRefusal(int status, std::string_view reason, HttpReply* reply) override;
+
+ private:
+  Node() = default;
+  NodeParts parts_;
+  std::unique_ptr<UserApi> user_;
+  std::unique_ptr<AdminApi> admin_;
+  std::unique_ptr<SystemApi> system_;
+};
+
+}  // namespace slipway

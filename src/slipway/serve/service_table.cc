@@ -1,0 +1,1 @@
+#include "slipway/serve/service_table.h"
