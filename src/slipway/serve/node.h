@@ -79,11 +79,21 @@ class SystemApi {
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply);
 int ErrorStatus(ErrorCode code);
 
+class HostCheck;
+class AdminFace;
+
 class Node : public HttpHandler {
  public:
+  // The public face (`listen`) has everything unless admin_listen is set; then the admin API is on
+  // the admin face alone.
+  enum class Face { kPublic, kAdmin };
+
   static Result<std::unique_ptr<Node>> Open(NodeConfig config, int loops);
+  ~Node() override;
   NodeParts& parts() { return parts_; }
   SystemApi& system() { return *system_; }
+  // What a server on admin_listen calls.
+  HttpHandler* admin_face();
 
   HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) override;
   HttpOutcome Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) override;
@@ -91,11 +101,19 @@ class Node : public HttpHandler {
   void DescribeRefusal(int status, std::string_view reason, HttpReply* reply) override;
 
  private:
-  Node() = default;
+  friend class AdminFace;
+  Node();
+  HttpBodyPlan Plan(const HttpRequest& head, HttpReply* refusal, Face face);
+  HttpOutcome Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
+                       Face face);
+  bool ServesAdmin(Face face) const;
+
   NodeParts parts_;
   std::unique_ptr<UserApi> user_;
   std::unique_ptr<AdminApi> admin_;
   std::unique_ptr<SystemApi> system_;
+  std::unique_ptr<HostCheck> host_check_;
+  std::unique_ptr<AdminFace> admin_face_;
 };
 
 }  // namespace slipway

@@ -1,0 +1,167 @@
+#include "slipway/serve/node.h"
+
+#include <sys/random.h>
+
+#include "slipway/base/json.h"
+#include "slipway/base/text.h"
+#include "slipway/http/router.h"
+#include "slipway/serve/host_check.h"
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kUserApi = "/public/api/v1/";
+constexpr std::string_view kAdminApi = "/admin/api";
+
+// The path with duplicate slashes collapsed and without a trailing one: clients add both. Points
+// into `path` when there is nothing to do, which is nearly always.
+std::string_view CleanPath(std::string_view path, std::string* storage) {
+  bool clean = path.size() < 2 || path.back() != '/';
+  for (size_t i = 1; clean && i < path.size(); ++i) clean = path[i] != '/' || path[i - 1] != '/';
+  if (clean) return path;
+  storage->clear();
+  for (char c : path) {
+    if (c != '/' || storage->empty() || storage->back() != '/') storage->push_back(c);
+  }
+  if (storage->size() > 1 && storage->back() == '/') storage->pop_back();
+  return *storage;
+}
+
+bool IsAdmin(std::string_view path) {
+  return path.starts_with(kAdminApi) &&
+         (path.size() == kAdminApi.size() || path[kAdminApi.size()] == '/');
+}
+
+// "not_found" -> "NotFoundException": clients of DSS look for such names in the text.
+std::string ErrorType(ErrorCode code) {
+  std::string out;
+  bool upper = true;
+  for (char c : ErrorCodeName(code)) {
+    if (c == '_') {
+      upper = true;
+      continue;
+    }
+    out.push_back(upper ? static_cast<char>(c - 'a' + 'A') : c);
+    upper = false;
+  }
+  return out + "Exception";
+}
+
+}  // namespace
+
+int ErrorStatus(ErrorCode code) { return HttpStatus(code); }
+
+void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply) {
+  reply->status = status;
+  reply->content_type = "application/json";
+  Json body = {{"errorType", ErrorType(error.code)},
+               {"message", error.message},
+               {"detailedMessage",
+                error.hint.empty() ? error.message : error.message + " (" + error.hint + ")"},
+               {"code", ErrorCodeName(error.code)},
+               {"hint", error.hint}};
+  if (!request_id.empty()) body["request_id"] = request_id;
+  reply->body = DumpJson(body);
+}
+
+// The node's second face, for admin_listen: everything but scoring.
+class AdminFace : public HttpHandler {
+ public:
+  explicit AdminFace(Node* node) : node_(node) {}
+  HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) override {
+    return node_->Plan(head, refusal, Node::Face::kAdmin);
+  }
+  HttpOutcome Handle(const HttpRequest& request, HttpReply* reply,
+                     HttpExchange* exchange) override {
+    return node_->Dispatch(request, reply, exchange, Node::Face::kAdmin);
+  }
+  void DescribeRefusal(int status, std::string_view reason, HttpReply* reply) override {
+    node_->DescribeRefusal(status, reason, reply);
+  }
+
+ private:
+  Node* node_;
+};
+
+Node::Node() = default;
+Node::~Node() {
+  // Workers use everything else.
+  if (parts_.admission) parts_.admission->Drain();
+  admin_.reset();
+}
+
+Result<std::unique_ptr<Node>> Node::Open(NodeConfig config, int loops) {
+  std::unique_ptr<Node> node(new Node());
+  NodeParts& parts = node->parts_;
+  parts.config = std::move(config);
+  parts.loops = loops;
+  parts.admission = Admission::Make(parts.config.admission);
+  parts.stats = std::make_unique<StatsRegistry>(parts.slots());
+  ASSIGN_OR_RETURN(parts.state, NodeState::Open(parts.config.home, parts.stats.get()));
+  ASSIGN_OR_RETURN(parts.keys, KeyStore::Open(parts.config.home));
+  parts.config.query_log.slots = parts.slots();
+  ASSIGN_OR_RETURN(parts.query_log, QueryLog::Open(parts.config.query_log));
+  node->user_ = std::make_unique<UserApi>(&parts);
+  node->admin_ = std::make_unique<AdminApi>(&parts);
+  node->system_ = std::make_unique<SystemApi>(&parts);
+  node->host_check_ = std::make_unique<HostCheck>(parts.config, loops);
+  node->admin_face_ = std::make_unique<AdminFace>(node.get());
+  return node;
+}
+
+HttpHandler* Node::admin_face() { return admin_face_.get(); }
+
+HttpBodyPlan Node::PlanBody(const HttpRequest& head, HttpReply* refusal) {
+  return Plan(head, refusal, Face::kPublic);
+}
+
+HttpBodyPlan Node::Plan(const HttpRequest& head, HttpReply* refusal, Face face) {
+  std::string storage;
+  const std::string_view path = CleanPath(head.path, &storage);
+  if (IsAdmin(path) && ServesAdmin(face)) return admin_->PlanBody(path, head, refusal);
+  HttpBodyPlan plan;
+  plan.max_bytes = parts_.config.body_bytes;
+  return plan;
+}
+
+bool Node::ServesAdmin(Face face) const {
+  return face == Face::kAdmin || parts_.config.admin_listen.empty();
+}
+
+HttpOutcome Node::Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) {
+  return Dispatch(request, reply, exchange, Face::kPublic);
+}
+
+HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
+                           Face face) {
+  std::string storage;
+  const std::string_view path = CleanPath(request.path, &storage);
+  if (!host_check_->Allows(face == Face::kPublic ? exchange->loop() : -1, request)) {
+    Error error = PermissionDenied(
+        "the Host header '" + std::string(request.Header("host")) + "' names no host of this node",
+        "add the name to `hosts` of the configuration");
+    WriteError(421, error, request.Header("x-request-id"), reply);
+    return HttpOutcome::kReplied;
+  }
+  if (path.starts_with(kUserApi) && face == Face::kPublic)
+    return user_->Handle(path, request, reply, exchange);
+  if (IsAdmin(path) && ServesAdmin(face)) return admin_->Handle(path, request, reply, exchange);
+  if (system_->Handle(path, request, reply)) return HttpOutcome::kReplied;
+  WriteError(404,
+             NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
+                      "see /openapi.json, or / for the list of services"),
+             request.Header("x-request-id"), reply);
+  return HttpOutcome::kReplied;
+}
+
+void Node::Tick(int loop) { user_->Tick(loop); }
+
+void Node::DescribeRefusal(int status, std::string_view reason, HttpReply* reply) {
+  ErrorCode code = ErrorCode::kInvalidArgument;
+  if (status == 503) code = ErrorCode::kUnavailable;
+  if (status == 408) code = ErrorCode::kDeadlineExceeded;
+  if (status == 500) code = ErrorCode::kInternal;
+  WriteError(status, Error{code, std::string(reason), ""}, "", reply);
+}
+
+}  // namespace slipway
