@@ -1,9 +1,280 @@
+// Serving: configuration, the node, its listeners, signals, the graceful end.
+#include <cstdio>
+#include <cstdlib>
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
 #include "slipway/apinode/commands.h"
+#include "slipway/apinode/notify.h"
+#include "slipway/base/clock.h"
+#include "slipway/base/file.h"
+#include "slipway/base/json.h"
+#include "slipway/base/text.h"
 #include "slipway/http/server.h"
+#include "slipway/serve/listen_address.h"
+#include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
 
 namespace slipway {
+namespace {
 
-int RunServe(const std::vector<std::string>&) { return 0; }
+constexpr int kDone = 0, kFailed = 1, kUsage = 2, kConflicting = 5, kUnavailableExit = 7;
+
+// What the flags said; empty: nothing.
+struct Flags {
+  std::string home, config, package, tls_certificate, tls_key, log_level;
+  std::vector<std::string> listen, admin_listen;
+  int loops = 0;
+  bool check = false, version = false, allow_public = false, allow_keys_without_tls = false;
+};
+
+std::string DefaultHome() {
+  if (const char* home = std::getenv("SLIPWAY_APINODE_HOME"); home != nullptr && *home != '\0')
+    return home;
+  const char* user = std::getenv("HOME");
+  return JoinPath(user != nullptr && *user != '\0' ? user : ".", ".slipway-apinode");
+}
+
+int UsableCores() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return 1;
+}
+
+int Complain(const Error& error) {
+  std::fprintf(stderr, "slipway-apinode: %s\n", error.message.c_str());
+  if (!error.hint.empty()) std::fprintf(stderr, "  %s\n", error.hint.c_str());
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+      return kUsage;
+    case ErrorCode::kConflict:
+      return kConflicting;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kDeadlineExceeded:
+      return kUnavailableExit;
+    default:
+      return kFailed;
+  }
+}
+
+// Defaults < file < environment < flags.
+Result<NodeConfig> Configure(const Flags& flags) {
+  NodeConfig config;
+  config.home = AbsolutePath(flags.home.empty() ? DefaultHome() : flags.home);
+  ConfigSources sources;
+  sources.file = flags.config;
+  sources.get_environment = [](const char* name) -> const char* { return std::getenv(name); };
+  ASSIGN_OR_RETURN(config, LoadNodeConfig(std::move(config), sources));
+  const auto addresses = [](const std::vector<std::string>& texts,
+                            std::vector<ListenAddress>* out) -> Status {
+    if (texts.empty()) return {};
+    out->clear();
+    for (const std::string& text : texts) {
+      ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
+      out->push_back(std::move(address));
+    }
+    return {};
+  };
+  RETURN_IF_ERROR(addresses(flags.listen, &config.listen));
+  RETURN_IF_ERROR(addresses(flags.admin_listen, &config.admin_listen));
+  if (flags.loops > 0) config.loops = flags.loops;
+  if (!flags.tls_certificate.empty()) config.tls.certificate_file = flags.tls_certificate;
+  if (!flags.tls_key.empty()) config.tls.key_file = flags.tls_key;
+  if (!flags.log_level.empty()) config.log_level = flags.log_level;
+  if (flags.allow_public) config.allow_public = true;
+  if (flags.allow_keys_without_tls) config.allow_keys_without_tls = true;
+  config.package = flags.package;
+  if (config.loops == 0) config.loops = UsableCores();
+  if (config.query_log.folder.empty()) config.query_log.folder = JoinPath(config.home, "query-log");
+  return config;
+}
+
+std::string UrlOf(const ListenAddress& address, bool tls) {
+  std::string host = address.host;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return (tls ? "https://" : "http://") + host + ":" + std::to_string(address.port);
+}
+
+// --package: import and activate first; nothing to do when that is how things stand.
+Status ActivatePackage(NodeState& state, const std::string& path) {
+  ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
+  ASSIGN_OR_RETURN(const std::string generation,
+                   state.Import(manifest.service, AbsolutePath(path), true, std::nullopt));
+  ASSIGN_OR_RETURN(const ServiceInfo service, state.Service(manifest.service));
+  for (const GenerationInfo& info : service.generations) {
+    if (info.id == generation && info.probability == 1 && info.loaded && service.enabled) return {};
+  }
+  return state.SetMapping(manifest.service, {{generation, 1}}, std::nullopt);
+}
+
+// SIGTERM and SIGINT end, SIGHUP reads the certificates again.
+sigset_t BlockSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+// The next signal, or 0 after `seconds` (negative: waits for ever).
+int NextSignal(const sigset_t& set, double seconds) {
+  if (seconds < 0) {
+    int signal = 0;
+    return ::sigwait(&set, &signal) == 0 ? signal : SIGTERM;
+  }
+  timespec timeout{};
+  timeout.tv_sec = static_cast<time_t>(seconds);
+  timeout.tv_nsec = static_cast<long>((seconds - static_cast<double>(timeout.tv_sec)) * 1e9);
+  const int signal = ::sigtimedwait(&set, nullptr, &timeout);
+  return signal > 0 ? signal : 0;
+}
+
+// /ready is red first, so that whoever balances the load goes elsewhere while requests are still
+// served; then no new connections; then what is in flight ends. A second signal ends it now.
+void Drain(Node& node, const std::vector<HttpServer*>& servers, const sigset_t& set) {
+  const NodeConfig& config = node.parts().config;
+  LogInfo("draining", {{"seconds", config.drain_seconds}});
+  node.parts().draining = true;
+  Notify("STOPPING=1");
+  const double until = SteadySeconds() + config.drain_seconds;
+  for (double left = config.drain_seconds; left > 0; left = until - SteadySeconds()) {
+    const int signal = NextSignal(set, left);
+    if (signal == SIGTERM || signal == SIGINT) break;
+  }
+  for (HttpServer* server : servers) server->StopAccepting();
+  for (HttpServer* server : servers) {
+    if (!server->WaitIdle(config.drain_timeout_seconds))
+      LogWarning("connections were still open at the end of the drain",
+                 {{"open", server->stats().open}});
+  }
+}
+
+Result<int> Serve(const Flags& flags) {
+  ASSIGN_OR_RETURN(NodeConfig config, Configure(flags));
+  std::vector<std::string> warnings;
+  const std::vector<std::string> findings = CheckNodeConfig(config, &warnings);
+  for (const std::string& warning : warnings)
+    std::fprintf(stderr, "slipway-apinode: warning: %s\n", warning.c_str());
+  if (!findings.empty()) {
+    for (const std::string& finding : findings)
+      std::fprintf(stderr, "slipway-apinode: %s\n", finding.c_str());
+    return kUsage;
+  }
+  if (flags.check) {
+    std::printf("configuration ok\n");
+    return kDone;
+  }
+  SetLogLevel(config.log_level);
+  const sigset_t signals = BlockSignals();
+  RETURN_IF_ERROR(MakeDirs(config.home, 0700));
+
+  ASSIGN_OR_RETURN(std::unique_ptr<Node> node, Node::Open(config, config.loops));
+  if (!config.package.empty())
+    RETURN_IF_ERROR(ActivatePackage(*node->parts().state, config.package));
+
+  HttpServerOptions options;
+  options.listen = config.listen;
+  options.loops = config.loops;
+  options.limits = config.limits;
+  options.tls = config.tls;
+  std::vector<HttpServer*> servers;
+  std::unique_ptr<HttpServer> admin_server;
+  if (!config.admin_listen.empty()) {
+    HttpServerOptions admin = options;
+    admin.listen = config.admin_listen;
+    admin.loops = 1;
+    ASSIGN_OR_RETURN(admin_server, HttpServer::Start(admin, node->admin_face()));
+    servers.push_back(admin_server.get());
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<HttpServer> server, HttpServer::Start(options, node.get()));
+  servers.push_back(server.get());
+  node->system().SetServer(server.get());
+
+  const bool tls = !config.tls.certificate_file.empty();
+  const std::string url = UrlOf(server->addresses().front(), tls);
+  const std::string admin_url = admin_server ? UrlOf(admin_server->addresses().front(), tls) : url;
+  const std::string node_file = JoinPath(config.home, "node.json");
+  RETURN_IF_ERROR(WriteFileAtomic(
+      node_file,
+      DumpJson(
+          {{"url", url}, {"admin_url", admin_url}, {"pid", static_cast<int64_t>(::getpid())}}) +
+          "\n",
+      0600));
+  std::printf("slipway-apinode is ready at %s\n", url.c_str());
+  std::fflush(stdout);
+  Notify("READY=1\nSTATUS=serving at " + url);
+  LogInfo("ready", {{"url", url}, {"home", config.home}, {"loops", config.loops}});
+
+  for (;;) {
+    const int signal = NextSignal(signals, -1);
+    if (signal != SIGHUP) break;
+    for (HttpServer* each : servers) {
+      if (Status status = each->ReloadTls(); !status.ok())
+        LogError("the certificates could not be read again; the old ones stay",
+                 {{"error", status.error().message}});
+    }
+  }
+  Drain(*node, servers, signals);
+  (void)RemoveAll(node_file);
+  node->system().SetServer(nullptr);
+  server.reset();
+  admin_server.reset();
+  node.reset();
+  LogInfo("stopped", {});
+  return kDone;
+}
+
+}  // namespace
+
+int RunServe(const std::vector<std::string>& arguments) {
+  Flags flags;
+  CLI::App app{
+      "The Slipway API node: serves what its home holds. `slipway-apinode admin --help`: "
+      "administration of a running node.",
+      "slipway-apinode"};
+  app.add_option("--home", flags.home,
+                 "its folder (default: $SLIPWAY_APINODE_HOME, else ~/.slipway-apinode)");
+  app.add_option("--listen", flags.listen,
+                 "ADDRESS:PORT (default 127.0.0.1:12000); port 0: a free one");
+  app.add_option("--admin-listen", flags.admin_listen,
+                 "ADDRESS:PORT of the admin API alone; without it, it is on --listen too");
+  app.add_option("--config", flags.config,
+                 "a TOML file (default: HOME/apinode.toml when it is there)");
+  app.add_option("--package", flags.package, "imports and activates this service package first")
+      ->check(CLI::ExistingFile);
+  app.add_option("--loops", flags.loops, "threads that serve (default: one per core)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--tls-certificate", flags.tls_certificate, "PEM file: serve HTTPS");
+  app.add_option("--tls-key", flags.tls_key, "its key");
+  app.add_flag("--allow-public", flags.allow_public, "score without a key also off loopback");
+  app.add_flag("--allow-keys-without-tls", flags.allow_keys_without_tls,
+               "accept keys over plain HTTP off loopback");
+  app.add_option("--log-level", flags.log_level, "debug, info, warning or error");
+  app.add_flag("--check", flags.check, "checks the configuration and ends");
+  app.add_flag("--version", flags.version, "prints the version");
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "slipway-apinode: %s\n  see slipway-apinode --help\n", error.what());
+    return kUsage;
+  }
+  if (flags.version) {
+    std::printf("slipway-apinode %s\n", SLIPWAY_VERSION);
+    return kDone;
+  }
+  Result<int> code = Serve(flags);
+  return code.ok() ? *code : Complain(code.error());
+}
 
 }  // namespace slipway

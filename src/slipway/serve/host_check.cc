@@ -7,13 +7,10 @@
 #include <arpa/inet.h>
 
 #include "slipway/base/text.h"
+#include "slipway/serve/listen_address.h"
 
 namespace slipway {
 namespace {
-
-bool IsLoopbackName(const std::string& host) {
-  return host.starts_with("127.") || host == "::1" || host == "localhost";
-}
 
 bool IsAddress(const std::string& host) {
   unsigned char bytes[16];
@@ -24,9 +21,8 @@ bool IsAddress(const std::string& host) {
 }  // namespace
 
 HostCheck::HostCheck(const NodeConfig& config, int loops) : last_(static_cast<size_t>(loops)) {
-  any_ = config.hosts.empty() &&
-         std::none_of(config.listen.begin(), config.listen.end(),
-                      [](const ListenAddress& at) { return IsLoopbackName(at.host); });
+  any_ =
+      config.hosts.empty() && std::none_of(config.listen.begin(), config.listen.end(), IsLoopback);
   for (const std::string& name : config.hosts) names_.push_back(ToLower(name));
   names_.push_back("localhost");
   char own[256] = {};
