@@ -4,6 +4,7 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/project/service.h"
 #include "slipway/project/train_keys.h"
 #include "slipway/table/schema.h"
 
@@ -298,48 +299,7 @@ Shape MakeRecipeShape() {
           .later = {"evaluate"}};
 }
 
-// ---- services and scenarios: shape only, later parts use them ----
-
-void CheckTextOrMap(const Json& value, const std::string& pointer, Problems* problems) {
-  if (value.is_string() || value.is_object()) return;
-  problems->Add(pointer,
-                "'lookup' must be the name of a dataset or a map, not " + DescribeValue(value));
-}
-
-void CheckTestQueries(const Json& value, const std::string& pointer, Problems* problems) {
-  if (value.is_string()) {
-    std::string_view text = Trim(value.get_ref<const std::string&>());
-    size_t comma = text.find(',');
-    bool right =
-        text.starts_with("from_dataset(") && text.ends_with(")") && comma != std::string_view::npos;
-    auto rows =
-        right ? ParseInt64(Trim(text.substr(comma + 1, text.size() - comma - 2))) : std::nullopt;
-    if (rows && *rows > 0) return;
-    problems->Add(
-        pointer,
-        "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " +
-            DescribeValue(value));
-    return;
-  }
-  if (!value.is_array()) {
-    problems->Add(
-        pointer,
-        "'test_queries' must be \"from_dataset(DATASET, ROWS)\" or a list of queries, not " +
-            DescribeValue(value));
-    return;
-  }
-  for (size_t i = 0; i < value.size(); ++i) {
-    if (!value[i].is_object())
-      problems->Add(PointerJoin(pointer, i),
-                    "a test query must be a map, not " + DescribeValue(value[i]));
-  }
-}
-
-void CheckEndpoint(const Json& endpoint, const std::string& pointer, Problems* problems) {
-  if (endpoint.contains("prediction") == endpoint.contains("lookup")) {
-    problems->Add(pointer, "an endpoint has exactly one of 'prediction' and 'lookup'");
-  }
-}
+// ---- scenarios: shape only, later parts use them ----
 
 void CheckListOfMaps(const Json& value, const std::string& pointer, Problems* problems) {
   const std::string key = pointer.substr(pointer.rfind('/') + 1);
@@ -355,24 +315,6 @@ void CheckListOfMaps(const Json& value, const std::string& pointer, Problems* pr
 }
 
 Json ListOfMapsSchema() { return {{"type", "array"}, {"items", {{"type", "object"}}}}; }
-Json TextOrMapSchema() { return {{"type", Json::array({"string", "object"})}}; }
-Json TestQueriesSchema() {
-  return {{"anyOf", Json::array({{{"type", "string"}, {"pattern", "^from_dataset\\(.+,.+\\)$"}},
-                                 ListOfMapsSchema()})}};
-}
-
-Shape MakeEndpointShape() {
-  return {
-      .noun = "endpoint",
-      .keys = {{.name = "prediction", .kind = KeyKind::kText, .description = "MODEL or MODEL@N"},
-               {.name = "lookup",
-                .description = "a dataset",
-                .check = CheckTextOrMap,
-                .schema = TextOrMapSchema},
-               {.name = "test_queries", .check = CheckTestQueries, .schema = TestQueriesSchema},
-               DescriptionKey()},
-      .check = CheckEndpoint};
-}
 
 }  // namespace
 
@@ -412,16 +354,6 @@ const Shape& ModelShape() {
 
 const Shape& RecipeShape() {
   static const Shape shape = MakeRecipeShape();
-  return shape;
-}
-
-const Shape& ServiceShape() {
-  static const Shape endpoint = MakeEndpointShape();
-  static const Shape shape = {
-      .noun = "service",
-      .description = "an API service: the unit that is packaged and deployed",
-      .keys = {{.name = "endpoints", .kind = KeyKind::kNamed, .required = true, .shape = &endpoint},
-               DescriptionKey()}};
   return shape;
 }
 

@@ -12,7 +12,6 @@ const Shape& ProjectShape();
 const Shape& DatasetShape();
 const Shape& ModelShape();
 const Shape& RecipeShape();
-const Shape& ServiceShape();
 const Shape& ScenarioShape();
 
 // Metrics that `activation: {if_better: ...}` may name.

@@ -8,6 +8,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 #include "slipway/project/graph.h"
+#include "slipway/project/service.h"
 
 namespace slipway {
 namespace {
@@ -160,29 +161,51 @@ class ReferenceChecker {
   }
 
   void CheckServices() {
-    for (const auto& [service, definition] : project_.services.items()) {
-      const Json* endpoints = FindMember(definition, "endpoints");
-      if (endpoints == nullptr) continue;
-      for (const auto& [name, endpoint] : endpoints->items()) {
-        const std::string at = PointerJoin(PointerJoin("/services", service) + "/endpoints", name);
-        CheckEndpoint(name, endpoint, at);
-      }
+    for (const auto& [name, definition] : project_.services.items()) {
+      const std::string base = PointerJoin("/services", name) + "/endpoints";
+      for (const EndpointDefinition& endpoint : ReadService(name, definition).endpoints)
+        CheckEndpoint(endpoint, PointerJoin(base, endpoint.id));
     }
   }
 
-  void CheckEndpoint(const std::string& name, const Json& endpoint, const std::string& at) {
-    const std::string who = "endpoint '" + name + "'";
-    if (const Json* model = FindMember(endpoint, "prediction")) {
-      CheckModelReference(model->get<std::string>(), at + "/prediction", who);
+  void CheckEndpoint(const EndpointDefinition& endpoint, const std::string& at) {
+    const std::string who = "endpoint '" + endpoint.id + "'";
+    if (!endpoint.lookup) CheckModelReference(endpoint.model, at + "/prediction", who);
+    std::map<std::string, std::string> made;  // field -> the table that it comes from
+    for (const TableUseDefinition& use : endpoint.tables) {
+      const std::string table = at + "/" + use.at;
+      CheckDataset(use.dataset, project_.positions.Has(table + "/table") ? table + "/table" : table,
+                   who);
+      for (const TableUseDefinition::Pair& pair : use.columns) {
+        const auto [it, fresh] = made.emplace(pair.field, use.dataset);
+        if (!fresh) {
+          problems_.Add(table + "/columns", who + " gets '" + pair.field + "' twice, from '" +
+                                                it->second + "' and from '" + use.dataset + "'");
+        }
+      }
     }
-    const Json* lookup = FindMember(endpoint, "lookup");
-    if (lookup != nullptr && lookup->is_string())
-      CheckDataset(lookup->get<std::string>(), at + "/lookup", who);
-    const Json* queries = FindMember(endpoint, "test_queries");
-    if (queries != nullptr && queries->is_string()) {
-      std::string_view text = Trim(queries->get_ref<const std::string&>());
-      text = text.substr(std::string_view("from_dataset(").size());
-      CheckDataset(std::string(Trim(text.substr(0, text.find(',')))), at + "/test_queries", who);
+    for (const TestQueryDefinition& query : endpoint.queries) {
+      const std::string where = at + "/" + query.at;
+      if (!query.dataset.empty()) {
+        CheckDataset(
+            query.dataset,
+            project_.positions.Has(where + "/from_dataset") ? where + "/from_dataset" : where, who);
+      }
+      if (!endpoint.lookup) CheckExpectation(query, where + "/expect");
+    }
+  }
+
+  // What an answer of a prediction endpoint can hold; a lookup's has the table's columns.
+  void CheckExpectation(const TestQueryDefinition& query, const std::string& at) {
+    static const std::vector<std::string> known = {"prediction",   "probas",  "probaPercentile",
+                                                   "explanations", "ignored", "ignoreReason"};
+    if (!query.expect.is_object()) return;
+    for (const auto& [name, value] : query.expect.items()) {
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const std::string near = DidYouMean(name, known);
+      problems_.AddAtKey(PointerJoin(at, name),
+                         "an answer has no member '" + name + "'; " +
+                             (near.empty() ? "it has " + QuotedList(known) : near));
     }
   }
 
