@@ -4,14 +4,14 @@ verb_help() {
   cat <<'HELP'
 ./run VERB
   setup         install what the build needs (system packages, pinned parts in .deps/, Python in .venv/)
-  build         Release build: build/bin/slipway
+  build         Release build: build/bin/slipway, build/bin/slipway-apinode
   demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
   hub           the demo's home in the hub with the web UI (later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
   wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler
   goldens       the committed figures of peers (later)
   bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; the engines alone: score, single,
-                compile, shap (each has --help); results in bench/results/
+                compile, shap; the API node: serve (each has --help); results in bench/results/
   lint          format, layers, clang-tidy
 HELP
 }
@@ -40,7 +40,7 @@ configure_release() {
 verb_build() {
   verb_setup
   configure_release
-  cmake --build build --target slipway slipway_shared
+  cmake --build build --target slipway slipway-apinode slipway_shared
 }
 
 build_all() { SLIPWAY_WERROR=ON configure_release; cmake --build build; }
@@ -91,7 +91,8 @@ run_unit() { # build folder
 }
 
 part_unit() { run_unit build && python3 tools/check_layers.py && .venv/bin/python -m pytest -q tools/check_layers_test.py; }
-part_e2e() { .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
+# nginx stands in front of nodes in a test, zstd reads a query log.
+part_e2e() { install_packages nginx-light openssl zstd; .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
 
 # Under clang ASan+UBSan: every parser's fuzzer over its corpus and for a while, and the unit tests of the modules that cut
 # foreign bytes by hand or compute with raw memory. All unit tests under a sanitizer: ./run test asan.
@@ -155,6 +156,7 @@ verb_test() {
 verb_bench() {
   verb_build; python_environment
   case ${1:-} in score|single|compile|shap) cmake --build build --target slipway_bench slipway_shared ;; esac
+  if [ "${1:-}" = serve ]; then install_packages nginx-light wrk util-linux; cmake --build build --target load; fi
   .venv/bin/python bench/run.py "$@"
 }
 
