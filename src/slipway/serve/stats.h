@@ -28,6 +28,7 @@ enum class Answered { kOk, kClientError, kServerError, kRejected };
 class EndpointStats {
  public:
   explicit EndpointStats(int slots);
+  ~EndpointStats();
   void Observe(int slot, Answered how, int64_t latency_ns, int64_t records, int64_t ignored,
                int64_t failed);
 
@@ -36,6 +37,9 @@ class EndpointStats {
     int64_t records = 0, ignored = 0, failed = 0;
     int64_t latency_ns = 0;        // the sum
     std::vector<int64_t> buckets;  // not cumulative; one more than kLatencyBounds
+
+    int64_t AllRequests() const { return requests[0] + requests[1] + requests[2] + requests[3]; }
+    void Add(const Totals& other);
   };
   Totals Sum() const;
   // From the buckets, by linear interpolation; seconds. 0 without requests.
@@ -51,6 +55,7 @@ class EndpointStats {
 // idle ones are folded into generation="other".
 class StatsRegistry {
  public:
+  static constexpr size_t kMaxRows = 1000;  // of each kind
   explicit StatsRegistry(int slots) : slots_(slots) {}
   std::shared_ptr<EndpointStats> Get(std::string_view service, std::string_view endpoint,
                                      std::string_view generation) EXCLUDES_LOCK(mutex_);
@@ -62,10 +67,19 @@ class StatsRegistry {
   int slots() const { return slots_; }
 
  private:
+  using Key = std::tuple<std::string, std::string, std::string>;
+  struct Entry {
+    std::shared_ptr<EndpointStats> stats;
+    uint64_t made = 0;  // when, in order
+  };
+  void FoldOldest() REQUIRES_LOCK(mutex_);
+
   int slots_;
   mutable Mutex mutex_;
-  std::map<std::tuple<std::string, std::string, std::string>, std::shared_ptr<EndpointStats>> rows_
-      GUARDED_BY(mutex_);
+  uint64_t made_ GUARDED_BY(mutex_) = 0;
+  std::map<Key, Entry> rows_ GUARDED_BY(mutex_);
+  // What became of entries that nobody uses any more, by service and endpoint.
+  std::map<Key, EndpointStats::Totals> folded_ GUARDED_BY(mutex_);
 };
 
 }  // namespace slipway
