@@ -130,7 +130,7 @@ TEST(ServiceKeys, SayWhatIsWrongAndWhere) {
        "{b: f}}]}",
        "endpoint 'e' gets 'f' twice, from 'zones' and from 'rides'"},
       {"e: {prediction: far}",
-       "p.yaml:8:17: endpoint 'e' uses an unknown model 'fair'; did you "
+       "p.yaml:8:17: endpoint 'e' uses an unknown model 'far'; did you "
        "mean 'fare'?"},
       {"e: {prediction: fare@0}", "'fare@0' is not a model version"},
       {"e: {prediction: fare, explanations: {on: true}}", "unknown key 'on' in explanations"},

@@ -44,7 +44,8 @@ bool IsHash(std::string_view hash) {
 constexpr const char* kUnreferenced =
     "NOT EXISTS(SELECT 1 FROM versions v WHERE v.bundle_hash = b.hash) AND "
     "NOT EXISTS(SELECT 1 FROM versions v WHERE v.reference_hash = b.hash) AND "
-    "NOT EXISTS(SELECT 1 FROM versions v WHERE v.holdout_hash = b.hash)";
+    "NOT EXISTS(SELECT 1 FROM versions v WHERE v.holdout_hash = b.hash) AND "
+    "NOT EXISTS(SELECT 1 FROM packages p WHERE p.blob_hash = b.hash)";
 
 }  // namespace
 

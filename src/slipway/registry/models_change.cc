@@ -174,9 +174,9 @@ Status Models::DeleteVersion(std::string_view project, std::string_view model, i
     return Conflict(what + " is the active one", "activate another version first");
   }
   if (pinned.contains(number)) {
-    return Conflict(what + " is in use: a recipe names '" + std::string(model) + "@" +
+    return Conflict(what + " is in use: a recipe or a service names '" + std::string(model) + "@" +
                         std::to_string(number) + "'",
-                    "change the recipe first");
+                    "change it first");
   }
   ASSIGN_OR_RETURN(const Row row, GetRow(project, model));
   RETURN_IF_ERROR(database_.Execute("DELETE FROM versions WHERE model_id = ? AND number = ?",

@@ -115,10 +115,23 @@ Status Projects::Delete(std::string_view name, bool force, std::string_view expe
         "project '" + std::string(name) + "' has models with versions: " + QuotedList(names),
         "add --force to delete them too");
   }
+  ASSIGN_OR_RETURN(auto packages,
+                   database_.Query("SELECT DISTINCT service FROM packages WHERE project = ? ORDER "
+                                   "BY service",
+                                   {SqlText(name)}));
+  if (!packages.empty() && !force) {
+    std::vector<std::string> names;
+    for (const SqlRow& row : packages) names.push_back(row.Text(0));
+    return Conflict(
+        "project '" + std::string(name) + "' has services with packages: " + QuotedList(names),
+        "add --force to delete them too");
+  }
   // The active pointers refer to versions: those constraints are looked at when all is gone, at
   // commit.
   const std::string of_project = "(SELECT id FROM models WHERE project = ?)";
-  for (const std::string& sql : {"DELETE FROM versions WHERE model_id IN " + of_project,
+  for (const std::string& sql : {std::string("DELETE FROM package_models WHERE project = ?"),
+                                 std::string("DELETE FROM packages WHERE project = ?"),
+                                 "DELETE FROM versions WHERE model_id IN " + of_project,
                                  "DELETE FROM activations WHERE model_id IN " + of_project,
                                  std::string("DELETE FROM models WHERE project = ?"),
                                  std::string("DELETE FROM dataset_data WHERE project = ?"),

@@ -31,6 +31,7 @@ Registry::Registry(Home home, std::unique_ptr<Database> database, std::optional<
       projects_(home_, *database_),
       datasets_(home_, *database_),
       models_(*database_, blobs_),
+      packages_(*database_, blobs_),
       jobs_(home_, *database_),
       idempotency_(*database_) {}
 

@@ -16,6 +16,7 @@
 #include "slipway/registry/idempotency.h"
 #include "slipway/registry/jobs.h"
 #include "slipway/registry/models.h"
+#include "slipway/registry/packages.h"
 #include "slipway/registry/projects.h"
 #include "slipway/store/database.h"
 
@@ -53,6 +54,7 @@ class Registry {
   Projects& projects() { return projects_; }
   Datasets& datasets() { return datasets_; }
   Models& models() { return models_; }
+  Packages& packages() { return packages_; }
   Jobs& jobs() { return jobs_; }
   Blobs& blobs() { return blobs_; }
   Idempotency& idempotency() { return idempotency_; }
@@ -78,6 +80,7 @@ class Registry {
   Projects projects_;
   Datasets datasets_;
   Models models_;
+  Packages packages_;
   Jobs jobs_;
   Idempotency idempotency_;
 };

@@ -151,6 +151,37 @@ CREATE TABLE idempotency(
   at INTEGER NOT NULL,
   PRIMARY KEY(scope, key)
 ) STRICT;
+)sql"},
+                                {"packages", R"sql(
+CREATE TABLE packages(
+  project TEXT NOT NULL REFERENCES projects(name),
+  service TEXT NOT NULL,
+  number INTEGER NOT NULL CHECK(number > 0),
+  blob_hash TEXT NOT NULL REFERENCES blobs(hash),
+  bytes INTEGER NOT NULL,
+  content_hash TEXT NOT NULL,
+  definition TEXT NOT NULL,
+  summary TEXT NOT NULL,
+  notes TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  created_by TEXT NOT NULL,
+  PRIMARY KEY(project, service, number)
+) STRICT;
+CREATE INDEX packages_blob ON packages(blob_hash);
+
+CREATE TABLE package_models(
+  project TEXT NOT NULL,
+  service TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  endpoint TEXT NOT NULL,
+  model_project TEXT NOT NULL,
+  model TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY(project, service, number, endpoint),
+  FOREIGN KEY(project, service, number) REFERENCES packages(project, service, number)
+    DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+CREATE INDEX package_models_version ON package_models(model_project, model, version);
 )sql"}};
 
 }  // namespace
