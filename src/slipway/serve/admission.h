@@ -1,6 +1,13 @@
-// Admission control for work that is too long for a loop's thread: a bounded queue before a few
-// workers, a concurrency limit that adapts to the latency it sees, deadlines in the queue. Whatever
-// is refused is refused at once.
+// Admission control for work that is too long for a loop's thread: a bounded FIFO queue before a
+// few workers, a limit that adapts to the waits it sees, deadlines in the queue. Whatever is
+// refused is refused at once.
+//
+// The limit is on requests queued and running. It follows CoDel's signal (RFC 8289: the least wait
+// of an interval is the standing queue, a burst is not) with AIMD's steps: while even the least
+// wait of 100 ms is above the target, the limit falls by a fifth; otherwise it grows by a tenth. So
+// a burst is queued, a lasting overload is not, and the workers always have a next request.
+// Besides, what would wait longer than its deadline, by the estimates of what is before it
+// (corrected by how long work really took), is refused when it comes instead of when it is late.
 #pragma once
 
 #include <cstdint>
