@@ -1,6 +1,8 @@
 // The node's services and generations on disk and in memory, and the only way to change them.
 //
+// HOME/node.lock          one node per home
 // HOME/import/            packages that importFromArchive may read
+// HOME/spool/             bodies of uploads, while they come in
 // HOME/generations/S/G/   unpacked packages (immutable)
 // HOME/desired.json       services, mappings, settings, enabled, epoch: what this node is to serve
 //
@@ -48,6 +50,13 @@ struct MappingEntry {
   double probability = 0;
 };
 
+// Models in memory, now.
+struct NodeMemory {
+  int64_t generations = 0;  // loaded, and those that only requests in flight still hold
+  int64_t bytes = 0;        // of their models; mapped tables are not counted
+  int64_t freed = 0;        // generations unloaded since the start
+};
+
 // Thread-safe: changes run one after the other, reads at any time. `epoch`: of X-Slipway-Epoch;
 // lower than the highest seen is kConflict, and a higher one is durable before the change.
 class NodeState {
@@ -63,6 +72,10 @@ class NodeState {
   // True when every enabled service serves; else why not.
   virtual bool Ready(std::string* reason) const = 0;
   virtual int64_t epoch() const = 0;
+  virtual NodeMemory memory() const = 0;
+  // Bodies of requests may be spooled here; what a killed process left in it goes at Open.
+  virtual std::string spool_folder() const = 0;
+  virtual std::string import_folder() const = 0;
 
   using Epoch = std::optional<int64_t>;
   virtual Status CreateService(const std::string& id, Epoch epoch) = 0;

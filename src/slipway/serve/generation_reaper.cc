@@ -1,0 +1,76 @@
+#include "slipway/serve/generation_reaper.h"
+
+#include <malloc.h>
+
+namespace slipway {
+
+std::shared_ptr<GenerationReaper> GenerationReaper::Make() {
+  std::shared_ptr<GenerationReaper> reaper(new GenerationReaper());
+  reaper->thread_ = std::thread([raw = reaper.get()] { raw->Run(); });
+  return reaper;
+}
+
+GenerationReaper::~GenerationReaper() {
+  {
+    MutexLock lock(mutex_);
+    stop_ = true;
+    changed_.NotifyAll();
+  }
+  thread_.join();
+}
+
+std::shared_ptr<const Generation> GenerationReaper::Watch(
+    std::shared_ptr<const Generation> generation) {
+  const int64_t bytes = static_cast<int64_t>(generation->memory_bytes());
+  {
+    MutexLock lock(mutex_);
+    ++counts_.alive;
+    counts_.alive_bytes += bytes;
+  }
+  const Generation* raw = generation.get();
+  return {raw, [reaper = shared_from_this(), bytes, held = std::move(generation)](
+                   const Generation*) mutable { reaper->Take(std::move(held), bytes); }};
+}
+
+void GenerationReaper::Take(std::shared_ptr<const Generation> generation, int64_t bytes) {
+  MutexLock lock(mutex_);
+  ended_.push_back({std::move(generation), bytes});
+  changed_.NotifyAll();
+}
+
+GenerationReaper::Counts GenerationReaper::counts() const {
+  MutexLock lock(mutex_);
+  return counts_;
+}
+
+void GenerationReaper::Flush() {
+  MutexLock lock(mutex_);
+  while (!ended_.empty() || working_) changed_.Wait(mutex_);
+}
+
+void GenerationReaper::Run() {
+  MutexLock lock(mutex_);
+  for (;;) {
+    while (ended_.empty() && !stop_) changed_.Wait(mutex_);
+    if (ended_.empty()) return;
+    std::deque<Ended> ended;
+    ended.swap(ended_);
+    working_ = true;
+    mutex_.unlock();
+    int64_t freed = 0, bytes = 0;
+    for (const Ended& each : ended) {
+      ++freed;
+      bytes += each.bytes;
+    }
+    ended.clear();
+    ::malloc_trim(0);
+    mutex_.lock();
+    working_ = false;
+    counts_.alive -= freed;
+    counts_.alive_bytes -= bytes;
+    counts_.freed += freed;
+    changed_.NotifyAll();
+  }
+}
+
+}  // namespace slipway
