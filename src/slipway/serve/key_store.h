@@ -17,8 +17,10 @@ namespace slipway {
 struct ApiKey {
   std::string id, label, description, created_by, created_at;
   int64_t expires_at = 0;             // seconds since 1970; 0: never
-  std::vector<std::string> services;  // empty: every service
+  std::vector<std::string> services;  // scores these; empty: every service
+  bool admin = false;                 // also opens the admin API
 };
+bool KeyAllows(const ApiKey& key, std::string_view service);
 
 struct NewApiKey {
   ApiKey key;
@@ -37,9 +39,10 @@ class KeyStore {
   virtual Status DeleteById(std::string_view id) = 0;
   virtual Status DeleteBySecret(std::string_view secret) = 0;
 
-  // The key of a secret for a service now (`now`: seconds since 1970), else nullopt; constant time
-  // in the secret. Cheap enough for every request (well under a microsecond).
+  // The key of a secret (`now`: seconds since 1970), else nullopt; what it may score is
+  // KeyAllows's. Constant time in the secret. Cheap enough for every request (about a microsecond).
   virtual std::optional<ApiKey> Find(std::string_view secret, int64_t now) const = 0;
+  // HOME/admin.key, or a key with `admin` that has not expired.
   virtual bool IsAdmin(std::string_view secret) const = 0;
   // Changes with every change of the keys: what callers remember of Find is then stale.
   virtual uint64_t version() const = 0;
