@@ -61,8 +61,9 @@ bool NearNumber(const Json& got, const Json& expected, double tolerance) {
 
 std::string Shown(const Json& value) {
   std::string text = DumpJson(value);
-  if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "...";
-  return text;
+  if (text.size() <= kMaxShown) return text;
+  text.resize(kMaxShown);
+  return text + "...";
 }
 
 struct Compared {
