@@ -87,43 +87,60 @@ void Explanations::FindNames(const Pipeline* pipeline, const std::vector<std::st
   }
 }
 
+void Explanations::AppendLargest(const double* all, const double* scores, size_t shown,
+                                 Scratch* scratch, std::string* out) const {
+  const size_t outputs = static_cast<size_t>(explainer_->outputs());
+  const size_t width = static_cast<size_t>(explainer_->feature_count());
+  const size_t output = static_cast<size_t>(std::max_element(scores, scores + outputs) - scores);
+  const double* const contributions = all + output * (width + 1);
+  std::vector<double>& sums = scratch->sums;
+  std::vector<size_t>& order = scratch->order;
+  sums.assign(names_.size(), 0.0);
+  order.resize(names_.size());
+  for (size_t i = 0; i < width; ++i) sums[name_of_[i]] += contributions[i] / divisor_;
+  std::iota(order.begin(), order.end(), size_t{0});
+  shown = std::min(shown, order.size());
+  // Of equals the earlier column.
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown), order.end(),
+                    [&](size_t a, size_t b) {
+                      const double left = std::fabs(sums[a]), right = std::fabs(sums[b]);
+                      return left != right ? left > right : a < b;
+                    });
+  out->push_back('{');
+  for (size_t i = 0; i < shown; ++i) {
+    if (i > 0) out->push_back(',');
+    out->append(json_names_[order[i]]);
+    out->push_back(':');
+    AppendDouble(sums[order[i]], out);
+  }
+  out->push_back('}');
+}
+
+void Explanations::AppendRow(const double* features, const double* scores, int most,
+                             Scratch* scratch, std::string* out) const {
+  const size_t outputs = static_cast<size_t>(explainer_->outputs());
+  const size_t width = static_cast<size_t>(explainer_->feature_count());
+  scratch->all.resize(outputs * (width + 1));
+  explainer_->Explain(features, 1, static_cast<int64_t>(width), scratch->all.data());
+  AppendLargest(scratch->all.data(), scores, static_cast<size_t>(most), scratch, out);
+}
+
 void Explanations::Write(const double* matrix, int rows, const uint8_t* keep, const double* scores,
                          Column* column) const {
   const size_t outputs = static_cast<size_t>(explainer_->outputs());
   const size_t width = static_cast<size_t>(explainer_->feature_count());
-  std::vector<double> all(outputs * (width + 1) *
-                          static_cast<size_t>(std::min(rows, kExplainedRows)));
-  std::vector<double> sums(names_.size());
-  std::vector<size_t> order(names_.size());
-  const size_t shown = std::min(most_, order.size());
+  Scratch scratch;
+  scratch.all.resize(outputs * (width + 1) * static_cast<size_t>(std::min(rows, kExplainedRows)));
   std::string text;
   for (int begin = 0; begin < rows; begin += kExplainedRows) {
     const int count = std::min(kExplainedRows, rows - begin);
     explainer_->Explain(matrix + static_cast<size_t>(begin) * width, count,
-                        static_cast<int64_t>(width), all.data());
+                        static_cast<int64_t>(width), scratch.all.data());
     for (int row = begin; row < begin + count; ++row) {
       if (keep[row] == 0) continue;
-      const double* const score = scores + static_cast<size_t>(row) * outputs;
-      const size_t output = static_cast<size_t>(std::max_element(score, score + outputs) - score);
-      const double* const contributions =
-          &all[(static_cast<size_t>(row - begin) * outputs + output) * (width + 1)];
-      std::fill(sums.begin(), sums.end(), 0.0);
-      for (size_t i = 0; i < width; ++i) sums[name_of_[i]] += contributions[i] / divisor_;
-      std::iota(order.begin(), order.end(), size_t{0});
-      // Of equals the earlier column.
-      std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(shown),
-                        order.end(), [&](size_t a, size_t b) {
-                          const double left = std::fabs(sums[a]), right = std::fabs(sums[b]);
-                          return left != right ? left > right : a < b;
-                        });
-      text = "{";
-      for (size_t i = 0; i < shown; ++i) {
-        if (i > 0) text += ',';
-        text += json_names_[order[i]];
-        text += ':';
-        text += FormatDouble(sums[order[i]]);
-      }
-      text += '}';
+      text.clear();
+      AppendLargest(&scratch.all[static_cast<size_t>(row - begin) * outputs * (width + 1)],
+                    scores + static_cast<size_t>(row) * outputs, most_, &scratch, &text);
       column->strings()[row] = column->Intern(text);
       column->SetValid(row);
     }

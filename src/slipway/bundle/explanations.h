@@ -1,5 +1,6 @@
-// The `explanations` column: of each row, the raw input columns that moved its score most. Internal
-// to bundle. Immutable and thread-safe.
+// Explanations of rows: of each, the raw input columns that moved its score most. The
+// `explanations` column of batch scoring and the member of the API node's answers. Immutable and
+// thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,16 @@ class Explanations {
                                                     const std::vector<std::string>& features,
                                                     int most);
 
+  // Working memory of one thread.
+  struct Scratch {
+    std::vector<double> all, sums;
+    std::vector<size_t> order;
+  };
+  // Appends one row's JSON object as Write would, of the `most` largest.
+  void AppendRow(const double* features, const double* scores, int most, Scratch* scratch,
+                 std::string* out) const;
+  size_t memory_bytes() const { return explainer_->memory_bytes(); }
+
   // What contributions are summed back to: the raw input column that a feature's prepared column is
   // made from, when it is made from one alone, else the prepared column.
   const std::vector<std::string>& names() const { return names_; }
@@ -38,6 +49,9 @@ class Explanations {
 
  private:
   Explanations() = default;
+  // From one row's contributions of each feature to each output.
+  void AppendLargest(const double* all, const double* scores, size_t shown, Scratch* scratch,
+                     std::string* out) const;
   void FindNames(const Pipeline* pipeline, const std::vector<std::string>& features);
 
   std::unique_ptr<Explainer> explainer_;

@@ -106,10 +106,23 @@ void Model::WriteLabel(int row, size_t label, Column* column) const {
   }
 }
 
+bool Model::has_labels() const {
+  return forest_kind_ == PredictionKind::kBinary || forest_kind_ == PredictionKind::kMulticlass;
+}
+
+size_t Model::LabelOf(const double* scores) const {
+  if (forest_kind_ == PredictionKind::kBinary) return size_t{scores[0] > threshold_};
+  // max_element gives the first of equals.
+  return static_cast<size_t>(std::max_element(scores, scores + engine_->outputs()) - scores);
+}
+
+double Model::OtherProbability(double score) const {
+  const double other = 1 - score;
+  return head_->float32_sums ? static_cast<double>(static_cast<float>(other)) : other;
+}
+
 void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Column>* columns) const {
   const size_t outputs = static_cast<size_t>(engine_->outputs());
-  const bool labels =
-      forest_kind_ == PredictionKind::kBinary || forest_kind_ == PredictionKind::kMulticlass;
   for (int row = 0; row < rows; ++row) {
     if (scratch.keep[static_cast<size_t>(row)] == 0) continue;
     const double* scores = &scratch.scores[static_cast<size_t>(row) * outputs];
@@ -118,37 +131,55 @@ void Model::WriteScores(int rows, const ModelScratch& scratch, std::vector<Colum
       (*columns)[column].SetValid(row);
     };
     if (forest_kind_ == PredictionKind::kBinary) {
-      const double other = 1 - scores[0];
-      write(0, head_->float32_sums ? static_cast<double>(static_cast<float>(other)) : other);
+      write(0, OtherProbability(scores[0]));
       write(1, scores[0]);
     } else {
       for (size_t i = 0; i < outputs; ++i) write(i, scores[i]);
     }
-    if (!labels) continue;
-    // max_element gives the first of equals.
-    const size_t label =
-        forest_kind_ == PredictionKind::kBinary
-            ? size_t{scores[0] > threshold_}
-            : static_cast<size_t>(std::max_element(scores, scores + outputs) - scores);
-    WriteLabel(row, label, &(*columns)[columns->size() - (explanations_ ? 2 : 1)]);
+    if (has_labels())
+      WriteLabel(row, LabelOf(scores), &(*columns)[columns->size() - (explanations_ ? 2 : 1)]);
   }
 }
 
-std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scratch) const {
+void Model::Prepare(const Batch& batch, ModelScratch* scratch) const {
   const size_t rows = static_cast<size_t>(batch.rows);
-  scratch->scores.resize(rows * static_cast<size_t>(engine_->outputs()));
   scratch->keep.resize(rows);
-  if (pipeline_ || explanations_)
-    scratch->matrix.resize(rows * static_cast<size_t>(feature_count()));
   if (pipeline_) {
+    scratch->matrix.resize(rows * static_cast<size_t>(feature_count()));
     pipeline_->Transform(batch, &scratch->pipeline, scratch->matrix.data(), scratch->keep.data());
-    PredictMatrix(scratch->matrix.data(), batch.rows, scratch->scores.data());
   } else {
-    const std::span<const FeatureColumn> features = FeaturesOf(batch, scratch);
+    FeaturesOf(batch, scratch);
     std::fill(scratch->keep.begin(), scratch->keep.end(), uint8_t{1});
-    PredictColumns(features, batch.rows, false, 1, scratch->scores.data());
-    if (explanations_) FillMatrix(features, batch.rows, scratch->matrix.data());
   }
+}
+
+void Model::Predict(int rows, ModelScratch* scratch) const {
+  scratch->scores.resize(static_cast<size_t>(rows) * static_cast<size_t>(engine_->outputs()));
+  if (pipeline_) {
+    PredictMatrix(scratch->matrix.data(), rows, scratch->scores.data());
+  } else {
+    PredictColumns(scratch->features, rows, false, 1, scratch->scores.data());
+  }
+}
+
+void Model::FeatureRows(int rows, ModelScratch* scratch) const {
+  if (pipeline_) return;
+  scratch->matrix.resize(static_cast<size_t>(rows) * static_cast<size_t>(feature_count()));
+  FillMatrix(scratch->features, rows, scratch->matrix.data());
+}
+
+Result<std::unique_ptr<Explanations>> Model::OpenExplanations(const std::string& path,
+                                                              int most) const {
+  ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
+  Result<std::unique_ptr<Explanations>> made = ModelLoader::ExplanationsOf(bytes, *this, most);
+  if (!made.ok()) return made.error().Within(path);
+  return made;
+}
+
+std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scratch) const {
+  Prepare(batch, scratch);
+  Predict(batch.rows, scratch);
+  if (explanations_) FeatureRows(batch.rows, scratch);
   WriteOutputs(batch.rows, scratch);
   if (explanations_) {
     Column& column = scratch->outputs.back();

@@ -73,8 +73,8 @@ class Model {
   // batch.schema must equal inputs(). Gives outputs().size() columns that live in the scratch until
   // its next use. A row that a filter drops keeps its place with null outputs.
   std::span<const ColumnView> Score(const Batch& batch, ModelScratch* scratch) const;
-  // Score's parts, for who writes answers of its own; they allocate nothing once warm. Prepare gives
-  // scratch->keep and what Predict reads (batch must live until then); Predict gives
+  // Score's parts, for who writes answers of its own; they allocate nothing once warm. Prepare
+  // gives scratch->keep and what Predict reads (batch must live until then); Predict gives
   // scratch->scores, rows x engine().outputs() transformed scores; FeatureRows, after Prepare,
   // rows x feature_count() doubles in scratch->matrix.
   void Prepare(const Batch& batch, ModelScratch* scratch) const;
@@ -84,7 +84,8 @@ class Model {
   size_t LabelOf(const double* scores) const;
   // The probability of class 0 of a binary model beside that of class 1.
   double OtherProbability(double score) const;
-  // Explanations of this model alone, from the file that it was opened from: without another engine.
+  // Explanations of this model alone, from the file that it was opened from: without another
+  // engine.
   Result<std::unique_ptr<Explanations>> OpenExplanations(const std::string& path, int most) const;
   // The second half alone: outputs().size() columns of the rows x engine().outputs() transformed
   // scores in scratch->scores; rows that scratch->keep has as 0 are null. Explanations, which need

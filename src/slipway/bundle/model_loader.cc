@@ -120,6 +120,22 @@ Result<std::unique_ptr<Model>> ModelLoader::FromBytes(std::string_view bytes,
                          "that XGBoost saved as JSON or UBJ");
 }
 
+Result<std::unique_ptr<Explanations>> ModelLoader::ExplanationsOf(std::string_view bytes,
+                                                                  const Model& model, int most) {
+  Forest forest;
+  if (LooksLikeBundle(bytes)) {
+    ASSIGN_OR_RETURN(const BundleContent content, ParseBundle(bytes));
+    ASSIGN_OR_RETURN(forest, ParseLightGbmText(content.model_text));
+  } else if (LooksLikeLightGbmText(bytes)) {
+    ASSIGN_OR_RETURN(forest, ParseLightGbmText(bytes));
+  } else {
+    ASSIGN_OR_RETURN(forest, ParseXGBoost(bytes));
+  }
+  if (forest.feature_count != model.feature_count() || forest.outputs != model.engine().outputs())
+    return Corruption("the file is not the one that the model was opened from");
+  return Explanations::Make(forest, model.pipeline(), model.feature_names(), most);
+}
+
 Status ModelLoader::SetEngine(Forest forest, const ModelOptions& options, Model* model) {
   ASSIGN_OR_RETURN(model->engine_, CompileEngine(forest));
   if (options.explain > 0) {

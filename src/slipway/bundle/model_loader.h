@@ -16,6 +16,8 @@ class ModelLoader {
   // Without looking at the sample.
   static Result<std::unique_ptr<Model>> FromContent(const BundleContent& content,
                                                     const ModelOptions& options = {});
+  static Result<std::unique_ptr<Explanations>> ExplanationsOf(std::string_view bytes,
+                                                              const Model& model, int most);
   static Result<std::unique_ptr<Model>> FromForest(Forest forest, const ModelOptions& options = {});
   // matrix, raw scores and scores of the content's sample rows.
   static Status ScoreSample(const Model& model, BundleContent* content);

@@ -125,7 +125,13 @@ const std::vector<int>& Expression::columns() const { return program_->columns; 
 
 void Expression::Evaluate(const Batch& batch, ExpressionScratch* scratch, Column* out) const {
   const expression_internal::Program& program = *program_;
-  out->Reset(program.type);
+  // Every row is written below: storage that is there need not be cleared, which for few rows would
+  // cost more than the rest.
+  if (out->type() == program.type && out->View().data != nullptr) {
+    out->Forget();
+  } else {
+    out->Reset(program.type);
+  }
   const expression_internal::Operand result =
       expression_internal::RunProgram(program, batch, &scratch->state(), out);
   if (batch.rows == 0) return;
