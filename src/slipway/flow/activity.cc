@@ -7,6 +7,7 @@
 #include "slipway/base/text.h"
 #include "slipway/flow/datasets.h"
 #include "slipway/project/plan.h"
+#include "slipway/project/service.h"
 #include "slipway/stats/metrics.h"
 
 namespace slipway {
@@ -254,6 +255,13 @@ std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::st
     const size_t at = recipe.model.find('@');
     if (at == std::string::npos || recipe.model.substr(0, at) != model) continue;
     if (auto number = ParseInt64(recipe.model.substr(at + 1))) pinned.insert(*number);
+  }
+  for (const auto& [name, definition] : project.services.items()) {
+    for (const EndpointDefinition& endpoint : ReadService(name, definition).endpoints) {
+      const ModelReference reference = ParseModelReference(endpoint.model);
+      if (reference.name != model) continue;
+      if (auto number = ParseInt64(reference.version)) pinned.insert(*number);
+    }
   }
   return pinned;
 }

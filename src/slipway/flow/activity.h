@@ -31,7 +31,8 @@ struct ActivityContext {
 // quarantined rows).
 Result<ActivityRecord> RunActivity(const ActivityContext& context, const std::string& recipe_name);
 
-// Version numbers of the model that recipes of the project name ("fare@3"): never deleted.
+// Version numbers of the model that recipes and services of the project name ("fare@3"): never
+// deleted.
 std::set<int64_t> PinnedVersions(const ProjectDefinition& project, const std::string& model);
 
 }  // namespace slipway

@@ -8,7 +8,6 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
-#include "slipway/flow/activity.h"
 
 namespace slipway {
 namespace {
@@ -21,6 +20,7 @@ enum class StepState { kWaiting, kRunning, kDone, kFailed, kStopped };
 
 struct JobRunner::Run {
   BuildPlan plan;
+  JobWork work;  // instead of the plan's recipes
   JobHandle handle;
   std::string who;
   std::thread thread;
@@ -57,7 +57,27 @@ JobRunner::~JobRunner() {
 }
 
 Result<std::string> JobRunner::Start(BuildPlan plan, const std::string& who) {
+  auto run = std::make_shared<Run>();
+  run->plan = std::move(plan);
+  return StartRun(std::move(run), "build", who);
+}
+
+Result<std::string> JobRunner::Start(const ProjectDefinition& project, JobWork work,
+                                     const std::string& who) {
+  auto run = std::make_shared<Run>();
+  run->plan.project = project;
+  run->plan.targets = {work.output};
+  run->plan.steps = {{work.what, work.output, true, work.reason, {}}};
+  run->work = std::move(work);
+  const std::string kind = run->work.kind;
+  return StartRun(std::move(run), kind, who);
+}
+
+Result<std::string> JobRunner::StartRun(std::shared_ptr<Run> run, const std::string& kind,
+                                        const std::string& who) {
+  const BuildPlan& plan = run->plan;
   NewJob job;
+  job.kind = kind;
   job.project = plan.project.name;
   job.targets = plan.targets;
   job.mode = plan.mode;
@@ -70,9 +90,7 @@ Result<std::string> JobRunner::Start(BuildPlan plan, const std::string& who) {
     activity.reason = step.reason;
     job.activities.push_back(activity);
   }
-  auto run = std::make_shared<Run>();
   ASSIGN_OR_RETURN(run->handle, registry_.jobs().Create(job));
-  run->plan = std::move(plan);
   run->who = who;
   {
     MutexLock lock(run->mutex);
@@ -204,7 +222,8 @@ void JobRunner::RunStep(Run& run, size_t index) {
     event.progress = progress;
     Emit(run, std::move(event));
   };
-  const Result<ActivityRecord> result = RunActivity(context, step.recipe);
+  const Result<ActivityRecord> result =
+      run.work.run ? run.work.run(context) : RunActivity(context, step.recipe);
   if (result.ok()) {
     record.status = "done";
     record.rows = result->rows;

@@ -13,6 +13,7 @@
 
 #include "slipway/base/mutex.h"
 #include "slipway/base/result.h"
+#include "slipway/flow/activity.h"
 #include "slipway/flow/build_plan.h"
 #include "slipway/jobs/worker.h"
 #include "slipway/registry/registry.h"
@@ -28,6 +29,13 @@ struct JobEvent {
   WorkerProgress progress;  // kProgress
 };
 
+// Work that is no recipe: packaging a service. A job of one activity.
+struct JobWork {
+  std::string kind;                  // of the job: "package"
+  std::string what, output, reason;  // as the activity's recipe, output and reason
+  std::function<Result<ActivityRecord>(const ActivityContext&)> run;
+};
+
 class JobRunner {
  public:
   explicit JobRunner(Registry& registry) : registry_(registry) {}
@@ -37,6 +45,7 @@ class JobRunner {
 
   // Makes the job and runs it in a thread of its own; gives its id.
   Result<std::string> Start(BuildPlan plan, const std::string& who);
+  Result<std::string> Start(const ProjectDefinition& project, JobWork work, const std::string& who);
   // Blocks until the job ends; calls `on_event` on this thread for what happens meanwhile. `cancel`
   // set: the job is aborted. kNotFound when this process does not run the job.
   Status Follow(const std::string& id, const std::function<void(const JobEvent&)>& on_event,
@@ -46,6 +55,8 @@ class JobRunner {
 
  private:
   struct Run;
+  Result<std::string> StartRun(std::shared_ptr<Run> run, const std::string& kind,
+                               const std::string& who);
   void Execute(std::shared_ptr<Run> run);
   void RunSteps(Run& run);
   void RunStep(Run& run, size_t index);

@@ -14,6 +14,7 @@
 #include "slipway/base/text.h"
 #include "slipway/bundle/model.h"
 #include "slipway/dataset/dataset.h"
+#include "slipway/flow/package_task.h"
 #include "slipway/flow/score_run.h"
 #include "slipway/table/cell.h"
 #include "slipway/train/train.h"
@@ -250,6 +251,7 @@ Result<Json> RunTask(const Json& task, WorkerReporter* reporter, const std::atom
   if (kind == "sync") return TaskSync(task, reporter, cancel);
   if (kind == "score") return TaskScore(task, reporter, cancel);
   if (kind == "train") return TaskTrain(task, reporter, cancel);
+  if (kind == "package") return RunPackageTask(task, reporter, cancel);
   return InvalidArgument("unknown task kind '" + kind + "'");
 }
 

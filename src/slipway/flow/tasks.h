@@ -11,7 +11,7 @@
 
 namespace slipway {
 
-// kinds: inspect, head, count, check_sql, sql, sync, score, train.
+// kinds: inspect, head, count, check_sql, sql, sync, score, train, package.
 Result<Json> RunTask(const Json& task, WorkerReporter* reporter, const std::atomic<bool>* cancel);
 
 // `slipway worker TASK.json`: runs it and reports on file descriptor 3. The exit code of the

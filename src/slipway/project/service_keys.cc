@@ -206,7 +206,8 @@ const Shape& DrawnQueriesShape() {
                {.name = "tolerance",
                 .kind = KeyKind::kNumber,
                 .description = "of numbers, relative; 0 (the same bits) when absent",
-                .minimum = 0}}};
+                .minimum = 0,
+                .maximum = 0.999}}};
   return shape;
 }
 
@@ -243,7 +244,8 @@ const Shape& WrittenQueryShape() {
                {.name = "tolerance",
                 .kind = KeyKind::kNumber,
                 .description = "of numbers, relative; 0 (the same bits) when absent",
-                .minimum = 0}},
+                .minimum = 0,
+                .maximum = 0.999}},
       .check = CheckRequestKeys};
   return shape;
 }

@@ -163,7 +163,7 @@ TEST(ServiceKeys, SayWhatIsWrongAndWhere) {
       {"e: {prediction: fare, test_queries: [{features: {a: 1}, expect: {predicton: 1}}]}",
        "an answer has no member 'predicton'; did you mean 'prediction'?"},
       {"e: {prediction: fare, test_queries: [{features: {a: 1}, tolerance: -1}]}",
-       "'tolerance' must be a number of at least 0, not the number -1"},
+       "'tolerance' must be a number from 0 to 0.999, not the number -1"},
       {"e: {predicton: fare}",
        "unknown key 'predicton' in endpoint 'e'; did you mean "
        "'prediction'?"},

@@ -1,0 +1,50 @@
+// Packaging a service: what goes in is settled first (versions, datasets), then a worker makes the
+// zip, then one transaction publishes it. A crash leaves the registry as it was before or after.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "slipway/base/json.h"
+#include "slipway/base/result.h"
+#include "slipway/flow/activity.h"
+#include "slipway/project/definition.h"
+#include "slipway/project/service.h"
+#include "slipway/registry/packages.h"
+#include "slipway/registry/registry.h"
+
+namespace slipway {
+
+struct PackageJob {
+  std::string service;
+  Json definition;                            // the service's
+  std::vector<PackageModel> models;           // of the prediction endpoints
+  std::map<std::string, std::string> bundle;  // endpoint -> its version's blob hash
+  std::vector<std::string> datasets;          // of tables and test queries
+  std::string notes;
+  bool force = false;  // also when a written expectation does not hold
+};
+
+// kNotFound with suggestions for an unknown service, model or version; kInvalidArgument for a
+// service without endpoints and for a managed dataset without data. `persist`: the registry is open
+// for writing.
+Result<PackageJob> PlanPackage(Registry& registry, const ProjectDefinition& project,
+                               const std::string& service, bool persist);
+
+// Makes and publishes the next package. The record's details: {"package": "v3", "number",
+// "unchanged_since": "v2" or null, "bytes", "sha256", "endpoints", "tables", "test_queries",
+// "warnings"}.
+Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJob& job);
+
+// The version that the endpoint's `prediction` means now.
+Result<VersionRecord> EndpointVersion(Registry& registry, const std::string& project,
+                                      const EndpointDefinition& endpoint);
+
+// What packaging again would change: lines for people; empty: nothing. `package` is the last one.
+Result<std::vector<std::string>> ChangesSincePackage(Registry& registry,
+                                                     const ProjectDefinition& project,
+                                                     const std::string& service,
+                                                     const PackageRecord& package);
+
+}  // namespace slipway
