@@ -1,0 +1,74 @@
+// Deferred answers: what leaves a loop with the request, and the box by which answers come back.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "slipway/base/mutex.h"
+#include "slipway/http/body_spool.h"
+#include "slipway/http/request_parser.h"
+#include "slipway/http/server.h"
+
+namespace slipway {
+
+class HttpConnection;
+
+// Between a connection and whoever holds its request.
+struct HttpPendingLink {
+  std::atomic<bool> abandoned = false;
+  HttpConnection* connection = nullptr;  // loop's thread only; nullptr when it has gone
+};
+
+struct HttpAnswer {
+  std::shared_ptr<HttpPendingLink> link;
+  HttpReply reply;
+};
+
+// A loop's box. Thread-safe; outlives the loop as long as somebody holds a request.
+class HttpMailbox {
+ public:
+  HttpMailbox();
+  ~HttpMailbox();
+  HttpMailbox(const HttpMailbox&) = delete;
+  HttpMailbox& operator=(const HttpMailbox&) = delete;
+
+  int event_fd() const { return event_fd_; }  // -1: none could be had
+  void Post(HttpAnswer answer);
+  void Wake() const;
+  // Empties the box and the event.
+  void Take(std::vector<HttpAnswer>* answers);
+
+ private:
+  const int event_fd_;
+  Mutex mutex_;
+  std::vector<HttpAnswer> answers_ GUARDED_BY(mutex_);
+};
+
+class HttpPendingRequest final : public HttpPending {
+ public:
+  // Takes the parser with its buffer; `base` gives what is not in the buffer.
+  HttpPendingRequest(std::shared_ptr<HttpMailbox> mailbox, std::shared_ptr<HttpPendingLink> link,
+                     std::unique_ptr<HttpRequestParser> input, std::unique_ptr<HttpBodySpool> spool,
+                     const HttpRequest& base);
+  ~HttpPendingRequest() override;
+  const HttpRequest& request() const override { return request_; }
+  HttpReply* reply() override { return &reply_; }
+  bool abandoned() const override { return link_->abandoned.load(std::memory_order_relaxed); }
+  void Send() override;
+
+ private:
+  const std::shared_ptr<HttpMailbox> mailbox_;
+  const std::shared_ptr<HttpPendingLink> link_;
+  const std::unique_ptr<HttpRequestParser> input_;
+  const std::unique_ptr<HttpBodySpool> spool_;
+  const std::string remote_, client_subject_;
+  std::vector<HttpHeader> headers_;
+  HttpRequest request_;
+  HttpReply reply_;
+  bool sent_ = false;
+};
+
+}  // namespace slipway
