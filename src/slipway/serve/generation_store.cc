@@ -1,6 +1,8 @@
 #include "slipway/serve/generation_store.h"
 
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <exception>
 
 #include <fcntl.h>
@@ -205,7 +207,11 @@ Result<ImportFile> ImportFile::Open(const std::string& folder, const std::string
     return InvalidArgument("'filePath' has a NUL byte", hint);
   std::string relative = client_path;
   if (relative.front() == '/') {
-    const std::string prefix = folder + "/";
+    // As the node was told its home, or as that resolves: clients make paths absolute either way.
+    char real[PATH_MAX];
+    std::string prefix = folder + "/";
+    if (!relative.starts_with(prefix) && ::realpath(folder.c_str(), real) != nullptr)
+      prefix = std::string(real) + "/";
     if (!relative.starts_with(prefix))
       return PermissionDenied("'" + client_path + "' is not in the import folder", hint);
     relative.erase(0, prefix.size());

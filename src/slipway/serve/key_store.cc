@@ -93,7 +93,18 @@ Result<StoredKey> KeyFromJson(const Json& json) {
 
 // The table that Find reads: by hash. A secret's hash tells nothing about the secret, so looking it
 // up in an ordered map leaks nothing worth having; the last comparison is constant in time anyhow.
-using KeyTable = std::map<Digest, ApiKey>;
+struct TableKey {
+  ApiKey key;
+  int64_t order = 0;  // in the file: as they were made
+};
+using KeyTable = std::map<Digest, TableKey>;
+
+std::vector<std::pair<Digest, TableKey>> InOrder(const KeyTable& table) {
+  std::vector<std::pair<Digest, TableKey>> out(table.begin(), table.end());
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
+  return out;
+}
 
 class KeyStoreImpl : public KeyStore {
  public:
@@ -138,7 +149,8 @@ class KeyStoreImpl : public KeyStore {
     KeyTable next = *Table();
     if (next.size() >= 100'000)
       return Conflict("this node has 100000 keys", "delete some that are not used any more");
-    next[hash] = key;
+    const auto ordered = InOrder(next);
+    next[hash] = {key, ordered.empty() ? 0 : ordered.back().second.order + 1};
     RETURN_IF_ERROR(Install(std::move(next)));
     out.key = std::move(key);
     return out;
@@ -146,18 +158,14 @@ class KeyStoreImpl : public KeyStore {
 
   std::vector<ApiKey> List() const override {
     std::vector<ApiKey> out;
-    const std::shared_ptr<const KeyTable> table = Table();
-    for (const auto& [hash, key] : *table) out.push_back(key);
-    std::sort(out.begin(), out.end(), [](const ApiKey& a, const ApiKey& b) {
-      return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);
-    });
+    for (auto& [hash, each] : InOrder(*Table())) out.push_back(std::move(each.key));
     return out;
   }
 
   Status DeleteById(std::string_view id) override {
     MutexLock change(change_mutex_);
     KeyTable next = *Table();
-    if (std::erase_if(next, [&](const auto& each) { return each.second.id == id; }) == 0)
+    if (std::erase_if(next, [&](const auto& each) { return each.second.key.id == id; }) == 0)
       return NotFound("there is no key with the id '" + std::string(id.substr(0, 100)) + "'");
     return Install(std::move(next));
   }
@@ -177,8 +185,9 @@ class KeyStoreImpl : public KeyStore {
     const auto at = table->find(hash);
     if (at == table->end() || sodium_memcmp(at->first.data(), hash.data(), hash.size()) != 0)
       return std::nullopt;
-    if (at->second.expires_at != 0 && now >= at->second.expires_at) return std::nullopt;
-    return at->second;
+    const ApiKey& key = at->second.key;
+    if (key.expires_at != 0 && now >= key.expires_at) return std::nullopt;
+    return key;
   }
 
   bool IsAdmin(std::string_view secret) const override {
@@ -207,7 +216,8 @@ class KeyStoreImpl : public KeyStore {
     KeyTable table;
     for (const Json& each : *list) {
       ASSIGN_OR_RETURN(StoredKey stored, KeyFromJson(each));
-      table[stored.hash] = std::move(stored.key);
+      const int64_t order = static_cast<int64_t>(table.size());
+      table[stored.hash] = {std::move(stored.key), order};
     }
     MutexLock lock(mutex_);
     table_ = std::make_shared<const KeyTable>(std::move(table));
@@ -217,7 +227,7 @@ class KeyStoreImpl : public KeyStore {
   // Durable, then true.
   Status Install(KeyTable next) EXCLUDES_LOCK(mutex_) {
     Json list = Json::array();
-    for (const auto& [hash, key] : next) list.push_back(KeyToJson({key, hash}));
+    for (const auto& [hash, each] : InOrder(next)) list.push_back(KeyToJson({each.key, hash}));
     RETURN_IF_ERROR(WriteFileAtomic(
         keys_path_, DumpJson({{"format", kKeysFormat}, {"keys", std::move(list)}}, 1) + "\n",
         0600));
