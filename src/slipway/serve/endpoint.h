@@ -2,8 +2,10 @@
 // further kinds (functions, SQL): a kind is one subclass and one case in Generation::Load.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,12 +48,31 @@ struct LoggedRecord {
 };
 
 struct CallOutcome {
-  // 0: answered, status 200. Else the error of the request as a whole; nothing was appended.
+  // Absent: answered, status 200. Else the error of the request as a whole; nothing was appended.
   std::optional<Error> error;
+  int status = 0;  // of the error when its code does not say it; 0: as the code does
   int64_t records = 0, ignored = 0, failed = 0;
   CallTiming timing;
   std::vector<LoggedRecord> logged;  // filled when asked for; keeps its capacity
+
+  void Clear() {
+    error.reset();
+    status = 0;
+    records = ignored = failed = 0;
+    timing = {};
+    logged.clear();
+  }
 };
+
+// What is left of *out's capacity after Answer, at least: so much can be appended before the logged
+// views into it go.
+inline constexpr size_t kAnswerTail = 1024;
+
+// An `ignoreReason` of predict-multi and lookup-multi: the record itself is wrong, `error` says
+// how.
+inline constexpr std::string_view kBadRecord = "BAD_RECORD";
+
+inline constexpr int kEndpointSlots = 512;
 
 // Immutable and thread-safe with one scratch per thread.
 class ServedEndpoint {
@@ -59,9 +80,17 @@ class ServedEndpoint {
   virtual ~ServedEndpoint() = default;
   const PackageEndpoint& definition() const { return definition_; }
   virtual std::unique_ptr<EndpointScratch> MakeScratch() const = 0;
+  // The scratch of a thread of the node (a loop or a worker), made at its first call and kept as
+  // long as the endpoint. REQUIRES: 0 <= slot < kEndpointSlots, one thread per slot.
+  EndpointScratch* ScratchOf(int slot) const {
+    std::unique_ptr<EndpointScratch>& scratch = scratches_[static_cast<size_t>(slot)];
+    if (scratch == nullptr) scratch = MakeScratch();
+    return scratch.get();
+  }
   virtual bool Serves(Verb verb) const = 0;
   // Appends the value of `result` (single) or of `results` (multi) with its key, e.g.
-  // "\"result\":{...}", to *out. The caller adds braces, timing and apiContext.
+  // "\"result\":{...}", to *out. The caller adds braces, timing and apiContext, and has cleared
+  // *outcome.
   virtual void Answer(const EndpointCall& call, EndpointScratch* scratch, std::string* out,
                       bool log, CallOutcome* outcome) const = 0;
   // Microseconds that the call is likely to take, from its size and what was seen: decides between
@@ -75,6 +104,9 @@ class ServedEndpoint {
  protected:
   explicit ServedEndpoint(PackageEndpoint definition) : definition_(std::move(definition)) {}
   PackageEndpoint definition_;
+
+ private:
+  mutable std::array<std::unique_ptr<EndpointScratch>, kEndpointSlots> scratches_;
 };
 
 }  // namespace slipway
