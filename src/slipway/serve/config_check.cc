@@ -1,0 +1,129 @@
+#include <algorithm>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "slipway/base/file.h"
+#include "slipway/base/text.h"
+#include "slipway/serve/config.h"
+#include "slipway/serve/listen_address.h"
+
+namespace slipway {
+namespace {
+
+std::string AddressText(const ListenAddress& address) {
+  const bool six = address.host.find(':') != std::string::npos;
+  return (six ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+// The first address that others than this machine reach; empty: none.
+std::string PublicAddress(const std::vector<ListenAddress>& addresses) {
+  for (const ListenAddress& address : addresses)
+    if (!IsLoopback(address)) return AddressText(address);
+  return "";
+}
+
+void CheckReadable(const std::string& key, const std::string& path,
+                   std::vector<std::string>* findings) {
+  if (path.empty()) return;
+  struct stat state{};
+  if (::stat(path.c_str(), &state) != 0) {
+    findings->push_back(key + ": " + FileError("read", path, errno).message);
+  } else if (!S_ISREG(state.st_mode)) {
+    findings->push_back(key + ": " + path + " is no file");
+  } else if (::access(path.c_str(), R_OK) != 0) {
+    findings->push_back(key + ": " + FileError("read", path, errno).message);
+  }
+}
+
+void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
+              std::vector<std::string>* warnings) {
+  const TlsOptions& tls = config.tls;
+  if (tls.certificate_file.empty() != tls.key_file.empty())
+    findings->push_back(
+        "tls.certificate_file and tls.key_file belong together: give both, or none");
+  if (!tls.client_ca_file.empty() && tls.certificate_file.empty())
+    findings->push_back("tls.client_ca_file needs TLS: give tls.certificate_file and tls.key_file");
+  CheckReadable("tls.certificate_file", tls.certificate_file, findings);
+  CheckReadable("tls.key_file", tls.key_file, findings);
+  CheckReadable("tls.client_ca_file", tls.client_ca_file, findings);
+  struct stat state{};
+  if (!tls.key_file.empty() && ::stat(tls.key_file.c_str(), &state) == 0 &&
+      (state.st_mode & S_IROTH) != 0)
+    warnings->push_back("tls.key_file: " + tls.key_file +
+                        " can be read by every user of this machine (chmod 600)");
+}
+
+// Off loopback nothing is open by accident.
+void CheckOpen(const NodeConfig& config, std::vector<std::string>* findings,
+               std::vector<std::string>* warnings) {
+  const bool tls = !config.tls.certificate_file.empty();
+  const bool mutual = !config.tls.client_ca_file.empty();
+  const std::string scoring = PublicAddress(config.listen);
+  const std::string admin =
+      config.admin_listen.empty() ? scoring : PublicAddress(config.admin_listen);
+  if (!scoring.empty() && config.allow_public && !mutual)
+    warnings->push_back("auth.allow_public: whoever reaches " + scoring + " may score");
+  if (tls) return;
+  // Keys travel where scoring asks for them, and with every request of the admin API.
+  const std::string keys = !admin.empty() ? admin : config.allow_public ? "" : scoring;
+  if (keys.empty()) return;
+  if (config.allow_keys_without_tls) {
+    warnings->push_back("auth.allow_keys_without_tls: keys travel unencrypted to " + keys);
+    return;
+  }
+  std::string finding = keys +
+                        " is not loopback and has no TLS: keys would travel unencrypted; give "
+                        "tls.certificate_file and tls.key_file, or say that it is meant "
+                        "(--allow-keys-without-tls, e.g. behind a proxy that ends TLS)";
+  if (config.allow_public && config.admin_listen.empty())
+    finding += "; for scoring without keys, keep the admin API on loopback (--admin-listen)";
+  findings->push_back(std::move(finding));
+}
+
+void CheckAddresses(const NodeConfig& config, std::vector<std::string>* findings) {
+  if (config.listen.empty())
+    findings->push_back("http.listen is empty: the node would answer nobody");
+  std::vector<std::string> seen;
+  for (const auto* addresses : {&config.listen, &config.admin_listen}) {
+    for (const ListenAddress& address : *addresses) {
+      const std::string text = AddressText(address);
+      if (address.port != 0 && std::find(seen.begin(), seen.end(), text) != seen.end())
+        findings->push_back("http.listen and http.admin_listen have " + text + " twice");
+      seen.push_back(text);
+    }
+  }
+}
+
+void CheckSizes(const NodeConfig& config, std::vector<std::string>* findings,
+                std::vector<std::string>* warnings) {
+  const HttpLimits& limits = config.limits;
+  if (limits.request_line_bytes > limits.header_bytes)
+    findings->push_back(
+        "limits.request_line_bytes is above limits.header_bytes, which holds the line too");
+  if (static_cast<int64_t>(config.body_bytes) > config.upload_bytes)
+    findings->push_back(
+        "limits.body_bytes is above limits.upload_bytes: no package is smaller than a request");
+  if (config.admission.queue < config.admission.workers)
+    findings->push_back("admission.queue is below admission.workers: workers would stand idle");
+  if (config.drain_timeout_seconds * 1000 < config.admission.deadline_ms)
+    warnings->push_back(
+        "drain.timeout_seconds is below admission.deadline_ms: a drain may cut off what waits");
+  const QueryLogOptions& log = config.query_log;
+  if (log.enabled && log.total_bytes < 1 << 20)
+    warnings->push_back("query_log.total_bytes is below 1 MiB: little will be left to read");
+}
+
+}  // namespace
+
+std::vector<std::string> CheckNodeConfig(const NodeConfig& config,
+                                         std::vector<std::string>* warnings) {
+  std::vector<std::string> findings;
+  CheckAddresses(config, &findings);
+  CheckTls(config, &findings, warnings);
+  CheckOpen(config, &findings, warnings);
+  CheckSizes(config, &findings, warnings);
+  return findings;
+}
+
+}  // namespace slipway
