@@ -22,6 +22,7 @@ void AddProjectCommands(CLI::App* app,
 void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset recipe
 void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
 void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
+void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
 void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
 void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
 void AddSystemCommands(CLI::App* app, Invocation* invocation);   // doctor completion version

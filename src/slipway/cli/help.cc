@@ -75,6 +75,15 @@ constexpr Example kExamples[] = {
      "slipway score --model shop/amount_model --input new.csv --output scored.csv\n"
      "slipway score --model model.txt --input new.parquet --output scored.parquet\n"
      "slipway score --model shop/amount_model@2 --input - --output - --keep order_id < new.csv"},
+    {"service ls", "slipway service ls\nslipway service ls shop --json"},
+    {"service show", "slipway service show shop/prices\nslipway service show prices-v1.zip"},
+    {"service packages", "slipway service packages shop/prices"},
+    {"service package",
+     "slipway service package shop/prices\n"
+     "slipway service package shop/prices -o prices.zip --notes 'with the new model'"},
+    {"service export", "slipway service export shop/prices@v1 -o prices-v1.zip"},
+    {"service test", "slipway service test shop/prices\nslipway service test prices-v1.zip"},
+    {"service delete-package", "slipway service delete-package shop/prices@v1"},
     {"doctor", "slipway doctor --deep"},
     {"completion", "eval \"$(slipway completion bash)\""},
 };

@@ -140,6 +140,7 @@ int Run(int argc, char** argv) {
   AddBuildCommands(&app, &invocation);
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
+  AddServiceCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

@@ -110,6 +110,8 @@ std::string ShowText(const Json& v) {
     out += "note        " + v["note"].get<std::string>() + "\n";
   out += "bundle      " + FormatBytes(v["bundle_bytes"].get<int64_t>()) + ", sha256 " +
          v["bundle_sha256"].get<std::string>().substr(0, 16) + "…\n";
+  if (!v["packages"].empty())
+    out += "packages    " + Join(v["packages"].get<std::vector<std::string>>(), ", ") + "\n";
   if (v["metrics"].is_object())
     out += "\nmetrics on held-out rows\n" + Indented(v["metrics"], "  ");
   if (const Json* importance = FindMember(info, "importance");
@@ -266,6 +268,8 @@ Result<int> Lineage(Context& context, const std::string& text) {
   for (const auto& [name, version] : lineage["libraries"].items())
     human += "  library  " + name + " " + version.get<std::string>() + "\n";
   human += "  bundle   sha256 " + lineage["bundle_sha256"].get<std::string>() + "\n";
+  for (const Json& package : lineage["packages"])
+    human += "  package  " + package.get<std::string>() + "\n";
   for (const Json& d : lineage["scored_datasets"])
     human += "  scored   " + d["dataset"].get<std::string>() + " at " + d["at"].get<std::string>() +
              "\n";

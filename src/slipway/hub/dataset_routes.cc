@@ -195,6 +195,11 @@ Result<Response> RemoveDataset(Hub& hub, const Request& request) {
             QuotedList(users),
         "remove them first: slipway recipe rm " + stored.definition.name + "/" + users[0]);
   }
+  if (const auto users = ServicesUsing(stored.definition, name); !users.empty()) {
+    return Conflict("dataset '" + name + "' is used by the " +
+                        (users.size() == 1 ? "service " : "services ") + QuotedList(users),
+                    "take it out of their endpoints first, and apply");
+  }
   stored.definition.datasets.erase(name);
   RETURN_IF_ERROR(Store(hub, stored, request.who));
   RETURN_IF_ERROR(hub.registry().datasets().Clear(stored.definition.name, name));

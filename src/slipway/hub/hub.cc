@@ -44,6 +44,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddDatasetRoutes(*hub, &hub->router_);
   AddModelRoutes(*hub, &hub->router_);
   AddJobRoutes(*hub, &hub->router_);
+  AddServiceRoutes(*hub, &hub->router_);
   return hub;
 }
 

@@ -47,5 +47,6 @@ void AddProjectRoutes(Hub& hub, Router* router);
 void AddDatasetRoutes(Hub& hub, Router* router);
 void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
+void AddServiceRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

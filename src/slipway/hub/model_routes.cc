@@ -66,6 +66,16 @@ Result<Response> ListVersions(Hub& hub, const Request& request) {
   return JsonResponse(out);
 }
 
+// ["p/fares@v3", ...]: packages that took a copy of the version.
+Result<Json> PackagesHolding(Registry& registry, const VersionRecord& version) {
+  ASSIGN_OR_RETURN(const auto packages,
+                   registry.packages().Holding(version.project, version.model, version.number));
+  Json out = Json::array();
+  for (const PackageRecord& package : packages)
+    out.push_back(package.project + "/" + package.service + "@" + PackageId(package.number));
+  return out;
+}
+
 Result<Response> ShowVersion(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(VersionRecord version,
                    FindVersion(hub.registry(), request, request.params.at("version")));
@@ -77,6 +87,7 @@ Result<Response> ShowVersion(Hub& hub, const Request& request) {
   out["engine_reason"] = (*model)->engine().reason();
   ASSIGN_OR_RETURN(int64_t bytes, FileSize(path));
   out["bundle_bytes"] = bytes;
+  ASSIGN_OR_RETURN(out["packages"], PackagesHolding(hub.registry(), version));
   return JsonResponse(out);
 }
 
@@ -156,6 +167,7 @@ Result<Response> Lineage(Hub& hub, const Request& request) {
     }
   }
   lineage["scored_datasets"] = std::move(used);
+  ASSIGN_OR_RETURN(lineage["packages"], PackagesHolding(hub.registry(), version));
   return JsonResponse(lineage);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "slipway/base/text.h"
+#include "slipway/project/service.h"
 
 namespace slipway {
 
@@ -43,6 +44,20 @@ std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::st
         std::find(recipe.inputs.begin(), recipe.inputs.end(), name) != recipe.inputs.end();
     const bool scores = recipe.model.substr(0, recipe.model.find('@')) == name;
     if (reads || scores || recipe.output == name) users.push_back(recipe_name);
+  }
+  return users;
+}
+
+std::vector<std::string> ServicesUsing(const ProjectDefinition& project,
+                                       const std::string& dataset) {
+  std::vector<std::string> users;
+  for (const auto& [name, definition] : project.services.items()) {
+    bool uses = false;
+    for (const EndpointDefinition& endpoint : ReadService(name, definition).endpoints) {
+      for (const TableUseDefinition& use : endpoint.tables) uses |= use.dataset == dataset;
+      for (const TestQueryDefinition& query : endpoint.queries) uses |= query.dataset == dataset;
+    }
+    if (uses) users.push_back(name);
   }
   return users;
 }

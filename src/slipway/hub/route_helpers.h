@@ -29,4 +29,8 @@ Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& n
 // "recipe 'train_fare'": recipes that read or write the dataset or model.
 std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name);
 
+// Services with an endpoint whose tables or test queries need the dataset.
+std::vector<std::string> ServicesUsing(const ProjectDefinition& project,
+                                       const std::string& dataset);
+
 }  // namespace slipway

@@ -1,0 +1,225 @@
+#include <algorithm>
+#include <set>
+
+#include "slipway/base/json.h"
+#include "slipway/base/text.h"
+#include "slipway/flow/package_run.h"
+#include "slipway/hub/hub.h"
+#include "slipway/hub/json_view.h"
+#include "slipway/hub/route_helpers.h"
+
+namespace slipway {
+namespace {
+
+const std::string kService = "/api/v1/projects/{project}/services/{service}";
+
+Json PackageToJson(const PackageRecord& package) {
+  Json models = Json::array();
+  for (const PackageModel& model : package.models) {
+    models.push_back(
+        {{"endpoint", model.endpoint},
+         {"model", model.project + "/" + model.model + "@" + std::to_string(model.version)}});
+  }
+  Json out = {{"package", PackageId(package.number)},
+              {"number", package.number},
+              {"service", package.project + "/" + package.service},
+              {"created_at", package.created_at},
+              {"created_by", package.created_by},
+              {"notes", package.notes},
+              {"bytes", package.bytes},
+              {"sha256", package.blob},
+              {"models", std::move(models)}};
+  if (auto summary = ParseJson(package.summary_json); summary.ok()) {
+    for (const char* key : {"endpoints", "tables", "test_queries"}) {
+      if (const Json* value = FindMember(*summary, key)) out[key] = *value;
+    }
+  }
+  return out;
+}
+
+// A service that is defined, or was and still has packages.
+Status CheckServiceKnown(Registry& registry, const StoredProject& stored,
+                         const std::string& service) {
+  if (stored.definition.services.contains(service)) return {};
+  ASSIGN_OR_RETURN(const auto packages, registry.packages().List(stored.definition.name, service));
+  if (!packages.empty()) return {};
+  return PlanPackage(registry, stored.definition, service, false).error();
+}
+
+// The {package} of the path: "v3", "3" or "latest".
+Result<PackageRecord> FindPackage(Hub& hub, const Request& request) {
+  const std::string& project = request.params.at("project");
+  const std::string& service = request.params.at("service");
+  const std::string& text = request.params.at("package");
+  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(hub.registry(), project));
+  RETURN_IF_ERROR(CheckServiceKnown(hub.registry(), stored, service));
+  if (text == "latest") {
+    ASSIGN_OR_RETURN(std::optional<PackageRecord> latest,
+                     hub.registry().packages().Latest(project, service));
+    if (latest) return *std::move(latest);
+    return hub.registry().packages().Get(project, service, 1);
+  }
+  const auto number = ParseInt64(text.starts_with("v") ? text.substr(1) : text);
+  if (!number || *number < 1)
+    return InvalidArgument("'" + text.substr(0, 60) + "' is no package", "write v3, for example");
+  return hub.registry().packages().Get(project, service, *number);
+}
+
+Json EndpointsToJson(Hub& hub, const ProjectDefinition& project, const ServiceDefinition& service) {
+  Json out = Json::array();
+  for (const EndpointDefinition& endpoint : service.endpoints) {
+    Json tables = Json::array();
+    for (const TableUseDefinition& use : endpoint.tables) tables.push_back(use.dataset);
+    int64_t queries = 0;
+    for (const TestQueryDefinition& query : endpoint.queries)
+      queries += query.dataset.empty() ? 1 : query.rows;
+    Json item = {{"endpoint", endpoint.id},
+                 {"type", endpoint.lookup ? "lookup" : "prediction"},
+                 {"description", endpoint.description},
+                 {"model", Json()},
+                 {"tables", std::move(tables)},
+                 {"test_queries", queries}};
+    if (!endpoint.lookup) {
+      item["prediction"] = endpoint.model;
+      item["explanations"] = {{"enabled", endpoint.explain}, {"count", endpoint.explanations}};
+      if (const auto version = EndpointVersion(hub.registry(), project.name, endpoint);
+          version.ok()) {
+        item["model"] =
+            version->project + "/" + version->model + "@" + std::to_string(version->number);
+      } else {
+        item["problem"] = version.error().message;
+      }
+    }
+    out.push_back(std::move(item));
+  }
+  return out;
+}
+
+Result<Response> ListServices(Hub& hub, const Request& request) {
+  std::vector<std::string> projects;
+  if (request.params.count("project") != 0) {
+    projects = {request.params.at("project")};
+  } else {
+    ASSIGN_OR_RETURN(projects, hub.registry().projects().Names());
+  }
+  Json out = Json::array();
+  for (const std::string& project : projects) {
+    ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(hub.registry(), project));
+    for (const auto& [name, definition] : stored.definition.services.items()) {
+      const ServiceDefinition service = ReadService(name, definition);
+      Json endpoints = Json::array();
+      for (const EndpointDefinition& endpoint : service.endpoints) endpoints.push_back(endpoint.id);
+      ASSIGN_OR_RETURN(const auto packages, hub.registry().packages().List(project, name));
+      out.push_back(
+          {{"name", project + "/" + name},
+           {"description", service.description},
+           {"endpoints", std::move(endpoints)},
+           {"packages", packages.size()},
+           {"latest", packages.empty() ? Json() : Json(PackageId(packages.back().number))}});
+    }
+  }
+  return JsonResponse(out);
+}
+
+Result<Response> ShowService(Hub& hub, const Request& request) {
+  const std::string& project = request.params.at("project");
+  const std::string& name = request.params.at("service");
+  Registry& registry = hub.registry();
+  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(registry, project));
+  RETURN_IF_ERROR(CheckServiceKnown(registry, stored, name));
+  const bool defined = stored.definition.services.contains(name);
+  ASSIGN_OR_RETURN(const auto packages, registry.packages().List(project, name));
+  Json listed = Json::array();
+  for (const PackageRecord& package : packages) listed.push_back(PackageToJson(package));
+  Json out = {{"name", project + "/" + name}, {"defined", defined}};
+  if (defined) {
+    const ServiceDefinition service = ReadService(name, stored.definition.services[name]);
+    out["description"] = service.description;
+    out["auth"] = service.auth.empty() ? Json() : Json(service.auth);
+    out["endpoints"] = EndpointsToJson(hub, stored.definition, service);
+    out["definition"] = stored.definition.services[name];
+    out["changes"] = Json();
+    if (!packages.empty()) {
+      ASSIGN_OR_RETURN(const std::vector<std::string> changes,
+                       ChangesSincePackage(registry, stored.definition, name, packages.back()));
+      out["changes"] = changes;
+    }
+  }
+  out["packages"] = std::move(listed);
+  return JsonResponse(out);
+}
+
+Result<Response> ListPackages(Hub& hub, const Request& request) {
+  const std::string& project = request.params.at("project");
+  const std::string& service = request.params.at("service");
+  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(hub.registry(), project));
+  RETURN_IF_ERROR(CheckServiceKnown(hub.registry(), stored, service));
+  ASSIGN_OR_RETURN(const auto packages, hub.registry().packages().List(project, service));
+  Json out = Json::array();
+  for (const PackageRecord& package : packages) out.push_back(PackageToJson(package));
+  return JsonResponse(out);
+}
+
+Result<Response> MakePackage(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"notes", "force"}));
+  ASSIGN_OR_RETURN(const StoredProject stored,
+                   LoadStoredProject(hub.registry(), request.params.at("project")));
+  ASSIGN_OR_RETURN(PackageJob job, PlanPackage(hub.registry(), stored.definition,
+                                               request.params.at("service"), true));
+  job.notes = BodyText(body, "notes");
+  job.force = BodyFlag(body, "force");
+  JobWork work;
+  work.kind = "package";
+  work.what = "package";
+  work.output = job.service;
+  work.reason = "asked for";
+  work.run = [job](const ActivityContext& context) { return RunPackage(context, job); };
+  ASSIGN_OR_RETURN(const std::string id,
+                   hub.jobs().Start(stored.definition, std::move(work), request.who));
+  return JsonResponse({{"job", id}}, 202);
+}
+
+Result<Response> ShowPackage(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const PackageRecord package, FindPackage(hub, request));
+  return JsonResponse(PackageToJson(package));
+}
+
+Result<Response> Archive(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const PackageRecord package, FindPackage(hub, request));
+  Response response;
+  response.content_type = "application/zip";
+  ASSIGN_OR_RETURN(response.file, hub.registry().packages().Path(package));
+  RETURN_IF_ERROR(hub.registry().blobs().Verify(package.blob));
+  return response;
+}
+
+Result<Response> DeletePackage(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const PackageRecord package, FindPackage(hub, request));
+  RETURN_IF_ERROR(
+      hub.registry().packages().Delete(package.project, package.service, package.number));
+  return JsonResponse({{"deleted", PackageId(package.number)},
+                       {"service", package.project + "/" + package.service}});
+}
+
+}  // namespace
+
+void AddServiceRoutes(Hub& hub, Router* router) {
+  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+  };
+  add("GET", "/api/v1/services", "read", "API services of all projects", ListServices);
+  add("GET", "/api/v1/projects/{project}/services", "read", "API services of a project",
+      ListServices);
+  add("GET", kService, "read", "one service: endpoints, packages, changes since the last one",
+      ShowService);
+  add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages);
+  add("POST", kService + "/packages", "write", "makes the next package: 202 with the job to follow",
+      MakePackage);
+  add("GET", kService + "/packages/{package}", "read", "one package; also 'latest'", ShowPackage);
+  add("GET", kService + "/packages/{package}/archive", "read", "the package's zip", Archive);
+  add("DELETE", kService + "/packages/{package}", "write", "deletes a package", DeletePackage);
+}
+
+}  // namespace slipway
