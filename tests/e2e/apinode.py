@@ -346,10 +346,15 @@ class Node:
 # ---------------------------------------------------------------- load
 
 
+def on_core(core):
+    """For preexec_fn: an open-loop generator spins, so that capacity means something only when the node has a core to itself."""
+    return None if core is None or core not in os.sched_getaffinity(0) else lambda: os.sched_setaffinity(0, {core})
+
+
 class Load:
     """tests/load in the background; `result()` is its JSON."""
 
-    def __init__(self, node, path, bodies, folder, expect=None, **options):
+    def __init__(self, node, path, bodies, folder, expect=None, core=None, **options):
         self.folder = pathlib.Path(folder)
         stem = self.folder / f"load-{os.urandom(4).hex()}"
         self.stop_file = stem.with_suffix(".stop")
@@ -365,7 +370,7 @@ class Load:
         for name, value in options.items():
             for one in value if isinstance(value, list) else [value]:
                 args += ["--" + name.replace("_", "-"), str(one)]
-        self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=on_core(core))
 
     def stop(self):
         self.stop_file.touch()

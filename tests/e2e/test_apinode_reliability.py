@@ -1,0 +1,612 @@
+"""The API node under what production does to it: changes under load, overload, slow clients, full disks, few descriptors, little memory,
+kills, hostile requests. Short forms; the long ones are `./run test soak` (docs/reliability.md)."""
+import contextlib
+import json
+import os
+import pathlib
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from apinode import API, Load, forge, nodes, nothing_lost, shared_node, shop, signature  # noqa: F401  (fixtures)
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "tests" / "soak"))
+import scenarios  # noqa: E402
+
+FARE, HEAVY = scenarios.FARE, scenarios.HEAVY
+
+
+def until(condition, seconds=20, what="it did not happen"):
+    """Waits for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return value
+
+
+def answers(node, shop, model="fare@1"):
+    """The node answers, and rightly."""
+    answer = node.predict(shop.records[0])
+    assert answer.status == 200, answer
+    assert answer.json["result"]["prediction"] == float(shop.batch(model)[0]["prediction"])
+
+
+# ---------------------------------------------------------------- changes under load
+
+
+def test_sixty_swaps_under_load_lose_nothing(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    seen = scenarios.swaps(node, shop, tmp_path, 60)
+    nothing_lost(seen["load"])
+    assert seen["bad refused"] == 10 and seen["rollback"] == 10 and seen["weights"] == 10
+    by_generation = [sum(seen["load"]["by_expected"][i * 2:i * 2 + 2]) for i in range(3)]
+    assert all(by_generation), by_generation  # each one had traffic, and `bad` none: its answers would be mismatches
+
+
+def test_an_old_generation_gives_its_memory_back(nodes, shop):
+    node = nodes(package=shop.v1)
+    for generation in ("v2", "v3"):
+        node.upload(shop.packages[generation])
+        node.switch(generation)
+    node.switch("v1")
+    before = node.admin("GET", "metrics").json["memory"]["modelBytes"]
+    low = node.rss_mb()
+    for _ in range(20):
+        for generation in ("v2", "v3", "v1"):
+            assert node.switch(generation).status == 200
+    answers(node, shop)
+    memory = until(lambda: (m := node.admin("GET", "metrics").json["memory"])["modelBytes"] <= before and m, what="old models stay in memory")
+    assert memory["generations"] <= 3
+    assert memory["generationsFreed"] > 0
+    assert node.rss_mb() < low + 30
+
+
+def test_a_bad_generation_is_refused_and_says_why(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.upload(shop.bad)
+    switched = node.switch("bad")
+    assert switched.status >= 400
+    assert "fare" in switched.body.decode() and "-12345.5" in switched.body.decode()
+    tested = node.admin("POST", "services/shop/generations/bad/actions/test")
+    assert any(not outcome["ok"] for outcome in (tested.json if isinstance(tested.json, list) else tested.json["results"])), tested
+    answers(node, shop)
+    assert node.predict(shop.records[0], dispatch={"forcedGeneration": "bad"}).status >= 400
+    node.restart()
+    answers(node, shop)
+
+
+def test_altered_packages_are_refused(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    data = bytearray(shop.v2.read_bytes())
+    r = random.Random(3)
+    for i in range(40):
+        bad = bytearray(data)
+        for _ in range(r.choice([1, 1, 5])):
+            bad[r.randrange(len(bad))] ^= 1 << r.randrange(8)
+        if i % 4 == 3:
+            bad = bad[:r.randrange(len(bad))]
+        (tmp_path / "bad.zip").write_bytes(bad)
+        answer = node.upload(tmp_path / "bad.zip")
+        if answer.status < 300:  # a bit that nothing reads: the content is what it was
+            assert node.switch("v2").status == 200
+            answers(node, shop, "fare@2")
+            node.switch("v1")
+            assert node.admin("DELETE", "services/shop/generations/v2").status == 200
+        else:
+            assert 400 <= answer.status < 500, answer
+    swapped = forge(shop.v2, tmp_path / "swapped.zip", edit=lambda name, data: data + b" " if name == "openapi.json" else data, honest=False)
+    refused = node.upload(swapped)
+    assert refused.status >= 400 and "openapi.json" in refused.body.decode()
+    other = forge(shop.v3, tmp_path / "same-name.zip", generation="v1")
+    assert node.upload(other).status == 409
+    answers(node, shop)
+    assert not list((node.home / "spool").iterdir())
+
+
+def test_an_epoch_keeps_an_old_deployer_out(nodes, shop):
+    node = nodes(package=shop.v1)
+    switch = "services/shop/actions/switchTo/v1"
+    assert node.admin("POST", switch, headers={"X-Slipway-Epoch": "7"}).status == 200
+    refused = node.admin("POST", switch, headers={"X-Slipway-Epoch": "6"})
+    assert refused.status == 409 and "7" in refused.body.decode()
+    node.restart()
+    assert node.admin("POST", switch, headers={"X-Slipway-Epoch": "6"}).status == 409
+    assert node.admin("POST", switch, headers={"X-Slipway-Epoch": "7"}).status == 200
+
+
+# ---------------------------------------------------------------- kills
+
+
+def test_kill_9_in_the_middle_of_changes(nodes, shop):
+    node = nodes(package=shop.v1)
+    seen = scenarios.kills(node, shop, 25, seed=int.from_bytes(os.urandom(4), "little"))
+    assert seen["back_ms_max"] < 5000, seen
+
+
+def test_a_node_that_was_killed_comes_back_by_itself(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.upload(shop.v2)
+    assert node.map({"v1": 0.3, "v2": 0.7}).status == 200
+    before = [node.predict(r, dispatch={"dispatchKey": f"k{i}"}).json for i, r in enumerate(shop.records[:30])]
+    node.restart()
+    assert node.get("/ready").status == 200
+    after = [node.predict(r, dispatch={"dispatchKey": f"k{i}"}).json for i, r in enumerate(shop.records[:30])]
+    assert [(a["result"], a["apiContext"]) for a in after] == [(b["result"], b["apiContext"]) for b in before]
+
+
+def test_two_nodes_cannot_share_a_home(nodes, shop):
+    node = nodes(package=shop.v1)
+    from apinode import APINODE
+    second = subprocess.run([str(APINODE), "--home", str(node.home), "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
+    assert second.returncode not in (0, -6, -11)
+    assert str(node.home) in second.stderr
+    answers(node, shop)
+
+
+def test_a_damaged_generation_leaves_only_its_service_red(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    assert node.upload(forge(shop.v2, tmp_path / "other.zip", service="other"), "other").status < 300
+    node.switch("v2", "other")
+    node.kill()
+    bundle = next((node.home / "generations" / "shop" / "v1").glob("*.bundle"))
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    os.chmod(bundle, 0o600)
+    bundle.write_bytes(data)
+    node.start()
+    ready = node.get("/ready")
+    assert ready.status == 503 and "shop" in ready.body.decode()
+    assert node.get("/isAlive/").status == 200
+    assert node.predict(shop.records[0]).status == 503
+    assert node.predict(shop.records[0], service="other").status == 200
+    assert node.admin("DELETE", "services/shop").status == 200
+    assert node.get("/ready").status == 200
+
+
+# ---------------------------------------------------------------- overload
+
+
+@pytest.mark.skipif(os.cpu_count() < 2, reason="the load needs a core of its own")
+@pytest.mark.parametrize("factor", [3, 10])
+def test_overload(nodes, shop, tmp_path, factor):
+    node = nodes(package=shop.v1, preexec=scenarios.own_core())
+    seen = scenarios.overload(node, shop, tmp_path, factor, 4, rest=2.0)
+    load = seen["load"]
+    assert set(load["statuses"]) <= {"200", "429", "503"}, load["statuses"]
+    assert load["lost"] == 0 and load["timeouts"] == 0, load
+    assert seen["goodput"] > (0.5 if factor == 3 else 0.25), seen  # 0.9 on a quiet machine: the long form
+    assert seen["refusal"] is not None, "nothing was refused"
+    assert int(seen["refusal"].headers["Retry-After"]) >= 1
+    assert seen["reject_p99_ms"] < 500
+    assert not seen["probes_failed"] and seen["probe_slowest_s"] < 1, seen
+    assert seen["rss_highest_mb"] < 1.5 * seen["rss_before_mb"] + 60, seen
+    after = seen["after"]
+    assert after["lost"] == 0
+    assert after["statuses"].get("200", 0) > 0.8 * after["requests"], after
+
+
+def test_a_full_queue_of_one_service_leaves_the_others_alone(nodes, shop, tmp_path):
+    """Short requests are answered on the loops, whatever is queued."""
+    node = nodes(package=shop.v1)
+    record = shop.records[0]
+    expected = [signature(node.predict(record))]
+    heavy = Load(node, HEAVY, scenarios.heavy_bodies(shop, 300), tmp_path, connections=64, seconds=4)
+    light = Load(node, FARE, [{"features": record}], tmp_path, expected, connections=4, seconds=3).result()
+    nothing_lost(light)
+    assert light["ok_per_second"] > 100
+    assert heavy.result()["statuses"].get("200", 0) > 0
+
+
+# ---------------------------------------------------------------- slow clients
+
+
+@pytest.mark.parametrize("mode", ["headers", "body", "read", "idle"])
+def test_slow_clients_do_not_touch_good_traffic(nodes, shop, tmp_path, mode):
+    node = nodes(package=shop.v1)
+    seen = scenarios.slow(node, shop, tmp_path, mode, 300 if mode != "read" else 60, 3)
+    nothing_lost(seen["load"])
+    assert seen["load"]["latency_us"]["p99"] < 250_000, seen
+    assert seen["rss_mb"] < 400
+    until(lambda: node.fds() < 100, what="descriptors of closed clients stay open")
+    answers(node, shop)
+
+
+def test_slow_heads_and_bodies_are_cut_off(nodes, shop):
+    """408 where it is due, and the connection is closed."""
+    node = nodes(package=shop.v1, config="[limits]\nheader_seconds = 0.5\nbody_grace_seconds = 0.5\nidle_seconds = 0.5\n")
+    head = f"POST {FARE} HTTP/1.1\r\nHost: {node.host}\r\nContent-Length: 100\r\n".encode()
+    for begin, status in ((head, b"408"), (head + b"\r\n{", b"408"), (b"", b"")):
+        with socket.create_connection((node.host, node.port), timeout=10) as s:
+            s.sendall(begin)
+            got = b"".join(iter(lambda: s.recv(65536), b""))
+            assert status in got.split(b"\r\n")[0], (begin, got)
+    answers(node, shop)
+
+
+# ---------------------------------------------------------------- resources run out
+
+
+@contextlib.contextmanager
+def small_disk(at, size):
+    at.mkdir(parents=True, exist_ok=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk needs mount, which is refused here: {mounted.stderr.strip()}")
+    try:
+        yield at
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=True)
+
+
+def fill(disk):
+    """Nothing more fits."""
+    filler = disk / "filler"
+    with open(filler, "ab", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(os.urandom(4096))
+    return filler
+
+
+def test_a_full_disk_costs_log_lines_and_no_answers(nodes, shop, tmp_path):
+    home = tmp_path / "home"
+    with small_disk(home / "query-log", "1m") as disk:
+        node = nodes(package=shop.v1, home=home)
+        log = lambda: node.admin("GET", "metrics").json["queryLog"]  # noqa: E731
+        answers(node, shop)
+        until(lambda: log()["written"] >= 1)
+        filler = fill(disk)
+        record = shop.records[0]
+        nothing_lost(Load(node, FARE, [{"features": record}], tmp_path, [signature(node.predict(record))], connections=4, seconds=2).result())
+        until(lambda: log()["dropped"] > 0, what="nothing was counted as dropped")
+        assert "space" in log()["lastError"].lower(), log()
+        assert node.metric("slipway_query_log_dropped_records_total") > 0 or any("drop" in name and value > 0 for name, value in node.metrics().items())
+        filler.unlink()
+        written = log()["written"]
+        until(lambda: node.predict(record).status == 200 and log()["written"] > written + 3, what="the log does not go on when there is room again")
+        node.kill()
+
+
+def test_a_full_disk_refuses_changes_and_keeps_the_state(nodes, shop, tmp_path):
+    home = tmp_path / "home"
+    with small_disk(home, "8m") as disk:
+        node = nodes(package=shop.v1, home=home)
+        filler = fill(disk)
+        refused = node.upload(shop.v2)
+        assert refused.status >= 500 and "space" in refused.body.decode().lower(), refused
+        settings = node.admin("PUT", "services/shop/settings", {"max_records": 5})
+        assert settings.status >= 500 or settings.status == 200, settings
+        answers(node, shop)
+        filler.unlink()
+        assert node.upload(shop.v2).status < 300
+        assert node.switch("v2").status == 200
+        answers(node, shop, "fare@2")
+        node.kill()
+
+
+def test_few_descriptors_degrade_and_do_not_kill(nodes, shop):
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))  # noqa: E731
+    node = nodes(package=shop.v1, preexec=limit)
+    with contextlib.ExitStack() as stack:
+        good = stack.enter_context(socket.create_connection((node.host, node.port), timeout=10))
+        body = json.dumps({"features": shop.records[0]}).encode()
+        request = f"POST {FARE} HTTP/1.1\r\nHost: {node.host}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+        def ask():
+            good.sendall(request)
+            return good.recv(65536)
+
+        assert b" 200 " in ask()
+        for _ in range(100):
+            stack.enter_context(socket.create_connection((node.host, node.port), timeout=10))
+        for _ in range(20):
+            assert b" 200 " in ask()  # who is connected is served
+        assert node.alive()
+        before = os.times()
+        time.sleep(0.3)  # with nothing to do, and connections that it cannot accept
+        cpu = float(node.proc("stat").rsplit(")", 1)[1].split()[11])
+        time.sleep(0.5)
+        assert float(node.proc("stat").rsplit(")", 1)[1].split()[11]) - cpu < 0.4 * 100, "it spins while it cannot accept"
+        del before
+    until(lambda: answered(node, shop), what="it does not accept again when there are descriptors")
+    answers(node, shop)
+
+
+def answered(node, shop):
+    with contextlib.suppress(OSError):
+        return node.predict(shop.records[0]).status == 200
+    return False
+
+
+def test_little_memory_degrades_and_does_not_kill(nodes, shop):
+    node = nodes(package=shop.v1)
+    size = int(node.proc("statm").split()[0]) * 4096
+    resource.prlimit(node.pid, resource.RLIMIT_AS, (size + (96 << 20), size + (96 << 20)))
+    big = b'{"items": [' + b",".join([b'{"features": {"x": 1, "c": "' + b"y" * 900 + b'"}}'] * 9000) + b"]}"
+    seen = []
+
+    def send():
+        with contextlib.suppress(OSError, Exception):
+            seen.append(node.request("POST", HEAVY, big).status)
+
+    threads = [threading.Thread(target=send) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert node.alive(), node.log()[-3000:]
+    answers(node, shop)
+    assert node.get("/ready").status == 200
+
+
+# ---------------------------------------------------------------- the end of a node
+
+
+def test_sigterm_drains(nodes, shop, tmp_path):
+    """/ready goes red first, requests are served on, and who leaves when it is red loses nothing."""
+    node = nodes(package=shop.v1, environment={"SLIPWAY_APINODE_DRAIN_SECONDS": "1.5"})
+    record = shop.records[0]
+    load = Load(node, FARE, [{"features": record}], tmp_path, [signature(node.predict(record))], connections=8, seconds=60)
+    until(lambda: node.admin("GET", "metrics").json["endpoints"] and node.get("/ready").status == 200)
+    node.process.send_signal(signal.SIGTERM)
+    until(lambda: node.get("/ready").status == 503, 5, "/ready stays green")
+    assert node.get("/isAlive/").status == 200
+    answers(node, shop)
+    nothing_lost(load.stop())
+    assert node.process.wait(30) == 0
+    assert not (node.home / "node.json").exists()
+
+
+def test_sigterm_lets_requests_in_flight_end(nodes, shop):
+    node = nodes(package=shop.v1, environment={"SLIPWAY_APINODE_DRAIN_SECONDS": "0"})
+    body = scenarios.heavy_bodies(shop, 6000)[0]
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(node.request("POST", HEAVY, body, timeout=60))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    until(lambda: node.admin("GET", "metrics").json["admission"]["running"] > 0, what="it was not long enough")
+    node.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join()
+    assert [a.status for a in seen] == [200, 200], seen
+    assert all(len(a.json["results"]) == 6000 for a in seen)
+    assert node.process.wait(30) == 0
+
+
+def test_sigterm_ends_idle_and_silent_connections(nodes, shop):
+    node = nodes(package=shop.v1, environment={"SLIPWAY_APINODE_DRAIN_SECONDS": "0"})
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(socket.create_connection((node.host, node.port)))
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(20) == 0
+
+
+# ---------------------------------------------------------------- what strangers send
+
+
+def raw(node, data, timeout=10):
+    """Everything that comes back until the server closes."""
+    with socket.create_connection((node.host, node.port), timeout=timeout) as s:
+        with contextlib.suppress(OSError):
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+        got = b""
+        with contextlib.suppress(OSError):
+            while piece := s.recv(1 << 16):
+                got += piece
+        return got
+
+
+def statuses(got):
+    return [int(line.split()[1]) for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
+
+GET = b"GET /isAlive/ HTTP/1.1\r\nHost: h\r\n\r\n"
+SMUGGLING = {
+    "length and chunked": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    "two equal lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "a list of lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello",
+    "a signed length": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello",
+    "a negative length": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\nhello",
+    "a length beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+    "chunked is not last": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "chunked twice": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "an obscured chunked": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a space before the colon": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "a folded header": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n",
+    "a bare line feed": b"GET /x HTTP/1.1\nHost: h\n\n",
+    "a bare carriage return": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\rY: b\r\n\r\n",
+    "a NUL": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n",
+    "no host": b"GET /x HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /x HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+    "a chunk size that is none": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\nhello\r\n0\r\n\r\n",
+    "a chunk size beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n",
+    "a chunk without its end": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+    "nonsense": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+}
+
+
+@pytest.mark.parametrize("name", SMUGGLING)
+def test_what_two_servers_would_read_differently_ends_the_connection(shared_node, name):
+    got = raw(shared_node, SMUGGLING[name] + GET)
+    seen = statuses(got)
+    assert len(seen) == 1, got  # what follows is not answered
+    assert 400 <= seen[0] < 500 or seen[0] == 501, got
+
+
+def test_oversize_everything(shared_node, shop):
+    cases = {b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: h\r\n\r\n": {414},
+             b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: " + b"a" * (1 << 20) + b"\r\n\r\n": {431},
+             b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: a\r\n" * 5000 + b"\r\n": {431},
+             b"A" * 100_000 + b" / HTTP/1.1\r\nHost: h\r\n\r\n": {400, 414},
+             f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Length: {11 << 20}\r\n\r\n".encode(): {413},
+             f"POST {FARE} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {1 << 40}\r\n\r\n".encode(): {413},
+             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+              + (b"100000\r\n" + b" " * 0x100000 + b"\r\n") * 11 + b"0\r\n\r\n"): {413},
+             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1;" + b"x" * 5000 + b"\r\n1\r\n0\r\n\r\n"): {400, 413},
+             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n"): {400, 413}}
+    for request, expected in cases.items():
+        got = statuses(raw(shared_node, request))
+        assert got and got[-1] in expected, (request[:100], got)
+    answers(shared_node, shop, "fare@2")
+
+
+def test_a_request_of_ten_megabytes(shared_node, shop):
+    record = shop.records[0]
+    pad = (10 << 20) - len(json.dumps({"features": {**record, "pad": ""}}))
+    body = json.dumps({"features": {**record, "pad": "x" * pad}})
+    assert len(body) == 10 << 20
+    answer = shared_node.request("POST", FARE, body)
+    assert answer.status == 200 and answer.json["result"]["prediction"] == float(shop.batch("fare@2")[0]["prediction"])
+    assert shared_node.request("POST", FARE, body + " ").status == 413
+
+
+def test_too_many_records(shared_node, shop):
+    answer = shared_node.predict_multi([{}] * 10_001)
+    assert answer.status in (400, 413) and "10" in answer.json["message"], answer
+
+
+def test_pipelined_requests_are_answered_in_order(shared_node, shop):
+    requests = b""
+    for record in shop.records[:50]:
+        body = json.dumps({"features": record}).encode()
+        requests += f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    heavy = json.dumps(scenarios.heavy_bodies(shop, 50)[0]).encode()
+    requests += f"POST {HEAVY} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(heavy)}\r\n\r\n".encode() + heavy + GET
+    got = raw(shared_node, requests)
+    assert statuses(got) == [200] * 52
+    import re
+    predictions = [float(v) for v in re.findall(rb'"prediction":\s*([-\d.e]+)', got)]
+    assert predictions[:50] == [float(row["prediction"]) for row in shop.batch("fare@2")[:50]]
+    assert predictions[50:100] == [float(row["prediction"]) for row in shop.batch("heavy")[:50]]
+
+
+DEEP = 100_000
+HOSTILE = {
+    "open brackets": "[" * DEEP,
+    "open braces": '{"a":' * DEEP,
+    "deep features": '{"features":{"x":' + "[" * 500 + "1" + "]" * 500 + "}}",
+    "deep extra": '{"features":{"x":1},"more":' + "[" * DEEP + "]" * DEEP + "}",
+    "a huge number": '{"features":{"x":1e99999}}',
+    "a long number": '{"features":{"x":' + "9" * 100_000 + "}}",
+    "a long fraction": '{"features":{"x":0.' + "1" * 100_000 + "}}",
+    "no number": '{"features":{"x":-}}',
+    "a hex number": '{"features":{"x":0x10}}',
+    "a leading zero": '{"features":{"x":012}}',
+    "a plus": '{"features":{"x":+1}}',
+    "keys twice": '{"features":{"x":1,"x":2}}',
+    "features twice": '{"features":{"x":1},"features":{"x":2}}',
+    "many keys": '{"features":{' + ",".join(f'"k{i}":1' for i in range(100_000)) + "}}",
+    "a long key": '{"features":{"' + "k" * 1_000_000 + '":1}}',
+    "invalid UTF-8": b'{"features":{"c":"\xff\xfe"}}',
+    "overlong UTF-8": b'{"features":{"c":"\xc0\xaf"}}',
+    "a lone surrogate": '{"features":{"c":"\\udfff"}}',
+    "a NUL in a text": '{"features":{"c":"a\\u0000b"}}',
+    "a raw NUL": b'{"features":{"c":"a\x00b"}}',
+    "a raw line feed": '{"features":{"c":"a\nb"}}',
+    "a bad escape": '{"features":{"c":"\\x41"}}',
+    "a trailing comma": '{"features":{"x":1,}}',
+    "a comment": '{"features":{"x":1}/* */}',
+    "two documents": '{"features":{"x":1}}{"features":{"x":1}}',
+    "UTF-16": '{"features":{"x":1}}'.encode("utf-16"),
+    "a byte order mark": '\ufeff{"features":{"x":1}}'.encode(),
+    "features a text": '{"features":"x"}',
+    "features a number": '{"features":1}',
+    "an array as a value": '{"features":{"x":[1,2]}}',
+    "an object as a value": '{"features":{"x":{"y":1}}}',
+    "true as a number": '{"features":{"x":true}}',
+    "an infinite number": '{"features":{"x":-Infinity}}',
+    "a wrong dispatch": '{"features":{"x":1},"dispatch":{"forcedGeneration":["v1"]}}',
+    "dispatch a text": '{"features":{"x":1},"dispatch":"v1"}',
+    "explanations a number": '{"features":{"x":1},"explanations":7}',
+    "negative explanations": '{"features":{"x":1},"explanations":{"enabled":true,"nExplanations":-1}}',
+    "far too many explanations": '{"features":{"x":1},"explanations":{"enabled":true,"nExplanations":1e300}}',
+    "items not a list": '{"items":{"features":{}}}',
+    "an item that is none": '{"items":[1,null,"x",[],{}]}',
+    "a method that is none": '{"features":{"x":1},"explanations":{"enabled":true,"method":"MAGIC"}}',
+    "white space": " " * 1_000_000,
+    "only a quote": '"',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_json(shared_node, shop, name):
+    """Answered with 200 or a 4xx that says what is wrong, on a connection that goes on; never 5xx, never silence."""
+    body = HOSTILE[name]
+    body = body.encode() if isinstance(body, str) else body
+    for verb in ("predict", "predict-multi"):
+        answer = shared_node.request("POST", f"{API}/shop/fare/{verb}", body)
+        assert answer.status in (200, 400, 413, 422, 404), answer
+        document = answer.json
+        assert answer.status == 200 or document["message"]
+        assert len(answer.body) < 100_000 and "\n" not in document.get("message", "")
+    answers(shared_node, shop, "fare@2")
+
+
+def test_a_thousand_random_mutations_of_a_request(shared_node, shop):
+    r = random.Random(11)
+    body = json.dumps({"features": shop.records[0], "explanations": {"enabled": True, "nExplanations": 2}, "dispatch": {"dispatchKey": "k"}}).encode()
+    valid = f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    for _ in range(300):
+        data = bytearray(valid)
+        for _ in range(r.choice([1, 1, 2, 8])):
+            at = r.randrange(len(data))
+            what = r.random()
+            if what < 0.5:
+                data[at] = r.randrange(256)
+            elif what < 0.75:
+                del data[at:at + r.randrange(1, 10)]
+            else:
+                data[at:at] = r.choice([b"\r\n", b"\0", b'"', b"{", b"[", b"\xff", b"9999999999", b"NaN", bytes(data[:50])])
+        got = statuses(raw(shared_node, bytes(data)))
+        assert all(200 <= s < 500 or s in (501, 505) for s in got), (bytes(data), got)
+    answers(shared_node, shop, "fare@2")
+
+
+def test_an_upload_cut_in_the_middle_leaves_nothing(nodes, shop):
+    node = nodes(package=shop.v1)
+    data = shop.v2.read_bytes()
+    head = (f"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {node.admin_key}\r\n"
+            f"Content-Type: application/zip\r\nContent-Length: {len(data)}\r\n\r\n").encode()
+    for share in (0.0, 0.3, 0.99):
+        with socket.create_connection((node.host, node.port), timeout=10) as s:
+            s.sendall(head + data[:int(len(data) * share)])
+    until(lambda: not list((node.home / "spool").iterdir()), what="the bytes of a broken upload stay")
+    assert [g["generationId"] for g in node.admin("GET", "services/shop/generations").json["generations"]] == ["v1"]
+    assert node.upload(shop.v2).status < 300
+
+
+def test_an_upload_without_the_key_is_refused_before_its_body(nodes, shop):
+    node = nodes(package=shop.v1)
+    head = b"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000000\r\n\r\n"
+    with socket.create_connection((node.host, node.port), timeout=10) as s:
+        s.sendall(head)
+        assert b" 401 " in s.recv(65536).split(b"\r\n")[0]
+
+
+def test_paths_of_strangers(shared_node):
+    for path in ("/", "/..", "/%2e%2e/%2e%2e/etc/passwd", "/public/api/v1/../../admin/api/services", "/public/api/v1/shop%00/fare/predict",
+                 "/public/api/v1/shop/fare/predict;x", "/public/api/v1", "/admin/api", "/admin/api/services", "/admin//api//services", "/.git/config",
+                 "/admin/api/services/%2e%2e/generations", "/%", "/%zz", "*", "http://h/isAlive/"):
+        answer = raw(shared_node, f"GET {path} HTTP/1.1\r\nHost: {shared_node.host}\r\nConnection: close\r\n\r\n".encode())
+        status = statuses(answer)
+        assert status and status[0] < 500, (path, answer[:300])
+        assert b"root:" not in answer
+        if "admin" in path:
+            assert status[0] in (400, 401, 403, 404), (path, answer[:300])
+
+
+def test_a_foreign_host_name_is_not_answered(shared_node):
+    assert shared_node.get("/isAlive/", headers={"Host": "evil.example"}).status in (400, 403, 421)
+    assert shared_node.get("/isAlive/", headers={"Host": "localhost:1"}).status == 200
