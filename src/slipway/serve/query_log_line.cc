@@ -294,14 +294,11 @@ bool AppendCompactJson(std::string_view json, std::span<const std::string_view> 
 void AppendQueryAsJson(std::string_view query, std::span<const std::string_view> redact,
                        std::string* out) {
   std::vector<std::pair<std::string, std::string>> members;
-  while (!query.empty()) {
-    const size_t end = std::min(query.find('&'), query.size());
-    const std::string_view part = query.substr(0, end);
-    query.remove_prefix(std::min(end + 1, query.size()));
+  for (const std::string& part : Split(query, '&')) {
     if (part.empty()) continue;
     const size_t equals = std::min(part.find('='), part.size());
     std::string name = DecodedPart(part.substr(0, equals));
-    std::string value = DecodedPart(part.substr(std::min(equals + 1, part.size())));
+    std::string value = equals < part.size() ? DecodedPart(part.substr(equals + 1)) : "";
     const auto same = std::find_if(members.begin(), members.end(),
                                    [&](const auto& member) { return member.first == name; });
     if (same == members.end()) {
