@@ -113,11 +113,12 @@ std::string_view HttpMethodName(uint8_t method) {
   }
 }
 
-bool BeginsWithHttpMethod(std::string_view bytes) {
+bool BeginsLikeHttpMethod(std::string_view bytes) {
   while (bytes.starts_with("\r\n")) bytes.remove_prefix(2);
-  size_t at = 0;
-  while (at < bytes.size() && at < 32 && (IsAlpha(bytes[at]) || bytes[at] == '-')) ++at;
-  return at > 0 && at < bytes.size() && bytes[at] == ' ';
+  for (const char c : bytes) {
+    if (!IsAlpha(c) && c != '-' && c != ' ') return false;
+  }
+  return !bytes.empty() && IsAlpha(bytes[0]);
 }
 
 std::string_view HttpStatusText(int status) {

@@ -23,8 +23,8 @@ bool EndsInHttpToken(std::string_view list, std::string_view lower_case);
 // llhttp's method numbers.
 bool IsServedHttpMethod(uint8_t method);
 std::string_view HttpMethodName(uint8_t method);
-// Whether bytes that llhttp refused begin with a method's name and a blank.
-bool BeginsWithHttpMethod(std::string_view bytes);
+// Whether bytes up to the one that llhttp refused may be the beginning of another method.
+bool BeginsLikeHttpMethod(std::string_view bytes);
 // "OK", "Not Found", ...
 std::string_view HttpStatusText(int status);
 

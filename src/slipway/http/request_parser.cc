@@ -155,6 +155,9 @@ HttpRequestParser::Step HttpRequestParser::CheckHead() {
     return Refuse(505, "this server speaks HTTP/1.1");
   }
   http_1_0_ = parser_.http_minor == 0;
+  // llhttp knows relatives of HTTP too.
+  const std::string_view protocol(base() + url_ + url_size_, std::min<size_t>(8, head_size_));
+  if (protocol != " HTTP/1.") return Refuse(400, "this is no HTTP request");
   if (!IsServedHttpMethod(parser_.method)) return Refuse(501, "this method is not supported");
   const size_t line = fields_.empty() ? head_size_ : fields_.front().name;
   if (line > limits_->request_line_bytes) return Refuse(414, "the request line is too long");
@@ -325,13 +328,18 @@ HttpRequestParser::Step HttpRequestParser::Refuse(int status, std::string_view r
 }
 
 HttpRequestParser::Step HttpRequestParser::RefuseByParser(llhttp_errno_t error) {
-  if (error == HPE_USER && refusal_.status != 0) return Refuse(refusal_.status, refusal_.reason);
-  if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE) {
+  if (refusal_.status != 0) return Refuse(refusal_.status, refusal_.reason);  // ours
+  const bool version_read = parser_.http_major != 0 || parser_.http_minor != 0;
+  const bool version_served = parser_.http_major == 1 && parser_.http_minor <= 1;
+  if (error == HPE_PAUSED_H2_UPGRADE ||
+      (error == HPE_INVALID_VERSION && version_read && !version_served)) {
     return Refuse(505, "this server speaks HTTP/1.1");
   }
-  if (error == HPE_INVALID_METHOD &&
-      BeginsWithHttpMethod(std::string_view(base(), end_ - begin_))) {
-    return Refuse(501, "this method is not supported");
+  if (error == HPE_INVALID_METHOD) {
+    // What llhttp has looked at, so that the answer does not depend on how the bytes were cut.
+    const auto seen = static_cast<size_t>(llhttp_get_error_pos(&parser_) - base()) + 1;
+    const std::string_view text(base(), std::min(seen, end_ - begin_));
+    if (BeginsLikeHttpMethod(text)) return Refuse(501, "this method is not supported");
   }
   const char* reason = llhttp_get_error_reason(&parser_);
   return Refuse(400, reason != nullptr && *reason != 0 ? reason : "this is no HTTP request");
