@@ -1,0 +1,64 @@
+#include "slipway/serve/dispatch.h"
+
+#include <cstring>
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kMember = "\"dispatch\"";
+
+// A key may be written with escapes, so a backslash needs a look too.
+bool MayHaveDispatch(std::string_view body) {
+  return memmem(body.data(), body.size(), kMember.data(), kMember.size()) != nullptr ||
+         std::memchr(body.data(), '\\', body.size()) != nullptr;
+}
+
+}  // namespace
+
+std::optional<Error> DispatchReader::Read(std::string_view body, Dispatch* dispatch) {
+  if (body.empty() || !MayHaveDispatch(body)) return std::nullopt;
+  arena_.Reset();
+  RequestScanner scanner;
+  std::string_view key, raw;
+  if (!scanner.Begin(body, &arena_) || !scanner.Enter()) return scanner.error();
+  while (scanner.NextKey(&key)) {
+    if (key == "dispatch") {
+      if (std::optional<Error> error = ReadMember(&scanner, dispatch)) return error;
+    } else {
+      scanner.Skip(&raw);
+    }
+  }
+  if (!scanner.Finish()) return scanner.error();
+  return std::nullopt;
+}
+
+std::optional<Error> DispatchReader::ReadMember(RequestScanner* scanner, Dispatch* dispatch) {
+  const JsonToken begins = scanner->Peek();
+  if (begins == JsonToken::kNull) {
+    scanner->Word();
+    return std::nullopt;
+  }
+  const Error wrong = InvalidArgument("dispatch is no object of texts",
+                                      R"(send {"forcedGeneration": "v1"} or {"dispatchKey": "k"})");
+  if (begins != JsonToken::kObject || !scanner->Enter()) return wrong;
+  std::string_view key, raw;
+  while (scanner->NextKey(&key)) {
+    std::string_view* const to = key == "forcedGeneration" ? &dispatch->forced_generation
+                                 : key == "dispatchKey"    ? &dispatch->key
+                                                           : nullptr;
+    const JsonToken token = scanner->Peek();
+    if (to == nullptr || token == JsonToken::kNull) {
+      scanner->Skip(&raw);
+    } else if (token == JsonToken::kString) {
+      scanner->String(to);
+    } else if (token == JsonToken::kNumber) {
+      scanner->Skip(to);  // a number's own text is its key
+    } else {
+      return wrong;
+    }
+  }
+  if (!scanner->ok()) return scanner->error();
+  return std::nullopt;
+}
+
+}  // namespace slipway

@@ -1,0 +1,464 @@
+// The user API: from a request to the answer of an endpoint. A loop's thread answers what is short
+// itself, everything else goes to a worker.
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "slipway/base/clock.h"
+#include "slipway/base/json.h"
+#include "slipway/base/mutex.h"
+#include "slipway/base/text.h"
+#include "slipway/serve/dispatch.h"
+#include "slipway/serve/listen_address.h"
+#include "slipway/serve/node.h"
+#include "slipway/serve/user_request.h"
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kVersionHeaders =
+    "DSS-API-Version: 1\r\nDSS-Version: slipway-" SLIPWAY_VERSION "\r\n";
+
+int64_t SteadyNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+void AppendMember(std::string_view name, int64_t value, std::string* out) {
+  char digits[24];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+  out->append(name);
+  out->append(digits, end);
+}
+
+// What follows the result; the names need no escapes (IsValidName). At most kAnswerTail bytes.
+void AppendTail(const CallTiming& timing, std::string_view service, std::string_view endpoint,
+                std::string_view generation, std::string* out) {
+  AppendMember(",\"timing\":{\"preProcessing\":", timing.pre_processing, out);
+  AppendMember(",\"wait\":", timing.wait, out);
+  AppendMember(",\"enrich\":", timing.enrich, out);
+  AppendMember(",\"preparation\":", timing.preparation, out);
+  AppendMember(",\"prediction\":", timing.prediction, out);
+  AppendMember(",\"postProcessing\":", timing.post_processing, out);
+  out->append("},\"apiContext\":{\"serviceId\":\"");
+  out->append(service);
+  out->append("\",\"endpointId\":\"");
+  out->append(endpoint);
+  out->append("\",\"serviceGeneration\":\"");
+  out->append(generation);
+  out->append("\"}}");
+}
+
+Answered HowAnswered(int status) {
+  if (status < 400) return Answered::kOk;
+  if (status == 503 || status == 504 || status == 429) return Answered::kRejected;
+  return status < 500 ? Answered::kClientError : Answered::kServerError;
+}
+
+// What one thread of the node (a loop or a worker) keeps between requests.
+struct alignas(64) ThreadState {
+  ThreadState(const ServiceTableHolder* tables, const KeyStore* keys, bool open, uint64_t seed)
+      : reader(tables), gate(keys, open), ids(seed) {}
+  ServiceTableReader reader;
+  UserGate gate;
+  RequestIds ids;
+  DispatchReader dispatch;
+  CallOutcome outcome;
+  std::string inflated;
+};
+
+// A request whose service is known; the table keeps everything that it points to.
+struct UserCall {
+  const ServedService* service = nullptr;
+  const ServedGeneration* generation = nullptr;  // nullptr: chosen once the body is inflated
+  std::string_view endpoint, verb_name;
+  Verb verb = Verb::kPredict;
+  int endpoint_index = -1;
+  std::string_view request_id, trace_id, key_label;
+  int64_t wait_us = 0;
+};
+
+// The same for a worker: what the loop's thread owned is copied.
+struct DeferredCall {
+  std::unique_ptr<HttpPending> pending;
+  std::shared_ptr<const ServiceTable> table;
+  UserCall call;
+  std::string endpoint, request_id, trace_id, key_label;
+  std::shared_ptr<std::atomic<int>> running;
+};
+
+}  // namespace
+
+struct UserApi::State {
+  explicit State(NodeParts* node_parts);
+
+  HttpOutcome Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
+                     HttpExchange* exchange);
+  bool FindService(const UserRoute& route, const HttpRequest& request, const ServiceTable& table,
+                   ThreadState* thread, const UserHeaders& headers, UserCall* call,
+                   HttpReply* reply);
+  bool Choose(std::string_view body, ThreadState* thread, UserCall* call, HttpReply* reply);
+  void AnswerCall(int slot, std::string_view input, int64_t arrived_ns, const UserCall& call,
+                  HttpReply* reply);
+  void Log(int slot, int64_t latency_ns, const UserCall& call);
+  bool ShouldLog(const ServedService& service, ThreadState* thread) const;
+  HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
+                    double estimate, HttpExchange* exchange);
+  void Work(int worker, int64_t wait_us, DeferredCall* deferred);
+  void Refuse(int status, Error error, DeferredCall* deferred);
+  void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
+  std::shared_ptr<std::atomic<int>> RunningOf(const std::string& service);
+
+  NodeParts* parts;
+  std::vector<std::unique_ptr<ThreadState>> threads;  // loops, then workers
+  Mutex mutex;
+  std::map<std::string, std::shared_ptr<std::atomic<int>>> running GUARDED_BY(mutex);
+};
+
+UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
+  bool open = true;
+  for (const ListenAddress& address : parts->config.listen) open = open && IsLoopback(address);
+  open = open || parts->config.allow_public;
+  const auto seed = static_cast<uint64_t>(NowMicros()) * 0x9E3779B97F4A7C15;
+  for (int i = 0; i < parts->slots(); ++i) {
+    threads.push_back(std::make_unique<ThreadState>(&parts->state->tables(), parts->keys.get(),
+                                                    open, seed + (static_cast<uint64_t>(i) << 40)));
+  }
+}
+
+void UserApi::State::Fail(int status, const Error& error, const UserCall& call,
+                          HttpReply* reply) const {
+  if (status == 503 || status == 504 || status == 429)
+    reply->AddHeader("Retry-After", std::to_string(parts->admission->RetryAfterSeconds()));
+  WriteError(status, error, call.request_id, reply);
+}
+
+// The service, whether the caller may ask it, and the method. False: the reply is the refusal.
+bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& request,
+                                 const ServiceTable& table, ThreadState* thread,
+                                 const UserHeaders& headers, UserCall* call, HttpReply* reply) {
+  call->service = table.Find(route.service);
+  if (call->service == nullptr) {
+    Fail(404,
+         NotFound("there is no service '" + std::string(route.service.substr(0, 128)) + "' here",
+                  "/ and /openapi.json list the services"),
+         *call, reply);
+    return false;
+  }
+  const UserAccess access = thread->gate.Check(*call->service, headers.authorization);
+  if (access.status != 200) {
+    if (access.status == 401) {
+      reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
+      reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
+    }
+    Fail(access.status,
+         PermissionDenied(std::string(access.reason),
+                          "send the key as the user of Basic authentication, or as Bearer"),
+         *call, reply);
+    return false;
+  }
+  call->key_label = access.label;
+  if (!call->service->enabled) {
+    Fail(503, Unavailable("service '" + call->service->id + "' is disabled"), *call, reply);
+    return false;
+  }
+  if (!route.known_verb && !route.openapi) {
+    Fail(404,
+         NotFound("there is no '" + std::string(route.verb_name.substr(0, 60)) + "' of an endpoint",
+                  "use predict, predict-multi, predict-simple, lookup or lookup-multi"),
+         *call, reply);
+    return false;
+  }
+  const bool get = route.openapi || route.verb == Verb::kPredictSimple;
+  if (request.method != (get ? "GET" : "POST")) {
+    reply->AddHeader("Allow", get ? "GET" : "POST");
+    Fail(405,
+         InvalidArgument("the method is " + std::string(request.method.substr(0, 20)) +
+                             ", which this path does not take",
+                         get ? "use GET" : "use POST"),
+         *call, reply);
+    return false;
+  }
+  return true;
+}
+
+// The generation and the endpoint in it. False: the reply is the refusal.
+bool UserApi::State::Choose(std::string_view body, ThreadState* thread, UserCall* call,
+                            HttpReply* reply) {
+  Dispatch dispatch;
+  if (std::optional<Error> error = thread->dispatch.Read(body, &dispatch)) {
+    Fail(400, *error, *call, reply);
+    return false;
+  }
+  const ServedService& service = *call->service;
+  const bool random = service.generations.size() > 1;
+  call->generation = service.Choose(dispatch, random ? thread->ids.Random() : 0);
+  if (call->generation == nullptr) {
+    if (!dispatch.forced_generation.empty()) {
+      Fail(404,
+           NotFound("service '" + service.id + "' has no generation '" +
+                    std::string(dispatch.forced_generation.substr(0, 128)) + "' loaded"),
+           *call, reply);
+    } else {
+      Fail(503, Unavailable("no generation of service '" + service.id + "' serves"), *call, reply);
+    }
+    return false;
+  }
+  const Generation& generation = *call->generation->generation;
+  call->endpoint_index = generation.IndexOf(call->endpoint);
+  if (call->endpoint_index >= 0 && generation.endpoint(call->endpoint_index).Serves(call->verb))
+    return true;
+  std::vector<std::string> names;
+  for (const PackageEndpoint& endpoint : generation.manifest().endpoints)
+    names.push_back(endpoint.id);
+  const std::string where = "generation '" + generation.id() + "' of service '" + service.id + "'";
+  const std::string name(call->endpoint.substr(0, 128));
+  if (call->endpoint_index < 0) {
+    Fail(404, NotFound(where + " has no endpoint '" + name + "'", DidYouMean(name, names)), *call,
+         reply);
+  } else {
+    const auto type = generation.endpoint(call->endpoint_index).definition().type;
+    Fail(404,
+         NotFound("endpoint '" + name + "' is a " + std::string(EndpointTypeName(type)) +
+                      " endpoint and has no '" + std::string(call->verb_name) + "'",
+                  type == EndpointType::kLookup ? "use lookup or lookup-multi"
+                                                : "use predict or predict-multi"),
+         *call, reply);
+  }
+  return false;
+}
+
+bool UserApi::State::ShouldLog(const ServedService& service, ThreadState* thread) const {
+  if (!parts->config.query_log.enabled || parts->query_log == nullptr) return false;
+  const double share =
+      service.settings.log_sample >= 0 ? service.settings.log_sample : parts->config.log_sample;
+  return share >= 1 || (share > 0 && thread->ids.Random() < share);
+}
+
+void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrived_ns,
+                                const UserCall& call, HttpReply* reply) {
+  ThreadState& thread = *threads[static_cast<size_t>(slot)];
+  const ServedService& service = *call.service;
+  const Generation& generation = *call.generation->generation;
+  const ServedEndpoint& endpoint = generation.endpoint(call.endpoint_index);
+  const int64_t service_most = service.settings.max_records;
+  EndpointCall asked;
+  asked.verb = call.verb;
+  asked.input = input;
+  asked.arrived_ns = arrived_ns;
+  asked.max_records = service_most > 0 ? service_most : parts->config.max_records;
+  std::unique_ptr<EndpointScratch> own;
+  if (slot >= kEndpointSlots) own = endpoint.MakeScratch();
+  EndpointScratch* const scratch = own != nullptr ? own.get() : endpoint.ScratchOf(slot);
+  const bool log = ShouldLog(service, &thread);
+  CallOutcome& outcome = thread.outcome;
+  outcome.Clear();
+  std::string& body = reply->body;
+  body.assign(1, '{');
+  endpoint.Answer(asked, scratch, &body, log, &outcome);
+  outcome.timing.wait = call.wait_us;
+  int status = 200;
+  if (outcome.error) {
+    status = outcome.status != 0 ? outcome.status : ErrorStatus(outcome.error->code);
+    Fail(status, *outcome.error, call, reply);
+  } else {
+    AppendTail(outcome.timing, service.id, call.endpoint, generation.id(), &body);
+  }
+  const int64_t latency_ns = SteadyNanos() - arrived_ns;
+  call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
+      slot, HowAnswered(status), latency_ns, outcome.records, outcome.ignored, outcome.failed);
+  if (log && status == 200) Log(slot, latency_ns, call);
+}
+
+void UserApi::State::Log(int slot, int64_t latency_ns, const UserCall& call) {
+  LoggedQuery query;
+  query.time_micros = NowMicros();
+  query.request_id = call.request_id;
+  query.service = call.service->id;
+  query.endpoint = call.endpoint;
+  query.generation = call.generation->generation->id();
+  query.key_label = call.key_label;
+  query.trace_id = call.trace_id;
+  query.verb = call.verb_name;
+  query.latency_us = latency_ns / 1000;
+  query.records = threads[static_cast<size_t>(slot)]->outcome.logged;
+  query.redact = call.service->settings.redact;
+  parts->query_log->Submit(slot, query);
+}
+
+std::shared_ptr<std::atomic<int>> UserApi::State::RunningOf(const std::string& service) {
+  MutexLock lock(mutex);
+  std::shared_ptr<std::atomic<int>>& counter = running[service];
+  if (counter == nullptr) counter = std::make_shared<std::atomic<int>>(0);
+  return counter;
+}
+
+void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
+  const UserCall& call = deferred->call;
+  Fail(status, error, call, deferred->pending->reply());
+  if (call.generation != nullptr) {
+    const int64_t latency_ns = SteadyNanos() - deferred->pending->request().arrived_ns;
+    // A loop's own slot is not known here any more: the first worker's is as good, its counters
+    // are atomic.
+    call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
+        parts->loops, Answered::kRejected, latency_ns, 0, 0, 0);
+  }
+  deferred->pending->Send();
+}
+
+HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
+                                  double estimate, HttpExchange* exchange) {
+  auto deferred = std::make_shared<DeferredCall>();
+  deferred->table = std::move(table);
+  deferred->call = call;
+  // What the call's views point to goes with the request's buffer.
+  deferred->endpoint = call.endpoint;
+  deferred->request_id = call.request_id;
+  deferred->trace_id = call.trace_id;
+  deferred->key_label = call.key_label;
+  deferred->call.endpoint = deferred->endpoint;
+  deferred->call.request_id = deferred->request_id;
+  deferred->call.trace_id = deferred->trace_id;
+  deferred->call.key_label = deferred->key_label;
+  deferred->pending = exchange->Defer();
+  const ServiceSettings& settings = call.service->settings;
+  if (settings.max_concurrent > 0) {
+    deferred->running = RunningOf(call.service->id);
+    if (deferred->running->fetch_add(1) >= settings.max_concurrent) {
+      deferred->running->fetch_sub(1);
+      Refuse(429,
+             Unavailable("service '" + call.service->id +
+                         "' is at work on as many requests as it "
+                         "may be (max_concurrent)"),
+             deferred.get());
+      return HttpOutcome::kDeferred;
+    }
+  }
+  const double deadline =
+      settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
+  const Admitted admitted = parts->admission->Submit(
+      estimate, deadline,
+      [this, deferred](int worker, int64_t wait_us) { Work(worker, wait_us, deferred.get()); },
+      [this, deferred] {
+        if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+        Refuse(504, DeadlineExceeded("the request waited longer than its deadline"),
+               deferred.get());
+      });
+  if (admitted == Admitted::kYes) return HttpOutcome::kDeferred;
+  if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+  if (admitted == Admitted::kShuttingDown) deferred->pending->reply()->close = true;
+  Refuse(503,
+         Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"
+                     : admitted == Admitted::kTooLate ? "the request would wait too long"
+                                                      : "the node is shutting down",
+                     "try again later, or ask another node"),
+         deferred.get());
+  return HttpOutcome::kDeferred;
+}
+
+void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
+  const int slot = parts->loops + worker;
+  ThreadState& thread = *threads[static_cast<size_t>(slot)];
+  UserCall& call = deferred->call;
+  call.wait_us = wait_us;
+  const HttpRequest& request = deferred->pending->request();
+  HttpReply* const reply = deferred->pending->reply();
+  if (!deferred->pending->abandoned()) {
+    std::string_view input = call.verb == Verb::kPredictSimple ? request.query : request.body;
+    bool ready = call.generation != nullptr;
+    if (!ready) {
+      const Result<std::string_view> inflated =
+          InflateBody(input, parts->config.body_bytes, &thread.inflated);
+      if (inflated.ok()) {
+        input = *inflated;
+        ready = Choose(input, &thread, &call, reply);
+      } else {
+        const bool large = inflated.error().message.find("larger") != std::string::npos;
+        Fail(large ? 413 : 400, inflated.error(), call, reply);
+      }
+    }
+    if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
+  }
+  if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+  deferred->pending->Send();
+}
+
+HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& request,
+                                   HttpReply* reply, HttpExchange* exchange) {
+  const int slot = exchange->loop();
+  ThreadState& thread = *threads[static_cast<size_t>(slot)];
+  const UserHeaders headers = ReadUserHeaders(request);
+  UserCall call;
+  call.request_id = headers.request_id.empty() ? thread.ids.Next() : headers.request_id;
+  call.trace_id = headers.trace_id();
+  reply->content_type = "application/json";
+  reply->headers.append(kVersionHeaders);
+  reply->headers.append("X-Request-Id: ");
+  reply->headers.append(call.request_id);
+  reply->headers.append("\r\n");
+  if (!headers.trace_parent.empty()) reply->AddHeader("traceparent", headers.trace_parent);
+
+  const UserRoute route = ParseUserRoute(path);
+  call.endpoint = route.endpoint;
+  call.verb = route.verb;
+  call.verb_name = VerbText(route.verb);
+  const std::shared_ptr<const ServiceTable>& table = thread.reader.Refresh();
+  if (!FindService(route, request, *table, &thread, headers, &call, reply))
+    return HttpOutcome::kReplied;
+  if (route.openapi) {
+    const ServedGeneration* const generation = call.service->Choose({}, 0);
+    if (generation == nullptr) {
+      Fail(503, Unavailable("no generation of service '" + call.service->id + "' serves"), call,
+           reply);
+    } else {
+      reply->body = DumpJson(generation->generation->openapi());
+    }
+    return HttpOutcome::kReplied;
+  }
+  if (!headers.content_encoding.empty() && headers.content_encoding != "identity") {
+    if (headers.content_encoding != "gzip") {
+      Fail(415,
+           InvalidArgument("the Content-Encoding '" +
+                               std::string(headers.content_encoding.substr(0, 40)) +
+                               "' is not read here",
+                           "send the body as it is, or with gzip"),
+           call, reply);
+      return HttpOutcome::kReplied;
+    }
+    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1, exchange);
+  }
+  const bool simple = call.verb == Verb::kPredictSimple;
+  const std::string_view input = simple ? request.query : request.body;
+  if (!Choose(simple ? std::string_view() : input, &thread, &call, reply))
+    return HttpOutcome::kReplied;
+  EndpointCall asked;
+  asked.verb = call.verb;
+  asked.input = input;
+  const double estimate =
+      call.generation->generation->endpoint(call.endpoint_index).EstimateMicros(asked);
+  if (estimate > parts->config.admission.inline_micros)
+    return Defer(call, table, estimate, exchange);
+  AnswerCall(slot, input, request.arrived_ns, call, reply);
+  return HttpOutcome::kReplied;
+}
+
+UserApi::UserApi(NodeParts* parts) : state_(std::make_unique<State>(parts)) {}
+UserApi::~UserApi() = default;
+
+HttpOutcome UserApi::Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
+                            HttpExchange* exchange) {
+  return state_->Handle(path, request, reply, exchange);
+}
+
+// So that an idle loop does not keep models that are no longer served. Workers take the table with
+// their requests.
+void UserApi::Tick(int loop) { state_->threads[static_cast<size_t>(loop)]->reader.Refresh(); }
+
+}  // namespace slipway

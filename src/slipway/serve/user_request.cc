@@ -1,0 +1,199 @@
+#include "slipway/serve/user_request.h"
+
+#include <algorithm>
+#include <ctime>
+#include <optional>
+
+#include <zlib.h>
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kUserApiPrefix = "/public/api/v1/";
+constexpr size_t kMostIdBytes = 128;
+
+struct VerbName {
+  std::string_view name;
+  Verb verb;
+};
+constexpr VerbName kVerbs[] = {{"predict", Verb::kPredict},
+                               {"predict-multi", Verb::kPredictMulti},
+                               {"predict-simple", Verb::kPredictSimple},
+                               {"lookup", Verb::kLookup},
+                               {"lookup-multi", Verb::kLookupMulti}};
+
+bool EqualsLower(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c =
+        text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] - 'A' + 'a') : text[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+bool IsRequestId(std::string_view id) {
+  return !id.empty() && id.size() <= kMostIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("-_.:/+=@").find(c) != std::string_view::npos;
+  });
+}
+
+bool IsLowerHex(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// W3C trace context, version 00: 00-<32>-<16>-<2>.
+bool IsTraceParent(std::string_view text) {
+  return text.size() == 55 && text.starts_with("00-") && text[35] == '-' && text[52] == '-' &&
+         IsLowerHex(text.substr(3, 32)) && IsLowerHex(text.substr(36, 16)) &&
+         IsLowerHex(text.substr(53, 2));
+}
+
+}  // namespace
+
+UserRoute ParseUserRoute(std::string_view path) {
+  UserRoute route;
+  path.remove_prefix(std::min(path.size(), kUserApiPrefix.size()));
+  const size_t first = path.find('/');
+  route.service = path.substr(0, first);
+  if (first == std::string_view::npos) return route;
+  path.remove_prefix(first + 1);
+  const size_t second = path.find('/');
+  route.endpoint = path.substr(0, second);
+  if (second == std::string_view::npos) {
+    route.openapi = route.endpoint == "openapi.json" || route.endpoint == "swagger";
+    return route;
+  }
+  route.verb_name = path.substr(second + 1);
+  for (const VerbName& known : kVerbs) {
+    if (known.name != route.verb_name) continue;
+    route.verb = known.verb;
+    route.known_verb = true;
+  }
+  return route;
+}
+
+std::string_view VerbText(Verb verb) {
+  for (const VerbName& known : kVerbs) {
+    if (known.verb == verb) return known.name;
+  }
+  return {};
+}
+
+UserHeaders ReadUserHeaders(const HttpRequest& request) {
+  UserHeaders headers;
+  for (const HttpHeader& header : request.headers) {
+    switch (header.name.size()) {
+      case 11:
+        if (EqualsLower(header.name, "traceparent") && IsTraceParent(header.value))
+          headers.trace_parent = header.value;
+        break;
+      case 12:
+        if (EqualsLower(header.name, "x-request-id") && IsRequestId(header.value))
+          headers.request_id = header.value;
+        break;
+      case 13:
+        if (EqualsLower(header.name, "authorization")) headers.authorization = header.value;
+        break;
+      case 16:
+        if (EqualsLower(header.name, "content-encoding")) headers.content_encoding = header.value;
+        break;
+      default:
+        break;
+    }
+  }
+  return headers;
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+uint64_t RequestIds::Mix() {
+  uint64_t z = state_ += 0x9E3779B97F4A7C15;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+  return z ^ (z >> 31);
+}
+
+std::string_view RequestIds::Next() {
+  uint64_t bits = Mix();
+  for (char& c : text_) {
+    c = "0123456789abcdef"[bits & 15];
+    bits >>= 4;
+  }
+  return {text_, sizeof text_};
+}
+
+double RequestIds::Random() { return static_cast<double>(Mix() >> 11) * 0x1p-53; }
+
+// What the node's administrator says wins over the package; of several generations the stricter.
+bool UserGate::NeedsKey(const ServedService& service) const {
+  if (!service.settings.auth.empty()) return service.settings.auth != "public";
+  bool all_public = !service.generations.empty();
+  for (const ServedGeneration& served : service.generations) {
+    const std::string& auth = served.generation->manifest().auth;
+    if (!auth.empty() && auth != "public") return true;
+    all_public = all_public && auth == "public";
+  }
+  return !all_public && !open_;
+}
+
+UserAccess UserGate::Check(const ServedService& service, std::string_view authorization) {
+  const bool needed = NeedsKey(service);
+  UserAccess access;
+  if (authorization.empty()) {
+    if (!needed) return access;
+    access.status = 401;
+    access.reason = "the service needs an API key";
+    return access;
+  }
+  const uint64_t version = keys_->version();
+  const int64_t now = static_cast<int64_t>(std::time(nullptr));
+  const bool expired = key_ && key_->expires_at != 0 && key_->expires_at <= now;
+  if (version != version_ || authorization != header_ || expired) {
+    key_ = keys_->Find(SecretOfAuthorization(authorization), now);
+    header_.assign(authorization);
+    version_ = version;
+  }
+  const bool allowed =
+      key_ && (key_->services.empty() || std::find(key_->services.begin(), key_->services.end(),
+                                                   service.id) != key_->services.end());
+  if (allowed) {
+    access.label = key_->label.empty() ? std::string_view(key_->id) : key_->label;
+  } else if (needed) {
+    access.status = key_ ? 403 : 401;
+    access.reason = key_ ? "the API key is for other services" : "the API key is not known here";
+  }
+  return access;
+}
+
+Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 15 + 16) != Z_OK) return Unavailable("no memory to inflate the body");
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
+  stream.avail_in = static_cast<uInt>(body.size());
+  size_t size = 0;
+  int state = Z_OK;
+  bool too_large = false;
+  while (state == Z_OK && !too_large) {
+    if (out->size() < size + (16 << 10)) out->resize(std::max<size_t>(2 * out->size(), 64 << 10));
+    stream.next_out = reinterpret_cast<Bytef*>(out->data() + size);
+    stream.avail_out = static_cast<uInt>(out->size() - size);
+    state = inflate(&stream, Z_NO_FLUSH);
+    size = out->size() - stream.avail_out;
+    too_large = size > most;
+    if (state == Z_OK && stream.avail_in == 0 && stream.avail_out > 0) state = Z_BUF_ERROR;
+  }
+  const bool whole = state == Z_STREAM_END && stream.avail_in == 0;
+  inflateEnd(&stream);
+  if (too_large) {
+    return InvalidArgument(
+        "the body is larger than " + std::to_string(most) + " bytes once it is inflated",
+        "send fewer records a request");
+  }
+  if (!whole) return InvalidArgument("the body is not gzip, as its Content-Encoding says");
+  if (out->size() < size + kHttpPadding) out->resize(size + kHttpPadding);
+  return std::string_view(*out).substr(0, size);
+}
+
+}  // namespace slipway

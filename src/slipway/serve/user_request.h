@@ -1,0 +1,74 @@
+// What a user API request says outside its body: the route, the headers that count, who asks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "slipway/http/server.h"
+#include "slipway/serve/endpoint.h"
+#include "slipway/serve/key_store.h"
+#include "slipway/serve/service_table.h"
+
+namespace slipway {
+
+// /public/api/v1/SERVICE/ENDPOINT/VERB, or SERVICE/openapi.json.
+struct UserRoute {
+  std::string_view service, endpoint, verb_name;
+  Verb verb = Verb::kPredict;
+  bool known_verb = false;
+  bool openapi = false;
+};
+// REQUIRES: the path begins with /public/api/v1/.
+UserRoute ParseUserRoute(std::string_view path);
+std::string_view VerbText(Verb verb);  // "predict-multi"
+
+struct UserHeaders {
+  std::string_view authorization, request_id, trace_parent, content_encoding;
+  std::string_view trace_id() const {
+    return trace_parent.empty() ? std::string_view() : trace_parent.substr(3, 32);
+  }
+};
+// One pass over the headers. A request id or traceparent that is not well-formed is left out.
+UserHeaders ReadUserHeaders(const HttpRequest& request);
+
+// "0af7651916cd43dd": unique enough to find a request in logs. Confined to one thread.
+class RequestIds {
+ public:
+  explicit RequestIds(uint64_t seed) : state_(seed) {}
+  std::string_view Next();
+  double Random();  // in [0, 1)
+
+ private:
+  uint64_t Mix();
+  uint64_t state_;
+  char text_[16] = {};
+};
+
+struct UserAccess {
+  int status = 200;         // 401 or 403: refused
+  std::string_view label;   // of the key; good until the next call
+  std::string_view reason;  // why refused
+};
+
+// Who may call a service. Remembers the last header it saw. Confined to one thread.
+class UserGate {
+ public:
+  UserGate(const KeyStore* keys, bool open) : keys_(keys), open_(open) {}
+  UserAccess Check(const ServedService& service, std::string_view authorization);
+
+ private:
+  bool NeedsKey(const ServedService& service) const;
+
+  const KeyStore* keys_;
+  const bool open_;  // the node's own rule for services that do not say
+  std::string header_;
+  std::optional<ApiKey> key_;
+  uint64_t version_ = ~uint64_t{0};
+};
+
+// A gzip body, inflated into *out with kHttpPadding bytes behind; at most `most` bytes.
+Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out);
+
+}  // namespace slipway
