@@ -1,0 +1,203 @@
+// Commands on services: list, make, delete, enable, mapping, settings.
+#include <CLI/CLI.hpp>
+
+#include "slipway/apinode/admin_context.h"
+#include "slipway/base/text.h"
+
+namespace slipway {
+namespace {
+
+std::string ServicePath(const std::string& service) {
+  return "/admin/api/services/" + EncodePathPart(service);
+}
+
+std::string MappingText(const Json& service) {
+  const Json* mapping = FindMember(service, "mapping");
+  const Json* entries = mapping == nullptr ? nullptr : FindMember(*mapping, "entries");
+  std::string out;
+  if (entries == nullptr || !entries->is_array()) return out;
+  for (const Json& entry : *entries) {
+    if (!out.empty()) out += " ";
+    out +=
+        entry.value("generation", "") + "=" + FormatDouble(entry.value("proba", 0.0) * 100) + "%";
+  }
+  return out;
+}
+
+Result<int> ListServices(AdminContext& context) {
+  ASSIGN_OR_RETURN(const AdminClient client, context.Client());
+  ASSIGN_OR_RETURN(const Json list, client.Call("GET", "/admin/api/services"));
+  std::vector<std::vector<std::string>> rows = {{"Service", "Enabled", "Serving", "Mapping", ""}};
+  for (const Json& service : list) {
+    const bool enabled = service.value("enabled", false), serving = service.value("serving", false);
+    rows.push_back({service.value("serviceId", ""), enabled ? "yes" : "no", serving ? "yes" : "no",
+                    MappingText(service), enabled ? service.value("reason", "") : ""});
+  }
+  RETURN_IF_ERROR(context.Print(AlignedTable(rows), list));
+  return kAdminDone;
+}
+
+// {"entries": [...]} from "v1=90 v2=10": weights, whatever their sum.
+Result<Json> MappingFromWeights(const std::vector<std::string>& weights) {
+  double sum = 0;
+  std::vector<std::pair<std::string, double>> parsed;
+  for (const std::string& text : weights) {
+    const size_t equal = text.rfind('=');
+    std::optional<double> weight;
+    if (equal != std::string::npos && equal > 0) {
+      std::string number = text.substr(equal + 1);
+      if (number.ends_with('%')) number.pop_back();
+      weight = ParseDouble(number);
+    }
+    if (!weight || !(*weight >= 0) || *weight > 1e9)
+      return AdminUsage("'" + text + "' is no GENERATION=WEIGHT", "for example v1=90 v2=10");
+    sum += *weight;
+    parsed.emplace_back(text.substr(0, equal), *weight);
+  }
+  if (!(sum > 0)) return AdminUsage("the weights sum to 0", "for example v1=90 v2=10");
+  Json entries = Json::array();
+  for (const auto& [generation, weight] : parsed)
+    entries.push_back({{"generation", generation}, {"proba", weight / sum}});
+  Json body = Json::object();
+  body["entries"] = std::move(entries);
+  return body;
+}
+
+Result<int> SetMapping(AdminContext& context, const std::string& service,
+                       const std::vector<std::string>& weights) {
+  Json body;
+  if (weights.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadStdin());
+    Result<Json> json = ParseJson(text);
+    if (!json.ok())
+      return AdminUsage("standard input is no mapping: " + json.error().message,
+                        "write it as {\"entries\": [{\"generation\": \"v1\", \"proba\": 1}]}, or "
+                        "give weights: v1=90 v2=10");
+    body = *std::move(json);
+  } else {
+    ASSIGN_OR_RETURN(body, MappingFromWeights(weights));
+  }
+  ASSIGN_OR_RETURN(const AdminClient client, context.Client());
+  ASSIGN_OR_RETURN(const Json answer,
+                   client.Call("POST", ServicePath(service) + "/actions/setMapping", body));
+  context.Say("service '" + service + "' has its new mapping");
+  RETURN_IF_ERROR(context.Print("", answer));
+  return kAdminDone;
+}
+
+// What a person types as a value: a list for `redact`, a number, else text.
+Json SettingValue(const std::string& key, const std::string& text) {
+  if (key == "redact") {
+    Json list = Json::array();
+    for (const std::string& each : Split(text, ',')) {
+      if (!Trim(each).empty()) list.push_back(std::string(Trim(each)));
+    }
+    return list;
+  }
+  if (key == "auth" || key == "shadow") return text;
+  if (const std::optional<int64_t> whole = ParseInt64(text)) return *whole;
+  if (const std::optional<double> number = ParseDouble(text)) return *number;
+  return text;
+}
+
+Result<int> Settings(AdminContext& context, const std::string& service,
+                     const std::vector<std::string>& changes) {
+  ASSIGN_OR_RETURN(const AdminClient client, context.Client());
+  const std::string path = ServicePath(service) + "/settings";
+  ASSIGN_OR_RETURN(Json settings, client.Call("GET", path));
+  for (const std::string& change : changes) {
+    const size_t equal = change.find('=');
+    if (equal == std::string::npos || equal == 0)
+      return AdminUsage("'" + change + "' is no KEY=VALUE", "for example auth=api_keys");
+    const std::string key = change.substr(0, equal);
+    settings[key] = SettingValue(key, change.substr(equal + 1));
+  }
+  if (!changes.empty()) {
+    ASSIGN_OR_RETURN(const Json answer, client.Call("PUT", path, settings));
+    if (const Json* stored = FindMember(answer, "settings"); stored != nullptr) {
+      Json copy = *stored;
+      settings = std::move(copy);
+    }
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& [key, value] : settings.items())
+    rows.push_back({key, value.is_string() ? value.get<std::string>() : DumpJson(value)});
+  RETURN_IF_ERROR(context.Print(AlignedTable(rows), settings));
+  return kAdminDone;
+}
+
+// A call that changes one service and has nothing to show but that it was done.
+Result<int> Change(AdminContext& context, std::string_view method, const std::string& path,
+                   const Json& body, const std::string& done) {
+  ASSIGN_OR_RETURN(const AdminClient client, context.Client());
+  ASSIGN_OR_RETURN(const Json answer, client.Call(method, path, body));
+  context.Say(done);
+  RETURN_IF_ERROR(context.Print("", answer));
+  return kAdminDone;
+}
+
+struct ServiceArguments {
+  std::string service;
+  std::vector<std::string> words;
+};
+
+}  // namespace
+
+void AddServiceCommands(CLI::App* app, AdminInvocation* invocation) {
+  AddAdminCommand(app, invocation, "services-list", "lists the services and what they serve",
+                  [](AdminContext& context) { return ListServices(context); });
+
+  const auto simple = [&](const std::string& name, const std::string& description,
+                          std::function<Result<int>(AdminContext&, const std::string&)> run) {
+    auto arguments = std::make_shared<ServiceArguments>();
+    CLI::App* command = AddAdminCommand(
+        app, invocation, name, description,
+        [arguments, run](AdminContext& context) { return run(context, arguments->service); });
+    command->add_option("SERVICE", arguments->service, "the service's id")->required();
+    return std::pair{command, arguments};
+  };
+  simple("service-create", "makes a service, disabled and without generations",
+         [](AdminContext& context, const std::string& service) {
+           return Change(context, "POST", "/admin/api/services", {{"serviceId", service}},
+                         "service '" + service + "' was made");
+         });
+  simple("service-delete", "deletes a service with all its generations",
+         [](AdminContext& context, const std::string& service) {
+           return Change(context, "DELETE", ServicePath(service), Json(),
+                         "service '" + service + "' was deleted");
+         });
+  simple("service-enable", "lets a disabled service answer again",
+         [](AdminContext& context, const std::string& service) {
+           return Change(context, "POST", ServicePath(service) + "/actions/enable", Json(),
+                         "service '" + service + "' is enabled");
+         });
+  simple("service-disable", "stops a service from answering and frees its models",
+         [](AdminContext& context, const std::string& service) {
+           return Change(context, "POST", ServicePath(service) + "/actions/disable", Json(),
+                         "service '" + service + "' is disabled");
+         });
+
+  auto mapping = std::make_shared<ServiceArguments>();
+  CLI::App* set_mapping = AddAdminCommand(
+      app, invocation, "service-set-mapping",
+      "shares the traffic between generations: v1=90 v2=10, or JSON on standard input",
+      [mapping](AdminContext& context) {
+        return SetMapping(context, mapping->service, mapping->words);
+      });
+  set_mapping->add_option("SERVICE", mapping->service, "the service's id")->required();
+  set_mapping->add_option("WEIGHTS", mapping->words, "GENERATION=WEIGHT ...");
+
+  auto settings = std::make_shared<ServiceArguments>();
+  CLI::App* service_settings = AddAdminCommand(
+      app, invocation, "service-settings", "shows the settings of a service, or changes some",
+      [settings](AdminContext& context) {
+        return Settings(context, settings->service, settings->words);
+      });
+  service_settings->add_option("SERVICE", settings->service, "the service's id")->required();
+  service_settings->add_option(
+      "CHANGES", settings->words,
+      "KEY=VALUE ...: auth (public, api_keys), max_concurrent, max_records, deadline_ms, "
+      "rate_per_key, log_sample, redact (a,b), shadow");
+}
+
+}  // namespace slipway
