@@ -48,8 +48,13 @@ def records_for(node, shop, generations, count):
 # ---------------------------------------------------------------- hot swap
 
 
-def swaps(node, shop, folder, count, seconds=0.0, connections=8, seed=1):
-    """`count` changes (good ones, weights, rollbacks, bad packages, deletions) under load. `node` serves shop v1."""
+def answered(node):
+    return sum(row["requests"] for row in node.admin("GET", "metrics").json["endpoints"])
+
+
+def swaps(node, shop, folder, count, requests=0, connections=8, seed=1):
+    """`count` changes (good ones, weights, rollbacks, bad packages, deletions) under load, spread over `requests` requests (0: as fast as
+    they go). `node` serves shop v1."""
     r = random.Random(seed)
     for package in (shop.v2, shop.v3):
         assert node.upload(package).status < 300
@@ -59,10 +64,12 @@ def swaps(node, shop, folder, count, seconds=0.0, connections=8, seed=1):
     records = records_for(node, shop, generations, 2)
     expected = expectations(node, records, generations)
     node.switch("v1")
-    load = Load(node, FARE, [{"features": r} for r in records], folder, expected, connections=connections, seconds=86400, window=1)
+    load = Load(node, FARE, [{"features": r} for r in records], folder, expected, connections=connections, seconds=86400,
+                requests=requests, window=1)
     started = time.monotonic()
-    calm = min(5.0, max(1.0, seconds / 60))
+    calm = 5.0 if requests > 1_000_000 else 1.0
     time.sleep(calm)
+    seconds = 0.95 * (requests - answered(node)) / (answered(node) / calm) if requests else 0.0
     kinds = {"switch": 0, "weights": 0, "bad refused": 0, "rollback": 0, "import again": 0}
     took, mapped, before = [], {"v1"}, "v1"
     begin = time.monotonic()
@@ -94,7 +101,8 @@ def swaps(node, shop, folder, count, seconds=0.0, connections=8, seed=1):
         kinds[kind] += 1
         took.append(time.monotonic() - at)
         time.sleep(max(0.0, begin + (i + 1) * seconds / count - time.monotonic()))
-    result = load.stop()
+    assert not requests or load.process.poll() is None, "the load ended before the changes did"
+    result = load.result() if requests else load.stop()
     took.sort()
     steady = [w["p99_us"] for w in result["windows"] if w["at"] + 1 <= calm] or [result["windows"][0]["p99_us"]] if result["windows"] else [0]
     during = sorted(w["p99_us"] for w in result["windows"] if w["at"] >= calm) or [0]
