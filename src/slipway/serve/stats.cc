@@ -38,9 +38,13 @@ EndpointStats::~EndpointStats() = default;
 void EndpointStats::Observe(int slot, Answered how, int64_t latency_ns, int64_t records,
                             int64_t ignored, int64_t failed) {
   Block& block = *blocks_[static_cast<size_t>(slot)];
+  if (how == Answered::kRejected) {
+    // Refused by whichever thread saw it, for another one's slot; and it took no time worth a place
+    // among the answers.
+    block.requests[static_cast<size_t>(how)].fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   Bump(block.requests[static_cast<size_t>(how)], 1);
-  // What was refused took no time worth a place among the answers.
-  if (how == Answered::kRejected) return;
   if (records != 0) Bump(block.records, records);
   if (ignored != 0) Bump(block.ignored, ignored);
   if (failed != 0) Bump(block.failed, failed);

@@ -24,7 +24,8 @@ inline constexpr double kLatencyBounds[] = {25e-6,  50e-6,  100e-6, 250e-6, 500e
 enum class Answered { kOk, kClientError, kServerError, kRejected };
 
 // Counters of one (service, endpoint, generation). Thread-safe: relaxed atomics, one block per
-// slot; a slot (loop or worker) is written by one thread.
+// slot; a slot (loop or worker) is written by one thread, except for kRejected, which any thread
+// may count.
 class EndpointStats {
  public:
   explicit EndpointStats(int slots);
