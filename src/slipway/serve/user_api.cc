@@ -92,6 +92,7 @@ struct DeferredCall {
   UserCall call;
   std::string endpoint, request_id, trace_id, key_label;
   std::shared_ptr<std::atomic<int>> running;
+  int slot = 0;  // of who refuses it: the loop, then a worker
 };
 
 }  // namespace
@@ -305,10 +306,8 @@ void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
   Fail(status, error, call, deferred->pending->reply());
   if (call.generation != nullptr) {
     const int64_t latency_ns = SteadyNanos() - deferred->pending->request().arrived_ns;
-    // A loop's own slot is not known here any more: the first worker's is as good, its counters
-    // are atomic.
     call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
-        parts->loops, Answered::kRejected, latency_ns, 0, 0, 0);
+        deferred->slot, Answered::kRejected, latency_ns, 0, 0, 0);
   }
   deferred->pending->Send();
 }
@@ -327,6 +326,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->call.request_id = deferred->request_id;
   deferred->call.trace_id = deferred->trace_id;
   deferred->call.key_label = deferred->key_label;
+  deferred->slot = exchange->loop();
   deferred->pending = exchange->Defer();
   const ServiceSettings& settings = call.service->settings;
   if (settings.max_concurrent > 0) {
@@ -348,6 +348,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
       [this, deferred](int worker, int64_t wait_us) { Work(worker, wait_us, deferred.get()); },
       [this, deferred] {
         if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+        deferred->slot = parts->loops;
         Refuse(504, DeadlineExceeded("the request waited longer than its deadline"),
                deferred.get());
       });
