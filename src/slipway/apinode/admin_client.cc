@@ -97,7 +97,8 @@ class AnswerReader {
     for (;;) {
       ASSIGN_OR_RETURN(const std::string size_line, ReadTo("\r\n"));
       size_t size = 0;
-      for (char c : size_line.substr(0, size_line.find(';'))) {
+      for (char c : size_line) {
+        if (c == ';') break;  // extensions
         const char lower = static_cast<char>(c | 0x20);
         if (c >= '0' && c <= '9') {
           size = size * 16 + static_cast<size_t>(c - '0');
