@@ -93,7 +93,9 @@ Result<PartFile> OpenPart(const std::string& path, int64_t* bytes, int more_flag
 
 // ---- Writing ----
 
-bool IsText(std::string_view name) { return name.ends_with(".json") || name.ends_with(".txt"); }
+bool IsText(std::string_view name) {
+  return name.ends_with(".json") || name.ends_with(".txt") || name.ends_with(".model");
+}
 
 // One part: from memory, or from a file.
 struct PartSource {
