@@ -427,6 +427,10 @@ def test_policies_decide_what_a_query_expects(shop):
     assert expected(twice, several_matches="ignore") == {"ignored": True, "ignoreReason": "MULTIPLE_LOOKUP_MATCHES"}
     for query, policy in ((nowhere, {"no_match": "continue"}), (nothing, {"missing_key": "continue"}), (twice, {"several_matches": "continue"})):
         assert isinstance(expected(query, **policy)["prediction"], float)
+    # What the record says itself stands: nothing is looked up, so nothing can fail.
+    given = {"features": {"place": "Oslo", "items": 2, "distance": 880.25}}
+    shop.package("policies", endpoint(prediction="amount", test_queries=[given]))
+    assert expected(given) == shop.queries("policies")[0]["expected"]
     for query, policy, reason in ((nowhere, "no_match", "NO_LOOKUP_MATCH"), (nothing, "missing_key", "MISSING_LOOKUP_KEY")):
         use = {"table": "twice", "keys": {"name": "place"}, policy: "error"}
         assert reason in shop.refused("policies", endpoint(prediction="amount", enrich=[use], test_queries=[query]))["message"]

@@ -1,5 +1,6 @@
 #include "slipway/flow/package_answer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <utility>
@@ -15,18 +16,21 @@ std::string CellText(const Json* value) {
   return value->is_string() ? value->get<std::string>() : DumpJson(*value);
 }
 
-// The field of every record as a column of the type. Rows whose value is none of it become null and
-// get a failure. `texts` holds what strings point into.
+// The field of every record as a column of the type; where the record has none, what was looked up
+// (nullptr: nothing was). Rows whose value is none of the type become null and get a failure.
+// `texts` holds what strings point into.
 struct RecordColumn {
   Column column;
   std::vector<std::string> texts;
 
   RecordColumn(std::span<const Json> records, const std::string& field, Type type,
-               std::vector<RecordAnswer>* answers)
+               const Column* looked_up, std::vector<RecordAnswer>* answers)
       : column(type), texts(records.size()) {
     for (size_t i = 0; i < records.size(); ++i) {
       const int row = static_cast<int>(i);
       texts[i] = CellText(FindMember(records[i], field));
+      if (texts[i].empty() && looked_up != nullptr && looked_up->valid(row))
+        AppendCell(looked_up->View(), row, &texts[i]);
       if (texts[i].empty()) continue;
       if (!ParseCellInto(texts[i], row, &column) && (*answers)[i].failure.empty()) {
         (*answers)[i].failure = "'" + field + "': '" + texts[i].substr(0, 60) + "' is not a " +
@@ -63,7 +67,13 @@ struct EndpointAnswerer::Lookups {
   std::vector<bool> decided;  // ignored or failed: nothing more is done
   std::map<std::string, std::unique_ptr<Column>> columns;  // by field
   ModelScratch scratch;
+  bool lookup = false;
 
+  // Of an enrichment; a lookup endpoint's tables do not see each other's.
+  const Column* Found(const std::string& field) const {
+    const auto it = columns.find(field);
+    return lookup || it == columns.end() ? nullptr : it->second.get();
+  }
   void Decide(size_t row, LookupPolicy policy, std::string_view reason, const TableUse& use) {
     decided[row] = true;
     if (policy == LookupPolicy::kError) {
@@ -82,23 +92,13 @@ void EndpointAnswerer::Look(const TableUse& use, std::span<const Json> records,
                             Lookups* state) const {
   const LookupTable& table = *tables_.at(use.part);
   const int rows = static_cast<int>(records.size());
-  // The values of each key: of the record, or of what an earlier enrichment found.
-  std::vector<std::unique_ptr<RecordColumn>> given;
-  std::vector<std::unique_ptr<Column>> converted;
+  std::vector<std::unique_ptr<RecordColumn>> keys;
   std::vector<ColumnView> values;
   for (size_t k = 0; k < use.keys.size(); ++k) {
     const Type type = table.schema().fields[static_cast<size_t>(table.keys()[k])].type;
-    const auto found = state->columns.find(use.keys[k].field);
-    if (endpoint_.type == EndpointType::kPrediction && found != state->columns.end()) {
-      converted.push_back(std::make_unique<Column>(type));
-      int bad = 0;
-      (void)ConvertColumn(found->second->View(), rows, type, converted.back().get(), &bad);
-      values.push_back(converted.back()->View());
-    } else {
-      given.push_back(
-          std::make_unique<RecordColumn>(records, use.keys[k].field, type, &state->answers));
-      values.push_back(given.back()->column.View());
-    }
+    keys.push_back(std::make_unique<RecordColumn>(
+        records, use.keys[k].field, type, state->Found(use.keys[k].field), &state->answers));
+    values.push_back(keys.back()->column.View());
   }
   std::vector<int> looked;
   for (const TableUse::Pair& pair : use.columns) {
@@ -111,6 +111,12 @@ void EndpointAnswerer::Look(const TableUse& use, std::span<const Json> records,
     RecordAnswer& answer = state->answers[at];
     if (!answer.failure.empty()) state->decided[at] = true;
     if (state->decided[at]) continue;
+    // What the record says stands; one that lacks nothing is not looked up.
+    if (endpoint_.type == EndpointType::kPrediction &&
+        std::all_of(use.columns.begin(), use.columns.end(), [&](const TableUse::Pair& pair) {
+          return !CellText(FindMember(records[at], pair.field)).empty();
+        }))
+      continue;
     bool missing = false;
     for (const ColumnView& value : values) missing |= !value.valid(row);
     const LookupTable::Match match = missing ? LookupTable::Match{} : table.Find(values, row);
@@ -135,22 +141,11 @@ void EndpointAnswerer::Predict(std::span<const Json> records, Lookups* state) co
   const int rows = static_cast<int>(records.size());
   const Schema& inputs = model_->inputs();
   std::vector<std::unique_ptr<RecordColumn>> given;
-  std::vector<std::unique_ptr<Column>> converted;
   std::vector<ColumnView> columns;
   for (const Field& field : inputs.fields) {
-    const auto found = state->columns.find(field.name);
-    if (found == state->columns.end()) {
-      given.push_back(
-          std::make_unique<RecordColumn>(records, field.name, field.type, &state->answers));
-      columns.push_back(given.back()->column.View());
-    } else if (found->second->type() == field.type) {
-      columns.push_back(found->second->View());
-    } else {
-      converted.push_back(std::make_unique<Column>(field.type));
-      int bad = 0;
-      (void)ConvertColumn(found->second->View(), rows, field.type, converted.back().get(), &bad);
-      columns.push_back(converted.back()->View());
-    }
+    given.push_back(std::make_unique<RecordColumn>(records, field.name, field.type,
+                                                   state->Found(field.name), &state->answers));
+    columns.push_back(given.back()->column.View());
   }
   Batch batch;
   batch.schema = &inputs;
@@ -207,7 +202,7 @@ std::vector<RecordAnswer> EndpointAnswerer::Answer(std::span<const Json> records
   state.answers.resize(records.size());
   state.decided.resize(records.size());
   for (RecordAnswer& answer : state.answers) answer.complete = true;
-  const bool lookup = endpoint_.type == EndpointType::kLookup;
+  const bool lookup = state.lookup = endpoint_.type == EndpointType::kLookup;
   for (const TableUse& use : lookup ? endpoint_.tables : endpoint_.enrichments)
     Look(use, records, &state);
   if (lookup) {
