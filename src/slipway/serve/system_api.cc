@@ -100,7 +100,6 @@ void SystemApi::State::OpenApi(HttpReply* reply) {
 void SystemApi::State::Page(HttpReply* reply) {
   reply->content_type = kHtml;
   reply->AddHeader("Content-Security-Policy", PagePolicy());
-  reply->AddHeader("X-Content-Type-Options", "nosniff");
   reply->AddHeader("Referrer-Policy", "no-referrer");
   MutexLock lock(mutex);
   const uint64_t version = parts->state->tables().version();

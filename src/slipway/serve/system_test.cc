@@ -1,0 +1,141 @@
+// What the system API is made of: metrics text, the merged description, the page, the log.
+#include <cmath>
+
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "slipway/base/json.h"
+#include "slipway/serve/json_text.h"
+#include "slipway/serve/log.h"
+#include "slipway/serve/metrics_text.h"
+#include "slipway/serve/openapi_merge.h"
+#include "slipway/serve/page.h"
+#include "slipway/serve/process_figures.h"
+
+namespace slipway {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+TEST(MetricsText, WritesFamiliesWithEscapedLabels) {
+  MetricsText out;
+  out.Family("a_total", "counter", "What it counts.");
+  out.Add(int64_t{3});
+  out.Add(0.25, {{"service", "a\"b\\c\nd"}, {"le", "+Inf"}}, "_bucket");
+  out.Add(std::nan(""), {{"x", ""}});
+  out.Add(HUGE_VAL);
+  EXPECT_EQ(out.text(),
+            "# HELP a_total What it counts.\n# TYPE a_total counter\na_total 3\n"
+            "a_total_bucket{service=\"a\\\"b\\\\c\\nd\",le=\"+Inf\"} 0.25\n"
+            "a_total{x=\"\"} NaN\na_total +Inf\n");
+}
+
+TEST(ProcessFigures, AreThoseOfThisProcess) {
+  const ProcessFigures before = ReadProcessFigures();
+  EXPECT_GT(before.resident_bytes, 1 << 20);
+  EXPECT_GE(before.virtual_bytes, before.resident_bytes);
+  EXPECT_GT(before.max_fds, 0);
+  EXPECT_GT(before.start_time_seconds, 1.6e9);
+  const int fd = ::dup(STDERR_FILENO);
+  EXPECT_EQ(ReadProcessFigures().open_fds, before.open_fds + 1);
+  ::close(fd);
+  EXPECT_GE(ReadProcessFigures().cpu_seconds, before.cpu_seconds);
+}
+
+Json ServiceDoc(const std::string& service, const std::string& type) {
+  Result<Json> json = ParseJson(R"({"openapi":"3.1.0","info":{"title":"t","description":"about"},
+    "security":[{"key":[]}],
+    "paths":{"/public/api/v1/)" +
+                                service + R"(/e/predict":{"post":{"operationId":"predict",
+      "requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/In"},
+        "example":{"features":{"$ref":"#/components/schemas/In"}}}}},
+      "responses":{"200":{"$ref":"#/components/responses/Ok"}}}}},
+    "components":{"schemas":{"In":{"type":")" +
+                                type + R"("}},
+      "responses":{"Ok":{"description":"d"}},"securitySchemes":{"key":{"type":"http"}}}})");
+  return json.value();
+}
+
+TEST(OpenApiMerge, KeepsServicesWithTheSameNamesApart) {
+  const Json a = ServiceDoc("a", "object"), b = ServiceDoc("b", "string");
+  const Json merged = MergeOpenApi({{"a", &a}, {"b", &b}}, "1.2.3");
+  EXPECT_EQ(merged["openapi"], "3.1.0");
+  EXPECT_EQ(merged["info"]["version"], "1.2.3");
+  EXPECT_EQ(merged["components"]["schemas"]["a.In"]["type"], "object");
+  EXPECT_EQ(merged["components"]["schemas"]["b.In"]["type"], "string");
+  EXPECT_EQ(merged["components"]["securitySchemes"].size(), 1U);
+  EXPECT_EQ(merged["security"], ParseJson(R"([{"key":[]}])").value());
+  const Json& post = merged["paths"]["/public/api/v1/b/e/predict"]["post"];
+  EXPECT_EQ(post["operationId"], "b.predict");
+  EXPECT_EQ(post["responses"]["200"]["$ref"], "#/components/responses/b.Ok");
+  const Json& content = post["requestBody"]["content"]["application/json"];
+  EXPECT_EQ(content["schema"]["$ref"], "#/components/schemas/b.In");
+  EXPECT_EQ(content["example"]["features"]["$ref"], "#/components/schemas/In")
+      << "examples are data";
+}
+
+TEST(OpenApiMerge, TakesNothingFromWhatIsNoDescription) {
+  const Json odd = ParseJson(R"({"paths":[1],"components":3,"info":[]})").value();
+  const Json list = Json::array();
+  const Json merged = MergeOpenApi({{"a", &odd}, {"b", &list}, {"c", nullptr}}, "1");
+  EXPECT_TRUE(merged["paths"].empty());
+  EXPECT_TRUE(merged["components"].empty());
+  EXPECT_TRUE(MergeOpenApi({}, "1")["paths"].is_object());
+}
+
+TEST(Page, StandsAloneAndAllowsItsOwnScriptOnly) {
+  const std::string page = BuiltInPage(ServiceTable(), true);
+  EXPECT_THAT(page, HasSubstr("\"needs_key\":true"));
+  EXPECT_THAT(page, Not(HasSubstr("http://")));
+  EXPECT_THAT(page, Not(HasSubstr("https://")));
+  EXPECT_THAT(page, Not(HasSubstr("innerHTML")));
+  EXPECT_THAT(page, Not(HasSubstr(" style=\"")));
+  EXPECT_THAT(page, Not(HasSubstr("onclick")));
+  EXPECT_THAT(PagePolicy(), HasSubstr("default-src 'none'; script-src 'sha256-"));
+  EXPECT_THAT(PagePolicy(), Not(HasSubstr("unsafe")));
+}
+
+TEST(NodeLog, WritesOneJsonLinePerEventAboveItsLevel) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  SetLogDescriptor(ends[1]);
+  SetLogLevel("warning");
+  LogInfo("not this");
+  LogWarning("a \"b\"\n", {{"text", "x\xff"}, {"n", 7}, {"r", 0.5}, {"no", false}, {"nan", NAN}});
+  SetLogLevel("no such level");
+  LogError("e");
+  SetLogLevel("info");
+  SetLogDescriptor(STDERR_FILENO);
+  ::close(ends[1]);
+  std::string text(4096, '\0');
+  text.resize(static_cast<size_t>(::read(ends[0], text.data(), text.size())));
+  ::close(ends[0]);
+  const size_t end = text.find('\n');
+  const Json line = ParseJson(text.substr(0, end)).value();
+  EXPECT_EQ(line["level"], "warning");
+  EXPECT_EQ(line["message"], "a \"b\"\n");
+  EXPECT_EQ(line["text"], "x\xef\xbf\xbd");
+  EXPECT_EQ(line["n"], 7);
+  EXPECT_EQ(line["r"], 0.5);
+  EXPECT_EQ(line["no"], false);
+  EXPECT_TRUE(line["nan"].is_null());
+  EXPECT_THAT(line["time"].get<std::string>(), testing::EndsWith("Z"));
+  EXPECT_EQ(ParseJson(text.substr(end + 1, text.size() - end - 2)).value()["message"], "e");
+}
+
+TEST(JsonText, EscapesAndRepairs) {
+  std::string out;
+  AppendJsonText("a\"\\\n\r\t\x01\xc3\xa9\xf0\x9f\x98\x80\xc0\x80\xe2\x82", &out);
+  EXPECT_EQ(out,
+            "\"a\\\"\\\\\\n\\r\\t\\u0001\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd"
+            "\xef\xbf\xbd\xef\xbf\xbd\"");
+  out.clear();
+  AppendMicrosText(-1, &out);
+  EXPECT_EQ(out, "1969-12-31T23:59:59.999999Z");
+}
+
+}  // namespace
+}  // namespace slipway
