@@ -136,7 +136,8 @@ TEST(OpenApi, DescribesEveryPathOfTheService) {
                                              base + "zones/lookup-multi"}));
   // Every reference leads somewhere, and operation ids are unique.
   std::set<std::string> ids;
-  for (const auto& [pointer, value] : api.flatten().items()) {
+  const Json flat = api.flatten();
+  for (const auto& [pointer, value] : flat.items()) {
     if (pointer.ends_with("/$ref")) At(api, value.get<std::string>().substr(1));
     if (pointer.ends_with("/operationId")) {
       EXPECT_TRUE(ids.insert(value).second);
