@@ -155,10 +155,17 @@ HttpRequestParser::Step HttpRequestParser::CheckHead() {
     return Refuse(505, "this server speaks HTTP/1.1");
   }
   http_1_0_ = parser_.http_minor == 0;
-  // llhttp knows relatives of HTTP too.
+  if (!IsServedHttpMethod(parser_.method)) return Refuse(501, "this method is not supported");
+  // llhttp takes more blanks and line ends around the method, and knows relatives of HTTP.
+  std::string_view line_start(base(), head_size_);
+  while (line_start.starts_with("\r\n")) line_start.remove_prefix(2);
+  const std::string_view method = HttpMethodName(parser_.method);
+  const auto method_at = static_cast<size_t>(line_start.data() - base());
+  if (!line_start.starts_with(method) || method_at + method.size() + 1 != url_) {
+    return Refuse(400, "the request line is not METHOD, a blank, and a target");
+  }
   const std::string_view protocol(base() + url_ + url_size_, std::min<size_t>(8, head_size_));
   if (protocol != " HTTP/1.") return Refuse(400, "this is no HTTP request");
-  if (!IsServedHttpMethod(parser_.method)) return Refuse(501, "this method is not supported");
   const size_t line = fields_.empty() ? head_size_ : fields_.front().name;
   if (line > limits_->request_line_bytes) return Refuse(414, "the request line is too long");
   if (head_size_ - line > limits_->header_bytes) return Refuse(431, "the headers are too large");
