@@ -14,7 +14,7 @@ from conftest import BINARY, ROOT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKER = re.compile(r"<!-- (test|no-test): (.+?) -->")
 # Blocks that go on from what an earlier one of the page made: they run in the page's order in one folder.
-SHARED = {"docs/cli.md"}
+SHARED = {"docs/cli.md", "docs/services.md"}
 
 
 class Block:
