@@ -6,6 +6,9 @@
 #include "slipway/base/text.h"
 #include "slipway/http/router.h"
 #include "slipway/serve/host_check.h"
+#include "slipway/serve/mlflow_api.h"
+#include "slipway/serve/oip_api.h"
+#include "slipway/serve/tabular_call.h"
 
 namespace slipway {
 namespace {
@@ -104,6 +107,9 @@ Result<std::unique_ptr<Node>> Node::Open(NodeConfig config, int loops) {
   node->user_ = std::make_unique<UserApi>(&parts);
   node->admin_ = std::make_unique<AdminApi>(&parts);
   node->system_ = std::make_unique<SystemApi>(&parts);
+  node->tabular_ = std::make_unique<TabularCalls>(&parts);
+  node->oip_ = std::make_unique<OipApi>(&parts, node->tabular_.get());
+  node->mlflow_ = std::make_unique<MlflowApi>(&parts, node->tabular_.get());
   node->host_check_ = std::make_unique<HostCheck>(parts.config, loops);
   node->admin_face_ = std::make_unique<AdminFace>(node.get());
   return node;
@@ -146,6 +152,10 @@ HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExc
   if (path.starts_with(kUserApi) && face == Face::kPublic)
     return user_->Handle(path, request, reply, exchange);
   if (IsAdmin(path) && ServesAdmin(face)) return admin_->Handle(path, request, reply, exchange);
+  if (OipApi::Owns(path) && face == Face::kPublic)
+    return oip_->Handle(path, request, reply, exchange);
+  if (MlflowApi::Owns(path) && face == Face::kPublic)
+    return mlflow_->Handle(path, request, reply, exchange);
   if (system_->Handle(path, request, reply)) return HttpOutcome::kReplied;
   WriteError(404,
              NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
@@ -154,7 +164,10 @@ HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExc
   return HttpOutcome::kReplied;
 }
 
-void Node::Tick(int loop) { user_->Tick(loop); }
+void Node::Tick(int loop) {
+  user_->Tick(loop);
+  tabular_->Tick(loop);
+}
 
 void Node::DescribeRefusal(int status, std::string_view reason, HttpReply* reply) {
   ErrorCode code = ErrorCode::kInvalidArgument;

@@ -81,6 +81,9 @@ int ErrorStatus(ErrorCode code);
 
 class HostCheck;
 class AdminFace;
+class TabularCalls;
+class OipApi;
+class MlflowApi;
 
 class Node : public HttpHandler {
  public:
@@ -112,6 +115,9 @@ class Node : public HttpHandler {
   std::unique_ptr<UserApi> user_;
   std::unique_ptr<AdminApi> admin_;
   std::unique_ptr<SystemApi> system_;
+  std::unique_ptr<TabularCalls> tabular_;  // what the next two share
+  std::unique_ptr<OipApi> oip_;
+  std::unique_ptr<MlflowApi> mlflow_;
   std::unique_ptr<HostCheck> host_check_;
   std::unique_ptr<AdminFace> admin_face_;
 };

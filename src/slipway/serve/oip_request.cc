@@ -280,13 +280,6 @@ Result<OipRequest> RawRequest(std::string_view body, const Schema& columns) {
 
 }  // namespace
 
-std::string JsonKey(std::string_view name) {
-  std::string out;
-  AppendJsonText(name, &out);
-  out += ':';
-  return out;
-}
-
 Result<OipRequest> ParseOipRequest(std::string_view body, std::string_view json_bytes,
                                    const Schema& columns, TextArena* arena) {
   size_t json_size = body.size();
@@ -325,10 +318,11 @@ Result<OipRequest> ParseOipRequest(std::string_view body, std::string_view json_
   return request;
 }
 
-Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns) {
+Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns,
+                              const Schema& more) {
   OipRows out;
   const OipInput& first = request.inputs.front();
-  const bool named = columns.Find(first.name) >= 0;
+  const bool named = columns.Find(first.name) >= 0 || more.Find(first.name) >= 0;
   const bool matrix =
       request.inputs.size() == 1 && first.shape.size() == 2 && (!named || first.shape[1] != 1);
   if (matrix) {
@@ -351,12 +345,14 @@ Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns) 
     out.readers_.emplace_back(first);
     return out;
   }
-  std::vector<uint8_t> taken(static_cast<size_t>(columns.size()), 0);
+  std::vector<uint8_t> taken(static_cast<size_t>(columns.size() + more.size()), 0);
   for (const OipInput& input : request.inputs) {
     const std::string name(input.name);
-    const int at = columns.Find(input.name);
+    int at = columns.Find(input.name);
+    if (at < 0 && more.Find(input.name) >= 0) at = columns.size() + more.Find(input.name);
     if (at < 0) {
-      const std::vector<std::string> names = columns.Names();
+      std::vector<std::string> names = columns.Names();
+      for (const Field& field : more.fields) names.push_back(field.name);
       std::string hint = DidYouMean(name, names);
       if (hint.empty()) hint = "the model's inputs are " + QuotedList(names);
       return InvalidArgument("the model has no input '" + name + "'", std::move(hint));

@@ -11,6 +11,7 @@
 #include "slipway/base/result.h"
 #include "slipway/serve/oip_tensor.h"
 #include "slipway/serve/request_scan.h"
+#include "slipway/serve/tabular_rows.h"
 #include "slipway/table/schema.h"
 
 namespace slipway {
@@ -37,16 +38,17 @@ Result<OipRequest> ParseOipRequest(std::string_view body, std::string_view json_
 // Which column each input is: a matrix (one input of shape [rows, columns]) or an input per column
 // (shape [rows] or [rows, 1]). The inputs of the request are read in order, chunk after chunk.
 // Confined to one thread.
-class OipRows {
+class OipRows : public TabularRows {
  public:
-  // kInvalidArgument: unknown or doubled names, lengths that differ, a matrix for a model that has
-  // texts. `request` and `columns` must outlive it.
-  static Result<OipRows> Make(const OipRequest& request, const Schema& columns);
+  // `more`: columns that may be named besides, but are no part of a matrix. kInvalidArgument:
+  // unknown or doubled names, lengths that differ, a matrix for a model that has texts. `request`
+  // must outlive it.
+  static Result<OipRows> Make(const OipRequest& request, const Schema& columns,
+                              const Schema& more = {});
 
-  int64_t rows() const { return rows_; }
-  // Appends the next rows as `{"features":{..}},...`, at most `most` and until *out has `bytes`
-  // bytes: how many. Columns that the request does not have are absent.
-  int64_t AppendItems(int64_t most, size_t bytes, std::string* out);
+  int64_t rows() const override { return rows_; }
+  // Columns that the request does not have are absent.
+  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override;
 
  private:
   struct Source {
@@ -57,8 +59,5 @@ class OipRows {
   std::vector<Source> sources_;
   std::vector<OipReader> readers_;
 };
-
-// `"name":` as JSON.
-std::string JsonKey(std::string_view name);
 
 }  // namespace slipway

@@ -1,0 +1,520 @@
+#include "slipway/serve/mlflow_request.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "slipway/base/text.h"
+#include "slipway/serve/json_text.h"
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kFields[] = {"dataframe_split", "dataframe_records", "instances",
+                                        "inputs"};
+constexpr std::string_view kFieldsText =
+    "{'dataframe_split', 'dataframe_records', 'instances', 'inputs'}";
+constexpr std::string_view kJsonHint =
+    R"(for example {"dataframe_split": {"columns": ["x"], "data": [[1.5]]}})";
+
+Error BadBody(std::string message) {
+  return InvalidArgument(std::move(message), std::string(kJsonHint));
+}
+
+bool IsJsonBlank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
+// The items of an array in text that is known to be valid JSON.
+class JsonItems {
+ public:
+  JsonItems() = default;
+  // REQUIRES: `array` is a JSON array.
+  explicit JsonItems(std::string_view array)
+      : at_(array.data() + 1), end_(array.data() + array.size() - 1) {}
+
+  bool Next(std::string_view* item) {
+    while (at_ < end_ && (*at_ == ',' || IsJsonBlank(*at_))) ++at_;
+    if (at_ >= end_) return false;
+    const char* const begin = at_;
+    int depth = 0;
+    do {
+      const char c = *at_;
+      if (c == '"') {
+        for (++at_; *at_ != '"'; ++at_) at_ += *at_ == '\\';
+        ++at_;
+      } else if (c == '[' || c == '{') {
+        ++depth;
+        ++at_;
+      } else if (c == ']' || c == '}') {
+        --depth;
+        ++at_;
+      } else if (depth > 0) {
+        ++at_;
+      } else {
+        while (at_ < end_ && *at_ != ',' && !IsJsonBlank(*at_)) ++at_;
+      }
+    } while (depth > 0);
+    *item = {begin, static_cast<size_t>(at_ - begin)};
+    return true;
+  }
+
+ private:
+  const char* at_ = nullptr;
+  const char* end_ = nullptr;
+};
+
+int64_t CountItems(std::string_view array) {
+  JsonItems items(array);
+  std::string_view item;
+  int64_t count = 0;
+  while (items.Next(&item)) ++count;
+  return count;
+}
+
+bool IsArray(std::string_view text) { return text.starts_with('['); }
+
+// Which columns of the model have been seen.
+class SeenColumns {
+ public:
+  explicit SeenColumns(const Schema& columns)
+      : columns_(&columns), seen_(static_cast<size_t>(columns.size()), 0) {}
+  void See(std::string_view name) {
+    // Records repeat their names in one order.
+    if (columns_->size() == 0) return;
+    next_ = next_ + 1 < columns_->size() ? next_ + 1 : 0;
+    if (columns_->fields[static_cast<size_t>(next_)].name != name) {
+      const int at = columns_->Find(name);
+      if (at < 0) return;
+      next_ = at;
+    }
+    seen_[static_cast<size_t>(next_)] = 1;
+  }
+  // In MLflow's words.
+  Status Check() const {
+    std::vector<std::string> missing;
+    for (size_t i = 0; i < seen_.size(); ++i) {
+      if (seen_[i] == 0) missing.push_back(columns_->fields[i].name);
+    }
+    if (missing.empty()) return {};
+    return InvalidArgument("Model is missing inputs " + QuotedList(missing) + ".",
+                           "send null where a value is missing");
+  }
+
+ private:
+  const Schema* columns_;
+  std::vector<uint8_t> seen_;
+  int next_ = -1;
+};
+
+// Records as they are.
+class RecordItems : public TabularRows {
+ public:
+  explicit RecordItems(std::string_view array) : rows_(CountItems(array)), items_(array) {}
+  int64_t rows() const override { return rows_; }
+  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override {
+    int64_t count = 0;
+    std::string_view record;
+    while (count < most && out->size() < bytes && items_.Next(&record)) {
+      *out += count == 0 ? R"({"features":)" : R"(,{"features":)";
+      *out += record;
+      *out += '}';
+      ++count;
+    }
+    return count;
+  }
+
+ private:
+  int64_t rows_;
+  JsonItems items_;
+};
+
+// Rows as lists; one key per place, empty: the model does not know it.
+class ListItems : public TabularRows {
+ public:
+  ListItems(std::string_view array, std::vector<std::string> keys)
+      : rows_(CountItems(array)), items_(array), keys_(std::move(keys)) {}
+  int64_t rows() const override { return rows_; }
+  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override;
+
+ private:
+  int64_t rows_;
+  JsonItems items_;
+  std::vector<std::string> keys_;
+};
+
+int64_t ListItems::AppendItems(int64_t most, size_t bytes, std::string* out) {
+  int64_t count = 0;
+  std::string_view row, value;
+  while (count < most && out->size() < bytes && items_.Next(&row)) {
+    *out += count == 0 ? R"({"features":{)" : R"(,{"features":{)";
+    JsonItems values;
+    if (IsArray(row)) values = JsonItems(row);
+    bool first = true;
+    for (const std::string& key : keys_) {
+      if (IsArray(row)) {
+        values.Next(&value);
+      } else {
+        value = row;  // a model of one column
+      }
+      if (key.empty()) continue;
+      if (!first) *out += ',';
+      first = false;
+      *out += key;
+      *out += value;
+    }
+    *out += "}}";
+    ++count;
+  }
+  return count;
+}
+
+// Columns as lists of the same length; a value may stand in a list of its own.
+class ColumnItems : public TabularRows {
+ public:
+  struct Source {
+    std::string key;
+    JsonItems items;
+  };
+  ColumnItems(int64_t rows, std::vector<Source> sources)
+      : rows_(rows), sources_(std::move(sources)) {}
+  int64_t rows() const override { return rows_; }
+  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override {
+    int64_t count = 0;
+    for (; count < most && next_ < rows_ && out->size() < bytes; ++count, ++next_) {
+      *out += count == 0 ? R"({"features":{)" : R"(,{"features":{)";
+      bool first = true;
+      for (Source& source : sources_) {
+        std::string_view value;
+        source.items.Next(&value);
+        if (IsArray(value)) {
+          JsonItems inner(value);
+          if (!inner.Next(&value)) value = "null";
+        }
+        if (!first) *out += ',';
+        first = false;
+        *out += source.key;
+        *out += value;
+      }
+      *out += "}}";
+    }
+    return count;
+  }
+
+ private:
+  int64_t rows_, next_ = 0;
+  std::vector<Source> sources_;
+};
+
+using Rows = std::unique_ptr<TabularRows>;
+
+// The keys of named places; empty where the model has no such column.
+std::vector<std::string> KeysOf(const std::vector<std::string>& names,
+                                const EndpointColumns& columns) {
+  std::vector<std::string> keys;
+  for (const std::string& name : names) {
+    const bool known = columns.inputs.Find(name) >= 0 || columns.looked_up.Find(name) >= 0;
+    keys.push_back(known ? JsonKey(name) : std::string());
+  }
+  return keys;
+}
+
+Status CheckNames(const std::vector<std::string>& names, const EndpointColumns& columns) {
+  SeenColumns seen(columns.inputs);
+  for (const std::string& name : names) seen.See(name);
+  std::vector<std::string> sorted = names;
+  std::sort(sorted.begin(), sorted.end());
+  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
+    return InvalidArgument("column '" + *twice + "' stands there twice");
+  return seen.Check();
+}
+
+Status CheckWidths(std::string_view array, size_t width, std::string_view what) {
+  JsonItems items(array);
+  std::string_view row;
+  for (int64_t i = 0; items.Next(&row); ++i) {
+    const int64_t has = IsArray(row) ? CountItems(row) : row.starts_with('{') ? -1 : 1;
+    if (has != static_cast<int64_t>(width))
+      return BadBody("row " + std::to_string(i) + " of " + std::string(what) + " has " +
+                     (has < 0 ? "an object" : std::to_string(has) + " values") +
+                     ", but there are " + std::to_string(width) + " columns");
+  }
+  return {};
+}
+
+// A list of lists (or of single values), in the order of the model's columns.
+Result<Rows> MatrixRows(std::string_view array, const EndpointColumns& columns,
+                        std::string_view what) {
+  RETURN_IF_ERROR(CheckWidths(array, columns.inputs.fields.size(), what));
+  return Rows(std::make_unique<ListItems>(array, KeysOf(columns.inputs.Names(), columns)));
+}
+
+// Reads the members. The scanner has checked the text that JsonItems goes over again.
+class MlflowParser {
+ public:
+  MlflowParser(const EndpointColumns& columns, TextArena* arena)
+      : columns_(columns), arena_(arena) {}
+  Result<Rows> Parse(std::string_view body);
+
+ private:
+  Error JsonError() const {
+    const Error error = scan_.error();
+    return BadBody("Invalid input. Ensure that input is a valid JSON formatted string. Error: " +
+                   error.message);
+  }
+  Result<Rows> Field(std::string_view field);
+  Result<Rows> Split();
+  Result<Rows> Records(std::string_view what);
+  Result<Rows> Columns();
+
+  const EndpointColumns& columns_;
+  TextArena* arena_;
+  RequestScanner scan_;
+};
+
+Result<Rows> MlflowParser::Split() {
+  std::string_view key, data, name, raw;
+  std::vector<std::string> names;
+  bool has_names = false;
+  if (scan_.Peek() != JsonToken::kObject)
+    return BadBody("dataframe_split is no object with 'columns' and 'data'");
+  scan_.Enter();
+  while (scan_.NextKey(&key)) {
+    if (key == "columns" && scan_.Peek() == JsonToken::kArray) {
+      has_names = true;
+      names.clear();
+      scan_.Enter();
+      while (scan_.NextItem()) {
+        if (scan_.Peek() != JsonToken::kString)
+          return BadBody("dataframe_split has a column whose name is no text");
+        if (!scan_.String(&name)) return JsonError();
+        names.emplace_back(name);
+      }
+    } else if (key == "data" && scan_.Peek() == JsonToken::kArray) {
+      if (!scan_.Skip(&data)) return JsonError();
+    } else if (!scan_.Skip(&raw)) {
+      return JsonError();
+    }
+  }
+  if (!scan_.ok()) return JsonError();
+  if (data.empty()) return BadBody("dataframe_split has no list 'data'");
+  if (!has_names) return MatrixRows(data, columns_, "dataframe_split");
+  RETURN_IF_ERROR(CheckNames(names, columns_));
+  RETURN_IF_ERROR(CheckWidths(data, names.size(), "dataframe_split"));
+  return Rows(std::make_unique<ListItems>(data, KeysOf(names, columns_)));
+}
+
+// A list of objects, or (instances) of lists.
+Result<Rows> MlflowParser::Records(std::string_view what) {
+  if (scan_.Peek() != JsonToken::kArray) return BadBody(std::string(what) + " is no list");
+  const size_t begin = scan_.offset();
+  SeenColumns seen(columns_.inputs);
+  std::string_view key, raw;
+  int64_t objects = 0, others = 0;
+  scan_.Enter();
+  while (scan_.NextItem()) {
+    if (scan_.Peek() != JsonToken::kObject) {
+      ++others;
+      if (!scan_.Skip(&raw)) return JsonError();
+      continue;
+    }
+    ++objects;
+    scan_.Enter();
+    while (scan_.NextKey(&key)) {
+      seen.See(key);
+      if (!scan_.Skip(&raw)) return JsonError();
+    }
+  }
+  if (!scan_.ok()) return JsonError();
+  const std::string_view array = Trim(scan_.Since(begin));
+  if (objects > 0 && others > 0)
+    return BadBody(std::string(what) + " mixes objects and other values");
+  if (objects == 0 && others > 0) {
+    if (what == "dataframe_records") return BadBody("dataframe_records is no list of objects");
+    return MatrixRows(array, columns_, what);
+  }
+  if (objects > 0) RETURN_IF_ERROR(seen.Check());
+  return Rows(std::make_unique<RecordItems>(array));
+}
+
+Result<Rows> MlflowParser::Columns() {
+  if (scan_.Peek() == JsonToken::kArray) return Records("inputs");
+  if (scan_.Peek() != JsonToken::kObject)
+    return BadBody("inputs is neither an object of lists nor a list");
+  std::vector<std::string> names;
+  std::vector<std::string_view> arrays;
+  std::string_view key, raw;
+  scan_.Enter();
+  while (scan_.NextKey(&key)) {
+    names.emplace_back(key);
+    const bool array = scan_.Peek() == JsonToken::kArray;
+    if (!scan_.Skip(&raw)) return JsonError();
+    if (!array) return BadBody("'" + names.back() + "' of inputs is no list");
+    arrays.push_back(raw);
+  }
+  if (!scan_.ok()) return JsonError();
+  RETURN_IF_ERROR(CheckNames(names, columns_));
+  const std::vector<std::string> keys = KeysOf(names, columns_);
+  std::vector<ColumnItems::Source> sources;
+  int64_t rows = 0;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const int64_t count = CountItems(arrays[i]);
+    if (i == 0) rows = count;
+    if (count != rows)
+      return BadBody("'" + names[i] + "' of inputs has " + std::to_string(count) +
+                     " values, but '" + names[0] + "' has " + std::to_string(rows));
+    if (!keys[i].empty()) sources.push_back({keys[i], JsonItems(arrays[i])});
+  }
+  return Rows(std::make_unique<ColumnItems>(rows, std::move(sources)));
+}
+
+Result<Rows> MlflowParser::Field(std::string_view field) {
+  if (field == "dataframe_split") return Split();
+  if (field == "inputs") return Columns();
+  return Records(field);
+}
+
+Result<Rows> MlflowParser::Parse(std::string_view body) {
+  const std::string must =
+      "The input must be a JSON dictionary with exactly one of the input fields " +
+      std::string(kFieldsText);
+  if (Trim(body).starts_with('[')) return BadBody(must + ". Received a list.");
+  if (!scan_.Begin(body, arena_) || !scan_.Enter()) return JsonError();
+  Rows rows;
+  std::vector<std::string> names;
+  std::string_view key, raw;
+  while (scan_.NextKey(&key)) {
+    if (key == "signature_name")
+      return BadBody("\"signature_name\" parameter is currently not supported");
+    const bool field = std::find(std::begin(kFields), std::end(kFields), key) != std::end(kFields);
+    if (field && names.empty()) {
+      names.emplace_back(key);
+      ASSIGN_OR_RETURN(rows, Field(names.back()));
+      continue;
+    }
+    if (key != "params") names.emplace_back(key);
+    if (!scan_.Skip(&raw)) return JsonError();
+  }
+  if (!scan_.Finish()) return JsonError();
+  if (names.size() != 1 || rows == nullptr)
+    return BadBody(must + ". Received dictionary with input fields: " +
+                   (names.empty() ? std::string("none") : QuotedList(names)));
+  return rows;
+}
+
+// One field of CSV at a time.
+class CsvFields {
+ public:
+  explicit CsvFields(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
+  bool done() const { return at_ >= end_; }
+  // *last: it is the line's last. A text without a closing quote ends at the end.
+  void Next(std::string* field, bool* last) {
+    field->clear();
+    bool quoted = false;
+    while (at_ < end_) {
+      const char c = *at_++;
+      if (quoted) {
+        if (c != '"') {
+          field->push_back(c);
+        } else if (at_ < end_ && *at_ == '"') {
+          field->push_back(*at_++);
+        } else {
+          quoted = false;
+        }
+      } else if (c == '"' && field->empty()) {
+        quoted = true;
+      } else if (c == ',') {
+        *last = false;
+        return;
+      } else if (c == '\n') {
+        if (!field->empty() && field->back() == '\r') field->pop_back();
+        *last = true;
+        return;
+      } else {
+        field->push_back(c);
+      }
+    }
+    if (!field->empty() && field->back() == '\r') field->pop_back();
+    *last = true;
+  }
+
+ private:
+  const char* at_;
+  const char* end_;
+};
+
+class CsvItems : public TabularRows {
+ public:
+  CsvItems(CsvFields fields, int64_t rows, std::vector<std::string> keys)
+      : rows_(rows), fields_(fields), keys_(std::move(keys)) {}
+  int64_t rows() const override { return rows_; }
+  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override {
+    int64_t count = 0;
+    std::string text;
+    for (; count < most && next_ < rows_ && out->size() < bytes; ++count, ++next_) {
+      *out += count == 0 ? R"({"features":{)" : R"(,{"features":{)";
+      bool first = true;
+      bool last = false;
+      do {  // lines without anything are no rows
+        fields_.Next(&text, &last);
+      } while (last && text.empty() && keys_.size() > 1);
+      for (const std::string& key : keys_) {
+        if (&key != &keys_.front()) fields_.Next(&text, &last);
+        if (key.empty()) continue;
+        if (!first) *out += ',';
+        first = false;
+        *out += key;
+        AppendJsonText(text, out);
+      }
+      *out += "}}";
+    }
+    return count;
+  }
+
+ private:
+  int64_t rows_, next_ = 0;
+  CsvFields fields_;
+  std::vector<std::string> keys_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TabularRows>> ParseMlflowJson(std::string_view body,
+                                                     const EndpointColumns& columns,
+                                                     TextArena* arena) {
+  return MlflowParser(columns, arena).Parse(body);
+}
+
+Result<std::unique_ptr<TabularRows>> ParseMlflowCsv(std::string_view body,
+                                                    const EndpointColumns& columns) {
+  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
+  if (!IsValidUtf8(body)) return InvalidArgument("the CSV is not valid UTF-8");
+  CsvFields fields(body);
+  std::vector<std::string> names;
+  std::string text;
+  bool last = false;
+  while (!last) {
+    fields.Next(&text, &last);
+    names.push_back(text);
+  }
+  RETURN_IF_ERROR(CheckNames(names, columns));
+  const CsvFields begin = fields;
+  int64_t rows = 0;
+  while (!fields.done()) {
+    size_t count = 0;
+    do {
+      fields.Next(&text, &last);
+      ++count;
+    } while (!last);
+    if (count == 1 && text.empty() && names.size() > 1) continue;
+    if (count != names.size())
+      return InvalidArgument("row " + std::to_string(rows) + " of the CSV has " +
+                             std::to_string(count) + " fields, but its first line " +
+                             std::to_string(names.size()));
+    ++rows;
+  }
+  return std::unique_ptr<TabularRows>(
+      std::make_unique<CsvItems>(begin, rows, KeysOf(names, columns)));
+}
+
+}  // namespace slipway
