@@ -9,6 +9,7 @@ verb_help() {
   hub           the demo's home in the hub with the web UI (later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
   wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler
+  node-tar      the API node for a plain server: build/dist/slipway-apinode-VERSION-x86_64.tar.gz (and .deb), see deploy/
   goldens       the committed figures of peers (later)
   bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; the engines alone: score, single,
                 compile, shap; the API node: serve (each has --help); results in bench/results/
@@ -70,6 +71,12 @@ verb_wheel() {
   python_environment
   build_wheel
   ls build/dist/*.whl
+}
+
+verb_node-tar() {
+  verb_build
+  PATH=$ROOT/.venv/bin:$PATH deploy/node-tar.sh build/bin/slipway-apinode build/dist
+  ls build/dist/slipway-apinode*
 }
 
 verb_hub() { later hub; }
