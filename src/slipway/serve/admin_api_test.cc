@@ -1,0 +1,278 @@
+#include <gtest/gtest.h>
+
+#include "slipway/base/text.h"
+#include "slipway/serve/admin_routes.h"
+#include "slipway/serve/node.h"
+#include "slipway/serve/node_state_for_test.h"
+#include "slipway/serve/serve_for_test.h"
+
+namespace slipway {
+namespace {
+
+struct AdminReply {
+  int status = 0;
+  std::string body, headers;
+  Json json() const {
+    Result<Json> parsed = ParseJson(body);
+    EXPECT_TRUE(parsed.ok()) << body;
+    return parsed.ok() ? *parsed : Json();
+  }
+  std::string message() const { return json().value("message", "no message"); }
+};
+
+class AdminApiTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    home_ = folder_.File("home");
+    parts_.config.home = home_;
+    parts_.admission = Admission::Make({});
+    parts_.stats = std::make_unique<StatsRegistry>(parts_.slots());
+    parts_.state = OpenNodeState(home_);
+    ASSERT_NE(parts_.state, nullptr);
+    parts_.keys = *KeyStore::Open(home_);
+    QueryLogOptions log;
+    log.folder = folder_.File("log");
+    log.slots = parts_.slots();
+    parts_.query_log = *QueryLog::Open(log);
+    key_ = std::string(Trim(*ReadFile(JoinPath(home_, "admin.key"))));
+    api_ = std::make_unique<AdminApi>(&parts_);
+  }
+
+  AdminReply Ask(const std::string& method, const std::string& path, const std::string& body = "",
+                 std::vector<std::pair<std::string, std::string>> headers = {},
+                 bool with_key = true) {
+    if (with_key) headers.emplace_back("Authorization", "Bearer " + key_);
+    UserRequestForTest asked;
+    asked.method = method;
+    const size_t question = path.find('?');
+    asked.path = path.substr(0, question);
+    if (question != std::string::npos) asked.query = path.substr(question + 1);
+    asked.body = body;
+    asked.headers = std::move(headers);
+    ExchangeForTest exchange(std::move(asked));
+    AdminReply out;
+    HttpReply refusal;
+    const HttpBodyPlan plan = api_->PlanBody(exchange.request().path, exchange.request(), &refusal);
+    if (plan.refuse) return {refusal.status, refusal.body, refusal.headers};
+    if (api_->Handle(exchange.request().path, exchange.request(), &exchange.reply(), &exchange) ==
+        HttpOutcome::kDeferred)
+      exchange.Wait();
+    return {exchange.reply().status, exchange.reply().body, exchange.reply().headers};
+  }
+  // Into HOME/import, then by its name.
+  AdminReply Import(const SmallPackage& wanted) {
+    EXPECT_TRUE(WriteFileAtomic(JoinPath(home_, "import/p.zip"),
+                                *ReadFile(MakeSmallPackage(folder_, wanted)))
+                    .ok());
+    return Ask("POST", "/admin/api/services/" + wanted.service +
+                           "/generations/actions/importFromArchive?filePath=p.zip");
+  }
+
+  TempDir folder_ = *TempDir::Make();
+  std::string home_, key_;
+  NodeParts parts_;
+  std::unique_ptr<AdminApi> api_;
+};
+
+TEST_F(AdminApiTest, EveryRouteAsksForTheAdminKey) {
+  const NewApiKey scoring = *parts_.keys->Create({.label = "scores"});
+  const Router router = MakeAdminRouter(&parts_);
+  EXPECT_GT(router.routes().size(), 25u);
+  for (const Route& route : router.routes()) {
+    SCOPED_TRACE(route.method + " " + route.pattern);
+    EXPECT_EQ(route.permission, "admin");
+    std::string path = route.pattern;
+    for (size_t at = path.find('{'); at != std::string::npos; at = path.find('{'))
+      path.replace(at, path.find('}') - at + 1, "x");
+    const AdminReply none = Ask(route.method, path, "", {}, false);
+    EXPECT_EQ(none.status, 401);
+    EXPECT_NE(none.headers.find("WWW-Authenticate: Basic"), std::string::npos);
+    EXPECT_NE(none.json().value("errorType", ""), "");
+    EXPECT_EQ(Ask(route.method, path, "", {{"Authorization", "Bearer wrong"}}, false).status, 401);
+    EXPECT_EQ(
+        Ask(route.method, path, "", {{"Authorization", "Bearer " + scoring.secret}}, false).status,
+        403);
+    const AdminReply with_key = Ask(route.method, path);
+    EXPECT_NE(with_key.status, 401);
+    EXPECT_NE(with_key.status, 403);
+  }
+}
+
+TEST_F(AdminApiTest, ThePlanKeepsStrangersFromTheDisk) {
+  HttpReply refusal;
+  UserRequestForTest asked;
+  asked.path = "/admin/api/services/shop/generations";
+  ExchangeForTest stranger(asked);
+  EXPECT_TRUE(api_->PlanBody(asked.path, stranger.request(), &refusal).refuse);
+  EXPECT_EQ(refusal.status, 401);
+  asked.headers = {{"Authorization", "Bearer " + key_}};
+  ExchangeForTest admin(asked);
+  HttpBodyPlan plan = api_->PlanBody(asked.path, admin.request(), &refusal);
+  EXPECT_EQ(plan.spool_folder, JoinPath(home_, "spool"));
+  EXPECT_EQ(plan.max_bytes, static_cast<size_t>(parts_.config.upload_bytes));
+  for (const char* path : {"/admin/api/services/shop/generations/v1/preload", "/admin/api/services",
+                           "/admin/api/services/generations"}) {
+    plan = api_->PlanBody(path, admin.request(), &refusal);
+    EXPECT_EQ(plan.spool_folder, "") << path;
+    EXPECT_LE(plan.max_bytes, size_t{1} << 20) << path;
+  }
+}
+
+TEST_F(AdminApiTest, APageOfAnotherSiteChangesNothing) {
+  const std::string body = R"({"serviceId": "shop"})";
+  EXPECT_EQ(Ask("POST", "/admin/api/services", body, {{"Sec-Fetch-Site", "cross-site"}}).status,
+            403);
+  EXPECT_EQ(Ask("POST", "/admin/api/services", body,
+                {{"Host", "node:12000"}, {"Origin", "https://evil.example"}})
+                .status,
+            403);
+  EXPECT_EQ(Ask("GET", "/admin/api/services", "", {{"Sec-Fetch-Site", "cross-site"}}).status, 200);
+  EXPECT_EQ(Ask("POST", "/admin/api/services", body,
+                {{"Host", "node:12000"}, {"Origin", "http://node:12000"}})
+                .status,
+            200);
+}
+
+TEST_F(AdminApiTest, TheLifeOfAService) {
+  EXPECT_EQ(Ask("GET", "/admin/api/services").json(), Json::array());
+  EXPECT_EQ(Ask("POST", "/admin/api/services", R"({"serviceId": "shop"})").json()["ok"], true);
+  EXPECT_EQ(Ask("POST", "/admin/api/services", R"({"serviceId": "shop"})").status, 409);
+  const AdminReply imported = Import({.id = "v1"});
+  EXPECT_EQ(imported.status, 200) << imported.body;
+  EXPECT_EQ(imported.json()["generation"], "v1");
+  ASSERT_EQ(Import({.id = "v2", .answer = 0.5, .expected = 0.5}).status, 200);
+
+  const AdminReply newest = Ask("POST", "/admin/api/services/shop/actions/switchToNewest");
+  EXPECT_EQ(newest.json()["generation"], "v2");
+  EXPECT_EQ(PublishedMapping(*parts_.state, "shop"), "v2=1");
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/switchTo/v1").json()["ok"], true);
+  EXPECT_EQ(PublishedMapping(*parts_.state, "shop"), "v1=1");
+  EXPECT_EQ(
+      Ask("POST", "/admin/api/services/shop/actions/setMapping",
+          R"({"entries": [{"generation": "v1", "proba": 0.5}, {"generation": "v2", "proba": 0.5}]})")
+          .status,
+      200);
+  for (const char* spelling : {"service", "services"}) {
+    const Json generations =
+        Ask("GET", std::string("/admin/api/") + spelling + "/shop/generations").json();
+    ASSERT_EQ(generations["generations"].size(), 2u);
+    const Json& first = generations["generations"][0];
+    EXPECT_EQ(first["generationId"], "v1");
+    EXPECT_EQ(first["createdOn"], 1767323045000);
+    EXPECT_EQ(first["mounted"], true);
+    EXPECT_EQ(first["mappedPercent"], 50);
+  }
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/disable").status, 200);
+  EXPECT_EQ(Ask("GET", "/admin/api/services").json()[0]["enabled"], false);
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/enable").status, 200);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop/generations/v1").status, 409);
+  const Json outcomes = Ask("POST", "/admin/api/services/shop/generations/v2/actions/test").json();
+  ASSERT_EQ(outcomes.size(), 1u);
+  EXPECT_EQ(outcomes[0]["ok"], true);
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/switchTo/v2").status, 200);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services-clean-unused").json()["removed"],
+            Json::array({"shop/v1"}));
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop").json()["ok"], true);
+  EXPECT_EQ(Ask("GET", "/admin/api/services").json(), Json::array());
+}
+
+TEST_F(AdminApiTest, ErrorsSayWhatAndHow) {
+  ASSERT_EQ(Import({.id = "v1"}).status, 200);
+  const AdminReply empty = Ask("POST", "/admin/api/services/shop/actions/setMapping");
+  EXPECT_EQ(empty.status, 400);
+  EXPECT_NE(empty.message().find("entries"), std::string::npos);
+  EXPECT_EQ(empty.json()["code"], "invalid_argument");
+  EXPECT_NE(empty.json().value("request_id", ""), "");
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/setMapping", "{").status, 400);
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/setMapping", "[]").status, 400);
+  EXPECT_EQ(Ask("POST", "/admin/api/services/nobody/actions/switchToNewest").status, 404);
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/generations").status, 400);
+  const AdminReply bad = Import({.id = "bad", .expected = 9});
+  EXPECT_EQ(bad.status, 200);
+  const AdminReply refused = Ask("POST", "/admin/api/services/shop/actions/switchTo/bad");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.message().find("test query 'small'"), std::string::npos);
+  const AdminReply outside = Ask(
+      "POST",
+      "/admin/api/services/shop/generations/actions/importFromArchive?filePath=%2Fetc%2Fpasswd");
+  EXPECT_EQ(outside.status, 403);
+  EXPECT_NE(outside.json().value("hint", "").find(JoinPath(home_, "import")), std::string::npos);
+  EXPECT_EQ(Ask("GET", "/admin/api/nothing").status, 404);
+  EXPECT_EQ(Ask("PATCH", "/admin/api/services").status, 405);
+  const AdminReply named =
+      Ask("GET", "/admin/api/services/nobody", "", {{"X-Request-Id", "my-own"}});
+  EXPECT_EQ(named.json()["request_id"], "my-own");
+}
+
+TEST_F(AdminApiTest, EpochsAreRead) {
+  const std::string body = R"({"serviceId": "shop"})";
+  EXPECT_EQ(Ask("POST", "/admin/api/services", body, {{"X-Slipway-Epoch", "7"}}).status, 200);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"X-Slipway-Epoch", "6"}}).status, 409);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"X-Slipway-Epoch", "x"}}).status, 400);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"x-slipway-epoch", "7"}}).status, 200);
+  EXPECT_EQ(Ask("GET", "/admin/api/metrics").json()["epoch"], 7);
+}
+
+TEST_F(AdminApiTest, Settings) {
+  ASSERT_EQ(Ask("POST", "/admin/api/services", R"({"serviceId": "shop"})").status, 200);
+  EXPECT_EQ(
+      Ask("PUT", "/admin/api/services/shop/settings", R"({"auth": "api_keys", "redact": ["name"]})")
+          .status,
+      200);
+  const Json settings = Ask("GET", "/admin/api/services/shop/settings").json();
+  EXPECT_EQ(settings["auth"], "api_keys");
+  EXPECT_EQ(settings["redact"], Json::array({"name"}));
+  const AdminReply wrong = Ask("PUT", "/admin/api/services/shop/settings", R"({"atuh": "public"})");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_NE(wrong.body.find("auth"), std::string::npos);
+}
+
+TEST_F(AdminApiTest, Keys) {
+  EXPECT_EQ(Ask("GET", "/admin/api/keys").json(), Json::array());
+  const AdminReply made =
+      Ask("POST", "/admin/api/keys",
+          R"({"label": "a", "description": null, "createdBy": null, "expiry": null})");
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string secret = made.json()["key"], id = made.json()["id"];
+  EXPECT_TRUE(parts_.keys->Find(secret, 0));
+  const AdminReply listed = Ask("GET", "/admin/api/keys");
+  EXPECT_EQ(listed.json()[0]["label"], "a");
+  EXPECT_EQ(listed.body.find(secret), std::string::npos);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/keys/" + id + "/key").status, 200);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/keys/" + id + "/key").status, 404);
+  for (const char* body : {R"({"expiry": 1})", R"({"expiry": "yesterday"})", R"({"label": 7})",
+                           R"({"services": "shop"})", R"({"admin": true, "services": ["shop"]})"})
+    EXPECT_EQ(Ask("POST", "/admin/api/keys", body).status, 400) << body;
+  for (const char* body : {R"({"expiry": 4102444800})", R"({"expiry": 4102444800000})",
+                           R"({"expiry": "2100-01-01T00:00:00Z"})", R"({"expiry": "2100-01-01"})"})
+    EXPECT_EQ(Ask("POST", "/admin/api/keys", body).json()["expiry"], 4102444800000) << body;
+  const std::string admin = Ask("POST", "/admin/api/keys", R"({"admin": true})").json()["key"];
+  EXPECT_EQ(
+      Ask("GET", "/admin/api/services", "", {{"Authorization", "Bearer " + admin}}, false).status,
+      200);
+}
+
+TEST_F(AdminApiTest, CallsThatHaveNothingToDoHereSaySo) {
+  EXPECT_EQ(Ask("POST", "/admin/api/model-cache?modelArchivePath=/x").json()["cached"], false);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/model-cache").json()["ok"], true);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/cached-code-envs").json()["ok"], true);
+  EXPECT_EQ(Ask("POST", "/admin/api/cached-code-envs?fileDir=/x&language=PYTHON").status, 501);
+  EXPECT_EQ(Ask("POST", "/admin/api/register-global-code-env").status, 501);
+}
+
+TEST(AdminStatusTest, AFullDiskIs507) {
+  EXPECT_EQ(AdminStatus(FileError("write", "x", ENOSPC)), 507);
+  EXPECT_EQ(AdminStatus(FileError("write", "x", EDQUOT)), 507);
+  EXPECT_EQ(AdminStatus(Unavailable("busy")), 503);
+  EXPECT_EQ(AdminStatus(Corruption("x")), 422);
+}
+
+TEST(TimestampMillisTest, ReadsWhatPackagesSay) {
+  EXPECT_EQ(TimestampMillis("2026-01-02T03:04:05Z"), 1767323045000);
+  EXPECT_EQ(TimestampMillis("2026-01-02T03:04:05.678901Z"), 1767323045678);
+  EXPECT_EQ(TimestampMillis("2026-01-02"), std::nullopt);
+  EXPECT_EQ(TimestampMillis(""), std::nullopt);
+}
+
+}  // namespace
+}  // namespace slipway
