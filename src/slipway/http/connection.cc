@@ -14,7 +14,7 @@ namespace {
 
 // Then other connections have their turn.
 constexpr int kRequestsPerTurn = 32;
-constexpr size_t kSpoolBytes = 256 << 10;
+constexpr int kReadsPerTurn = 8;
 
 }  // namespace
 
@@ -82,9 +82,11 @@ bool HttpConnection::Handshake() {
 
 void HttpConnection::ReadRequests() {
   int budget = kRequestsPerTurn;
+  int reads = kReadsPerTurn;
   bool parse = input_ != nullptr && input_->unparsed() > 0;
   while (state_ == State::kReading && backlog_ == nullptr) {
     if (!parse) {
+      if (readable_ && reads-- == 0) return loop_->Again(this);
       if (!Receive()) return;
     }
     parse = true;
@@ -280,8 +282,7 @@ void HttpConnection::TurnAway(int status, std::string_view reason) {
 }
 
 void HttpConnection::OnDrain() {
-  readable_ = true;  // what has come before is answered
-  Advance();
+  if (state_ != State::kClosed) ArmTimer();
 }
 
 void HttpConnection::OnTimer(int64_t now_ns) {

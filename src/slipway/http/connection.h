@@ -43,7 +43,8 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   void OnTimer(int64_t now_ns);
   void OnAnswer(HttpReply* reply);  // of a deferred request
   void OnAgain() { Advance(); }     // the turn that was cut short goes on
-  // No further request than what has come already.
+  // The next answer is the last; an idle connection has a moment for the request that may be on
+  // its way.
   void OnDrain();
   // Answers without reading anything, and closes.
   void TurnAway(int status, std::string_view reason);

@@ -20,6 +20,8 @@ constexpr size_t kCopiedBody = 16 << 10;    // larger bodies are sent from where
 constexpr size_t kBatchedBytes = 64 << 10;  // of answers to pipelined requests
 constexpr int64_t kLingerNs = 5'000'000'000;
 constexpr int64_t kDrainLingerNs = 1'000'000'000;
+// An idle connection that is closed at once may lose the request that is on its way to it.
+constexpr int64_t kDrainIdleNs = 1'000'000'000;
 constexpr int64_t kDayNs = int64_t{86'400} * 1'000'000'000;
 
 int64_t Nanoseconds(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
@@ -217,10 +219,7 @@ void HttpConnection::FinishTurn() {
   Flush(nullptr);
   if (state_ == State::kClosed) return;
   if (input_ != nullptr && input_->empty()) loop_->ReturnInput(std::move(input_));
-  if (backlog_ == nullptr) {
-    const bool idle = state_ == State::kReading && input_ == nullptr && !again;
-    if (state_ == State::kFinishing || (idle && loop_->draining())) return Finish();
-  }
+  if (backlog_ == nullptr && state_ == State::kFinishing) return Finish();
   ArmTimer();
 }
 
@@ -261,6 +260,7 @@ void HttpConnection::ArmTimer() {
     deadline = since_ns_ + Nanoseconds(limits.tls_handshake_seconds);
   } else if (state_ == State::kReading && (input_ == nullptr || input_->empty())) {
     deadline = now + Nanoseconds(limits.idle_seconds);
+    if (loop_->draining()) deadline = std::min(deadline, now + kDrainIdleNs);
   } else if (state_ == State::kReading && input_->in_body()) {
     const double fair =
         limits.min_bytes_per_second <= 0

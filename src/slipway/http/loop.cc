@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <exception>
+#include <new>
 #include <utility>
 
 #include <fcntl.h>
@@ -112,7 +112,13 @@ void HttpLoop::Run() {
     for (int i = 0; i < n; ++i) {
       const uint64_t tag = events[i].data.u64;
       if ((tag & 1) == 0) {
-        static_cast<HttpConnection*>(events[i].data.ptr)->OnEvents(events[i].events);
+        auto* connection = static_cast<HttpConnection*>(events[i].data.ptr);
+        try {
+          connection->OnEvents(events[i].events);
+        } catch (const std::bad_alloc&) {  // one connection less, and its memory
+          out_.clear();
+          connection->Close();
+        }
       } else if (tag == kMailboxTag) {
         mail = true;
       } else {

@@ -78,7 +78,8 @@ class HttpPending {
   virtual ~HttpPending() = default;
   virtual const HttpRequest& request() const = 0;
   virtual HttpReply* reply() = 0;
-  virtual bool abandoned() const = 0;  // the peer has closed
+  // The peer has closed, or its sending half: Send is still tried, the effort may be spared.
+  virtual bool abandoned() const = 0;
   virtual void Send() = 0;
 };
 
@@ -98,6 +99,7 @@ enum class HttpOutcome { kReplied, kDeferred };
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
+  // For every request, also one without a body; the checks of Handle are not to rest on it.
   virtual HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) = 0;
   virtual HttpOutcome Handle(const HttpRequest& request, HttpReply* reply,
                              HttpExchange* exchange) = 0;
@@ -164,7 +166,8 @@ class HttpServer {
   virtual ~HttpServer() = default;
   virtual int loops() const = 0;
   virtual std::vector<ListenAddress> addresses() const = 0;  // with the ports that were had
-  // Closes the listeners and idle connections; every answer from now on ends its connection.
+  // Closes the listeners; every answer from now on ends its connection. Connections that stay idle
+  // are closed after a second: a request may be on its way to them.
   virtual void StopAccepting() = 0;
   // Waits until no connection is left; false after `seconds`.
   virtual bool WaitIdle(double seconds) = 0;
