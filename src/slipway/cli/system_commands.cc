@@ -132,6 +132,7 @@ void LiveNames(Context& context, const std::string& positional, std::vector<std:
   };
   if (positional == "PROJECT") add("/api/v1/projects", "name");
   if (positional == "REF" || positional == "TARGET") add("/api/v1/models", "name");
+  if (positional == "SERVICE" || positional == "PACKAGE") add("/api/v1/services", "name");
   if (positional == "JOB") add("/api/v1/jobs", "job");
   if (positional == "DATASET" || positional == "TARGET") {
     auto projects = context.Call("GET", "/api/v1/projects");
