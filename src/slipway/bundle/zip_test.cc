@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "slipway/base/file.h"
+
 namespace slipway {
 namespace {
 
@@ -100,6 +102,136 @@ TEST(Zip, EntriesThatOverlapAreRefused) {
   const size_t second = bytes.rfind("PK\x01\x02");
   for (int i = 0; i < 4; ++i) bytes[second + 42 + static_cast<size_t>(i)] = 0;  // where "a" is
   EXPECT_FALSE(ReadAll(bytes).ok());
+}
+
+// ---- As files ----
+
+class ZipFiles : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Result<TempDir> made = TempDir::Make();
+    ASSERT_TRUE(made.ok());
+    folder_ = std::move(*made);
+    path_ = folder_.File("a.zip");
+  }
+
+  // In pieces of `piece` bytes.
+  Status Write(const Entries& entries, size_t piece, bool deflate = true) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<ZipFileWriter> writer, ZipFileWriter::Create(path_));
+    size_t packed = 0;
+    for (const auto& [name, content] : entries) {
+      RETURN_IF_ERROR(writer->Begin(name, deflate));
+      for (size_t at = 0; at < content.size(); at += piece)
+        RETURN_IF_ERROR(writer->Write(std::string_view(content).substr(at, piece)));
+      RETURN_IF_ERROR(writer->End(&packed));
+    }
+    EXPECT_FALSE(PathExists(path_));
+    return writer->Finish();
+  }
+
+  TempDir folder_;
+  std::string path_;
+};
+
+TEST_F(ZipFiles, HaveTheBytesOfTheOnesInMemory) {
+  for (const size_t piece : {size_t{1}, size_t{1000}, size_t{1} << 20}) {
+    ASSERT_TRUE(RemoveAll(path_).ok());
+    ASSERT_TRUE(Write(kEntries, piece).ok());
+    EXPECT_EQ(*ReadFile(path_), Made(kEntries)) << piece;
+  }
+  EXPECT_EQ(ListDir(folder_.path())->size(), 1U);
+}
+
+TEST_F(ZipFiles, AreReadInPieces) {
+  std::string big(1'000'000, '\0');
+  for (size_t i = 0; i < big.size(); ++i) big[i] = static_cast<char>(i * i >> 7);
+  for (const bool deflate : {true, false}) {
+    ASSERT_TRUE(RemoveAll(path_).ok());
+    ASSERT_TRUE(Write({{"big", big}, {"empty", ""}}, 4096, deflate).ok());
+    Result<ZipReader> zip = ZipReader::OpenFile(path_);
+    ASSERT_TRUE(zip.ok()) << zip.error().message;
+    EXPECT_TRUE(zip->CheckExact().ok());
+    EXPECT_EQ(zip->entries(), 2U);
+    EXPECT_EQ(zip->file_bytes(), static_cast<size_t>(*FileSize(path_)));
+    std::string name, read;
+    ASSERT_TRUE(*zip->Next(&name));
+    EXPECT_EQ(zip->size(), big.size());
+    size_t most = 0;
+    const ZipSink sink = [&](std::string_view bytes) -> Status {
+      most = std::max(most, bytes.size());
+      read += bytes;
+      return {};
+    };
+    ASSERT_TRUE(zip->Extract(big.size(), sink).ok());
+    EXPECT_EQ(read, big);
+    EXPECT_LE(most, size_t{256} << 10);
+    EXPECT_THAT(zip->Extract(big.size() - 1, sink).error().message, HasSubstr("larger than"));
+    // What the sink says is what comes back.
+    const Status full = zip->Extract(
+        big.size(), [](std::string_view) -> Status { return Unavailable("no space left"); });
+    EXPECT_EQ(full.error().code, ErrorCode::kUnavailable);
+    ASSERT_TRUE(*zip->Next(&name));
+    EXPECT_EQ(*zip->Read(0), "");
+    EXPECT_FALSE(*zip->Next(&name));
+  }
+}
+
+TEST_F(ZipFiles, AnEntryCanBeTakenBack) {
+  Result<std::unique_ptr<ZipFileWriter>> writer = ZipFileWriter::Create(path_);
+  ASSERT_TRUE(writer.ok());
+  size_t packed = 0;
+  for (const bool ended : {false, true}) {
+    ASSERT_TRUE((*writer)->Begin("wrong", true).ok());
+    ASSERT_TRUE((*writer)->Write(std::string(100'000, 'x')).ok());
+    if (ended) {
+      ASSERT_TRUE((*writer)->End(&packed).ok());
+      EXPECT_GT(packed, 0U);
+    }
+    ASSERT_TRUE((*writer)->Cancel().ok());
+    ASSERT_TRUE((*writer)->Begin(ended ? "b" : "a", false).ok());
+    ASSERT_TRUE((*writer)->Write("hello").ok());
+    ASSERT_TRUE((*writer)->End(&packed).ok());
+    EXPECT_EQ(packed, 5U);
+  }
+  ASSERT_TRUE((*writer)->Finish().ok());
+  Result<ZipReader> zip = ZipReader::OpenFile(path_);
+  ASSERT_TRUE(zip.ok()) << zip.error().message;
+  EXPECT_TRUE(zip->CheckExact().ok());
+  EXPECT_EQ(*ReadAll(*ReadFile(path_)), (Entries{{"a", "hello"}, {"b", "hello"}}));
+}
+
+TEST_F(ZipFiles, WithoutFinishNothingStays) {
+  ASSERT_TRUE(WriteFileAtomic(path_, "old").ok());
+  {
+    Result<std::unique_ptr<ZipFileWriter>> writer = ZipFileWriter::Create(path_);
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE((*writer)->Begin("a", true).ok());
+  }
+  EXPECT_EQ(*ReadFile(path_), "old");
+  EXPECT_EQ(ListDir(folder_.path())->size(), 1U);
+  EXPECT_EQ(ZipFileWriter::Create(folder_.File("no/where")).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(ZipFiles, AreExactOrNot) {
+  const auto exact = [](std::string_view bytes) {
+    Result<ZipReader> zip = ZipReader::Open(bytes);
+    return zip.ok() && zip->CheckExact().ok();
+  };
+  const std::string good = Made(kEntries);
+  EXPECT_TRUE(exact(good));
+  EXPECT_TRUE(exact(Made({})));
+  EXPECT_FALSE(exact(kStoredZip));  // it has a comment, and Python's mode
+  EXPECT_FALSE(exact("x" + good));
+  int changed = 0;
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string altered = good;
+    altered[i] = static_cast<char>(altered[i] ^ 0x10);
+    if (exact(altered)) ++changed;
+  }
+  size_t packed = 0;  // only the entries' own bytes may differ
+  for (const auto& [name, content] : kEntries)
+    packed += Made({{name, content}}).size() - 98 - 2 * name.size();
+  EXPECT_EQ(changed, static_cast<int>(packed));
 }
 
 }  // namespace

@@ -137,13 +137,25 @@ Status AddPart(const PartSource& source, const PackagePart& part, ZipFileWriter*
   return AddEntry(source, part.sha256, false, zip, &packed);
 }
 
-Result<PackagePart> Measured(const PartSource& source) {
+Error TooMuch() {
+  return InvalidArgument("with it the package has more than 4 GiB",
+                         "package fewer or smaller tables: a package holds up to 4 GiB");
+}
+
+// `most`: the bytes that it may have; more is told before they are read.
+Result<PackagePart> Measured(const PartSource& source, int64_t most) {
   PackagePart part;
   part.name = source.name;
+  if (!source.file.empty()) {
+    int64_t size = 0;
+    RETURN_IF_ERROR(OpenPart(source.file, &size));
+    if (size > most) return TooMuch();
+  }
   ASSIGN_OR_RETURN(part.sha256, source.Feed([&](std::string_view bytes) -> Status {
     part.bytes += static_cast<int64_t>(bytes.size());
     return {};
   }));
+  if (part.bytes > most) return TooMuch();
   return part;
 }
 
@@ -167,15 +179,9 @@ Status WriteParts(const std::string& path, const PackageContent& content) {
   const PackageLimits limits;
   int64_t total = 0;
   for (const PartSource& source : sources) {
-    Result<PackagePart> part = Measured(source);
+    Result<PackagePart> part = Measured(source, limits.package_bytes - 1 - total);
     if (!part.ok()) return InPart(source.name, part.error());
     total += part->bytes;
-    if (part->bytes >= limits.part_bytes || total >= limits.package_bytes) {
-      return InPart(
-          source.name,
-          InvalidArgument("with it the package has more than 4 GiB",
-                          "package fewer or smaller tables: a package holds up to 4 GiB"));
-    }
     manifest.parts.push_back(std::move(*part));
   }
   const Json json = ManifestToJson(manifest);

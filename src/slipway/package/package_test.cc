@@ -284,6 +284,14 @@ TEST_F(Package, WritingRefusesWhatReadingWould) {
   EXPECT_THAT(WriteRefusal(), HasSubstr("nowhere"));
   content_.files["fare.bundle"] = folder_.path();
   EXPECT_THAT(WriteRefusal(), HasSubstr("is not a file"));
+  {
+    std::ofstream sparse(folder_.File("huge"), std::ios::binary);
+    sparse.seekp((int64_t{4} << 30) - 1);
+    sparse.put('x');
+  }
+  content_.files["fare.bundle"] = folder_.File("huge");
+  EXPECT_THAT(WriteRefusal(), HasSubstr("part 'fare.bundle': with it the package has more than 4"));
+  ASSERT_TRUE(RemoveAll(folder_.File("huge")).ok());
   content_ = good;
   content_.manifest.endpoints[1].id = "a/b";
   EXPECT_THAT(WriteRefusal(), HasSubstr("which is no name"));
@@ -295,6 +303,45 @@ TEST_F(Package, WritingRefusesWhatReadingWould) {
   content_.openapi = Json::array();
   EXPECT_THAT(WriteRefusal(), HasSubstr("not an object"));
   EXPECT_EQ(ListDir(folder_.path())->size(), 3U);  // no temporary file stays
+}
+
+// The peak of resident memory since it was last reset, in kilobytes.
+int64_t PeakKilobytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    int64_t kilobytes = 0;
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes;
+  }
+  return -1;
+}
+
+TEST_F(Package, MemoryDoesNotGrowWithTheParts) {
+  {
+    std::ofstream table(folder_.File("some.table"), std::ios::binary);
+    std::string piece(1 << 20, '\0');
+    for (int i = 0; i < 24; ++i) {
+      for (char& c : piece) c = static_cast<char>(c * 5 + i + 1);
+      table << piece;
+    }
+  }
+  {
+    std::ofstream reset("/proc/self/clear_refs");
+    reset << "5";
+    reset.flush();
+    if (!reset.good()) GTEST_SKIP() << "the peak of memory cannot be reset here";
+  }
+  const int64_t before = PeakKilobytes();
+  Written();
+  const int64_t written = PeakKilobytes();
+  // Written() reads the whole file for other tests: the measure works.
+  EXPECT_GT(written - before, 15'000);
+  std::ofstream("/proc/self/clear_refs") << "5";
+  const int64_t low = PeakKilobytes();
+  ASSERT_TRUE(WritePackage(folder_.File("again.zip"), content_).ok());
+  ASSERT_TRUE(UnpackPackage(path_, folder_.File("out")).ok());
+  ASSERT_TRUE(VerifyPackageFolder(folder_.File("out")).ok());
+  EXPECT_LT(PeakKilobytes() - low, 8'000);
 }
 
 TEST_F(Package, AFolderThatChangedIsRefused) {
