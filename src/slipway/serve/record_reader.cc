@@ -56,13 +56,20 @@ RecordLayout::RecordLayout(std::vector<Field> columns) {
     const int at = static_cast<int>(columns_.size());
     Place& place = columns_.emplace_back();
     place.field = std::move(field);
-    if (!NeedsEscape(place.field.name)) place.quoted = "\"" + place.field.name + "\"";
+    place.quoted = "\"" + place.field.name + "\"" + std::string(8, '\0');
     const auto [found, added] = index_.try_emplace(place.field.name, at);
     if (added) continue;
     int last = found->second;
     while (columns_[static_cast<size_t>(last)].next >= 0)
       last = columns_[static_cast<size_t>(last)].next;
     columns_[static_cast<size_t>(last)].next = at;
+  }
+  for (const Place& place : columns_) {
+    Likely& likely = likely_.emplace_back();
+    likely.plain_double = place.field.type == Type::kDouble && place.next < 0;
+    if (NeedsEscape(place.field.name)) continue;
+    likely.quoted = place.quoted.data();
+    likely.size = static_cast<uint32_t>(place.quoted.size() - 8);
   }
 }
 
@@ -165,13 +172,12 @@ bool RecordReader::Value(RequestScanner* scanner, int column, RecordRows* rows, 
     case JsonToken::kNumber: {
       ScannedNumber number;
       if (!scanner->Number(&number)) return false;
-      if (number.exact && layout_->field(column).type == Type::kDouble &&
-          layout_->Next(column) < 0) {
+      if (number.exact && layout_->likely(column).plain_double) {
         *static_cast<double*>(rows->Cell(column, row)) = number.value;
         rows->SetValid(column, row);
         return true;
       }
-      Text(number.text, false, column, rows, row, bad);
+      if (number.finite) Text(number.text, false, column, rows, row, bad);
       return true;
     }
     case JsonToken::kString:
@@ -204,7 +210,8 @@ bool RecordReader::Read(RequestScanner* scanner, RecordRows* rows, int row,
   for (size_t place = 0;; ++place) {
     const int likely = place < order_.size() ? order_[place] : -1;
     bool found = false;
-    const std::string_view quoted = likely < 0 ? std::string_view() : layout_->quoted(likely);
+    std::string_view quoted;
+    if (likely >= 0) quoted = {layout_->likely(likely).quoted, layout_->likely(likely).size};
     if (!scanner->NextKeyLike(quoted, &found)) return scanner->ok();
     int column = likely;
     if (!found) {

@@ -36,16 +36,24 @@ class RecordLayout {
   int Find(std::string_view name) const;
   // The next column of the same name, -1: none.
   int Next(int column) const { return columns_[static_cast<size_t>(column)].next; }
-  // "\"name\"" as JSON has it without escapes; empty when it needs some.
-  std::string_view quoted(int column) const { return columns_[static_cast<size_t>(column)].quoted; }
+  // What finding a likely key and reading a number need, close together.
+  struct Likely {
+    // "\"name\"" as JSON has it without escapes, 8 readable bytes behind; nullptr when it needs
+    // some.
+    const char* quoted = nullptr;
+    uint32_t size = 0;
+    bool plain_double = false;  // a double and the only column of the name
+  };
+  const Likely& likely(int column) const { return likely_[static_cast<size_t>(column)]; }
 
  private:
   struct Place {
     Field field;
-    std::string quoted;
+    std::string quoted;  // with 8 bytes behind
     int next = -1;
   };
   std::vector<Place> columns_;
+  std::vector<Likely> likely_;
   std::unordered_map<std::string_view, int> index_;
 };
 

@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::array<char, 2 + kHttpPadding> kEmptyObject = {'{', '}'};
 
-bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 // Neither a quote, nor a backslash, nor a control character, nor beyond ASCII.
 constexpr std::array<uint8_t, 256> kPlain = [] {
   std::array<uint8_t, 256> plain{};
@@ -209,6 +207,16 @@ bool RequestScanner::EscapedString(const char* begin, std::string_view* out) {
   return true;
 }
 
+bool RequestScanner::NoDigit(ScannedNumber* out) {
+  // The text has no }, so it is not found beyond the end.
+  static constexpr std::string_view kMinusInfinity = "-Infinity";
+  if (std::memcmp(at_, kMinusInfinity.data(), kMinusInfinity.size()) != 0)
+    return FailAt(at_ + (*at_ == '-'), "a digit is missing");
+  at_ += kMinusInfinity.size();
+  out->finite = false;
+  return true;
+}
+
 bool RequestScanner::SlowNumber(const char* begin, ScannedNumber* out) {
   const char* p = begin;
   while ((*p | 0x20) != 'e') ++p;
@@ -224,8 +232,7 @@ bool RequestScanner::SlowNumber(const char* begin, ScannedNumber* out) {
 }
 
 bool RequestScanner::Word() {
-  static constexpr std::string_view kWords[] = {"null", "true",     "false",
-                                                "NaN",  "Infinity", "-Infinity"};
+  static constexpr std::string_view kWords[] = {"null", "true", "false", "NaN", "Infinity"};
   for (const std::string_view word : kWords) {
     // No word has a }, so none is found beyond the end.
     if (*at_ != word.front() || std::memcmp(at_, word.data(), word.size()) != 0) continue;
