@@ -1,0 +1,229 @@
+"""Administration of a real node: `slipway-apinode admin` and the admin API as programs call it."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from apinode import APINODE, forge, nodes, shop  # noqa: F401  (fixtures)
+from conftest import Answer
+
+
+class Admin:
+    """`slipway-apinode admin` against one node."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def __call__(self, *args, code=0, stdin="", where=None, environment=None):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("SLIPWAY_")}
+        env.update(HOME=str(self.node.folder), **(environment or {}))
+        where = ["--home", str(self.node.home)] if where is None else where
+        process = subprocess.run([str(APINODE), "admin", *where, *map(str, args)], capture_output=True, text=True, input=stdin, timeout=60,
+                                 env=env, cwd=self.node.folder)
+        answer = Answer(process)
+        assert code is None or answer.code == code, f"{args}: exit {answer.code}, expected {code}\n{answer.out}\n{answer.err}"
+        return answer
+
+    def json(self, *args, **kwargs):
+        return self("--json", *args, **kwargs).json
+
+
+@pytest.fixture
+def admin(nodes):
+    return Admin(nodes())
+
+
+def rows(text):
+    """A table's rows as lists of cells."""
+    return [line.split() for line in text.splitlines()]
+
+
+def test_from_a_package_to_traffic_and_back(admin, shop):
+    assert rows(admin("services-list").out)[0][:3] == ["Service", "Enabled", "Serving"]
+    admin("service-create", "shop")
+    assert rows(admin("services-list").out)[1][:3] == ["shop", "no", "no"]
+    assert admin("service-import-generation", "shop", shop.v1).out == "v1\n"
+    assert admin("service-import-generation", "shop", shop.v2).out == "v2\n"
+    listed = rows(admin("service-list-generations", "shop").out)
+    assert " ".join(listed[0]).startswith("Gen. Tag Created Mounted Mapped %")
+    assert [(r[0], r[2], r[3]) for r in listed[1:]] == [("v1", "no", "0"), ("v2", "no", "0")]
+
+    assert admin("service-switch-to-newest", "shop").out == "v2\n"
+    admin("service-switch-to-generation", "shop", "v1")
+    record = json.dumps(shop.records[0])
+    answer = json.loads(admin("predict", "shop", "fare", "--record", record).out)
+    assert answer["apiContext"]["serviceGeneration"] == "v1"
+    assert answer["result"] == admin.node.predict(shop.records[0]).json["result"]
+    assert json.loads(admin("predict", "shop", "fare", stdin=json.dumps({"features": shop.records[0]})).out)["result"] == answer["result"]
+    many = json.loads(admin("predict", "shop", "fare", stdin=json.dumps({"items": [{"features": shop.records[0]}] * 2})).out)
+    assert [r["prediction"] for r in many["results"]] == [answer["result"]["prediction"]] * 2
+
+    admin("service-set-mapping", "shop", "v1=90", "v2=10")
+    assert {g["generationId"]: g["mappedPercent"] for g in admin.json("service-list-generations", "shop")} == {"v1": 90, "v2": 10}
+    assert "v1=90%" in admin("services-list").out
+    admin("service-set-mapping", "shop", stdin='{"entries": [{"generation": "v2", "proba": 1}]}')
+    admin("service-preload-generation", "shop", "v1")
+    forced = json.loads(admin("predict", "shop", "fare", "--record", record, "--generation", "v1").out)
+    assert forced["apiContext"]["serviceGeneration"] == "v1"
+
+    admin("service-disable", "shop")
+    assert admin("predict", "shop", "fare", "--record", record, code=None).code != 0
+    admin("service-enable", "shop")
+    assert admin.node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v2"
+    admin("service-delete-generation", "shop", "v2", code=5)
+    admin("service-delete-generation", "shop", "v1")
+    admin("service-import-generation", "shop", shop.v3)
+    admin("service-switch-to-newest", "shop")
+    assert admin("services-clean").out == "shop/v2\n"
+    admin("service-delete", "shop")
+    assert admin.json("services-list") == []
+
+
+def test_a_failing_test_query_is_exit_6_and_keeps_its_generation_from_traffic(admin, shop):
+    admin("service-import-generation", "shop", shop.v1)
+    admin("service-switch-to-newest", "shop")
+    good = admin.json("service-test-generation", "shop", "v1")
+    assert len(good) == 3 and all(o["ok"] for o in good)
+    admin("service-import-generation", "shop", shop.bad)
+    told = admin("service-test-generation", "shop", "bad", code=6)
+    assert "FAILED" in told.out and "-12345.5" in told.out
+    assert [o["ok"] for o in admin.json("service-test-generation", "shop", "bad", code=6)] == [False, True, True]
+    refused = admin("service-switch-to-newest", "shop", code=1)
+    assert "test query" in refused.err and "-12345.5" in refused.err
+    assert admin.node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
+    failed = [g for g in admin.json("service-list-generations", "shop") if g["status"] == "failed"]
+    assert [g["generationId"] for g in failed] == ["bad"] and "-12345.5" in failed[0]["error"]
+
+
+def test_settings(admin):
+    admin("service-create", "shop")
+    admin("service-settings", "shop", "auth=api_keys", "max_records=50", "redact=name, phone", "log_sample=0.25")
+    settings = admin.json("service-settings", "shop")
+    assert (settings["auth"], settings["max_records"], settings["redact"], settings["log_sample"]) == ("api_keys", 50, ["name", "phone"], 0.25)
+    admin("service-settings", "shop", "redact=")
+    assert admin.json("service-settings", "shop")["redact"] == []
+    wrong = admin("service-settings", "shop", "atuh=public", code=1)
+    assert "auth" in wrong.err
+    assert admin("service-settings", "shop", "auth", code=2).out == ""
+
+
+def test_keys(admin, shop):
+    admin("service-import-generation", "shop", shop.v1)
+    admin("service-switch-to-newest", "shop")
+    admin("service-settings", "shop", "auth=api_keys")
+    everywhere = admin("admin-key-create", "--label", "everywhere").out.strip()
+    here = admin.json("admin-key-create", "--label", "here", "--service", "shop", "--expires", "2099-01-31T00:00:00Z")
+    elsewhere = admin("admin-key-create", "--service", "other").out.strip()
+    for key, status in ((everywhere, 200), (here["key"], 200), (elsewhere, 403), ("wrong", 401)):
+        answer = admin.node.predict(shop.records[0], headers={"Authorization": f"Bearer {key}"})
+        assert answer.status == status or (status > 400 and answer.status in (401, 403)), answer
+    table = admin("admin-keys-list").out
+    assert "scores every service" in table and "scores shop" in table and "2099-01-31" in table and everywhere not in table
+    admin("admin-key-delete", here["id"])
+    admin("admin-key-delete", everywhere)
+    assert [k["services"] for k in admin.json("admin-keys-list")] == [["other"]]
+    assert everywhere not in admin.node.log() and admin.node.admin_key not in admin.node.log()
+
+    helper = admin.node.folder / "helper.key"
+    helper.write_text(admin("admin-key-create", "--admin").out)
+    assert admin("services-list", where=["--url", admin.node.url, "--key-file", helper]).out
+    assert admin("services-list", where=["--url", admin.node.url], environment={"SLIPWAY_API_KEY": helper.read_text().strip()}).out
+
+
+def test_errors_are_told_with_what_helps(admin, shop, tmp_path):
+    assert "service-create" in admin("service-craete", "x", code=2).err
+    assert "help" in admin("service-create", code=2).err
+    assert admin("service-switch-to-newest", "shop", code=3).err.startswith("error: ")
+    admin("service-create", "shop")
+    admin("service-create", "shop", code=5)
+    admin("service-create", "a b", code=1)
+    assert "shop" in admin("service-delete", "shpo", code=3).err
+    error = admin("--json", "service-delete", "shpo", code=3).error
+    assert error["code"] == "not_found" and "shop" in error["hint"]
+    assert admin("service-import-generation", "shop", tmp_path / "none.zip", code=3).err
+    (tmp_path / "no.zip").write_bytes(b"no zip at all")
+    admin("service-import-generation", "shop", tmp_path / "no.zip", code=1)
+    assert admin("service-set-mapping", "shop", "v1", code=2).err
+    assert admin("service-set-mapping", "shop", stdin="{", code=2).err
+    assert admin("service-set-mapping", "shop", "v1=1", code=3).err
+    wrong = tmp_path / "wrong.key"
+    wrong.write_text("not-the-admin-key\n")
+    refused = admin("services-list", where=["--url", admin.node.url, "--key-file", wrong], code=4)
+    assert "admin.key" in refused.err
+    assert admin("services-list", where=["--url", "node:12000"], code=1).err
+    assert "running" in admin("services-list", where=["--url", "http://127.0.0.1:1"], code=7).err
+    admin("--epoch", "9", "service-settings", "shop", "auth=public")
+    assert "epoch" in admin("--epoch", "8", "service-delete", "shop", code=5).err
+    # A node that is gone leaves no address, or one at which nobody answers.
+    admin.node.kill()
+    assert admin("services-list", code=7).err
+    assert admin("services-list", where=["--home", tmp_path / "nowhere"], code=3).err
+
+
+def test_help_names_every_command(admin):
+    text = admin("--help").out
+    for command in ("services-list", "service-create", "service-delete", "service-import-generation", "service-list-generations",
+                    "service-switch-to-newest", "service-switch-to-generation", "service-set-mapping", "service-preload-generation",
+                    "service-test-generation", "service-delete-generation", "service-enable", "service-disable", "service-settings",
+                    "services-clean", "admin-keys-list", "admin-key-create", "admin-key-delete", "metrics-get", "predict"):
+        assert command in text
+        assert command in admin(command, "--help").out
+
+
+def test_metrics(admin, shop):
+    admin("service-import-generation", "shop", shop.v1)
+    admin("service-switch-to-newest", "shop")
+    for record in shop.records[:5]:
+        assert admin.node.predict(record).status == 200
+    metrics = json.loads(admin("metrics-get").out)
+    fare = [e for e in metrics["endpoints"] if (e["service"], e["endpoint"], e["generation"]) == ("shop", "fare", "v1")]
+    assert len(fare) == 1 and fare[0]["requests"] == 5 and fare[0]["errors"] == 0 and fare[0]["p99Ms"] >= fare[0]["p50Ms"] > 0
+    assert metrics["memory"]["generations"] == 1 and metrics["memory"]["modelBytes"] > 0
+
+
+def multipart(fields, boundary="b0undary"):
+    parts = b"".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="/tmp/{name}.zip"\r\n\r\n'.encode() + data + b"\r\n"
+                     for name, data in fields)
+    return parts + f"--{boundary}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+
+
+def test_uploads_as_forms(admin, shop):
+    node = admin.node
+    body, headers = multipart([("note", b"hello"), ("file", shop.v1.read_bytes())])
+    answer = node.admin("POST", "services/shop/generations", body, headers)
+    assert answer.status == 200 and answer.json["generation"] == "v1", answer
+    for fields in ([], [("other", b"x")], [("file", b"")]):
+        body, headers = multipart(fields)
+        assert node.admin("POST", "services/shop/generations", body, headers).status == 400
+    assert node.admin("POST", "services/shop/generations", b"").status == 400
+    assert os.listdir(node.home / "spool") == []
+
+
+def test_the_log_tells_who_changed_what(admin, shop):
+    admin("service-create", "shop")
+    admin("service-delete", "nobody", code=3)
+    lines = [json.loads(line) for line in admin.node.log().splitlines() if '"message":"admin"' in line]
+    assert [(line["method"], line["path"], line["status"]) for line in lines] == [
+        ("POST", "/admin/api/services", 200), ("DELETE", "/admin/api/services/nobody", 404)]
+    assert all(line["who"] == "admin" and line["remote"] == "127.0.0.1" and line["request_id"] for line in lines)
+    assert "nobody" in lines[1]["error"]
+
+
+def test_the_admin_api_over_https(nodes, shop, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out",
+                    "cert.pem", "-days", "2", "-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   cwd=tmp_path, check=True, capture_output=True)
+    node = nodes("--tls-certificate", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem")
+    admin = Admin(node)
+    assert "--ca-file" in admin("services-list", code=7).err
+    trusted = ["--home", node.home, "--ca-file", tmp_path / "cert.pem"]
+    assert admin("service-import-generation", "shop", shop.v1, where=trusted).out == "v1\n"
+    assert admin("services-list", "--insecure").out
+
+
+def test_a_package_for_another_service_serves_under_the_name_it_is_deployed_as(admin, shop):
+    admin("service-import-generation", "shop-eu", shop.v1)
+    admin("service-switch-to-newest", "shop-eu")
+    answer = admin.node.predict(shop.records[0], service="shop-eu")
+    assert answer.status == 200 and answer.json["apiContext"]["serviceId"] == "shop-eu"
