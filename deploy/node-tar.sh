@@ -52,7 +52,7 @@ echo "$version" >"$root/VERSION"
 
 archive() { # folder, file, names...
   local folder=$1 file=$2; shift 2
-  tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -C "$folder" -cf - "$@" | gzip -n9 >"$file.part"
+  tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -C "$folder" -cf - "$@" | gzip -n6 >"$file.part"
   mv "$file.part" "$file"
 }
 archive "$work" "$out/$name.tar.gz" "$name"
@@ -99,7 +99,7 @@ if [ "$1" = remove ] && [ -d /run/systemd/system ]; then systemctl disable --now
 SCRIPT
   chmod 755 "$debian/DEBIAN/postinst" "$debian/DEBIAN/prerm"
   find "$debian" -exec touch -h -d "@$epoch" {} +
-  SOURCE_DATE_EPOCH=$epoch dpkg-deb --root-owner-group --build "$debian" "$out/slipway-apinode_${version}_amd64.deb" >/dev/null
+  SOURCE_DATE_EPOCH=$epoch dpkg-deb --root-owner-group -Zgzip --build "$debian" "$out/slipway-apinode_${version}_amd64.deb" >/dev/null
   say "$out/slipway-apinode_${version}_amd64.deb"
 else
   say "no dpkg-deb here: no .deb"

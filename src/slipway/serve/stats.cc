@@ -45,7 +45,8 @@ void EndpointStats::Observe(int slot, Answered how, int64_t latency_ns, int64_t 
     return;
   }
   Bump(block.requests[static_cast<size_t>(how)], 1);
-  if (records != 0) Bump(block.records, records);
+  // Of a request that failed as a whole, no record was answered.
+  if (how == Answered::kOk && records != 0) Bump(block.records, records);
   if (ignored != 0) Bump(block.ignored, ignored);
   if (failed != 0) Bump(block.failed, failed);
   latency_ns = std::max<int64_t>(latency_ns, 0);
