@@ -59,8 +59,8 @@ Json DispatchSchema() {
                "one that "
                "belongs to the key."},
               {"properties",
-               {{"forcedGeneration", {{"type", {"string", "null"}}}},
-                {"dispatchKey", {{"type", {"string", "null"}}}}}}};
+               {{"forcedGeneration", {{"type", {"string", "number", "null"}}}},
+                {"dispatchKey", {{"type", {"string", "number", "null"}}}}}}};
 }
 
 Json ExplanationsSchema() {
