@@ -131,6 +131,11 @@ bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+bool EndsLiteral(char c) {
+  return IsBlank(c) || c == ',' || c == ':' || c == '{' || c == '}' || c == '[' || c == ']' ||
+         c == '"';
+}
+
 // Walks a JSON text once: checks its grammar and appends it without blanks, masking members.
 class Compactor {
  public:
@@ -166,7 +171,7 @@ class Compactor {
           if (length == 0 || !Text(json.substr(i, length))) return false;
           break;
         default:
-          length = std::min(json.find_first_of(" \t\n\r,:{}[]\"", i), json.size()) - i;
+          while (i + length < json.size() && !EndsLiteral(json[i + length])) ++length;
           if (!Literal(json.substr(i, length))) return false;
       }
       i += length;
@@ -268,6 +273,15 @@ std::string DecodedPart(std::string_view text) {
   return out;
 }
 
+// Whether a text that is known to be JSON can stand in a line as it came: no line ends, and none of
+// the bare tokens that JSON does not have (a text that only contains the word goes the long way).
+bool CanStand(std::string_view json) {
+  unsigned char control = 0;
+  for (const char c : json) control |= static_cast<unsigned char>(c) < 0x20;
+  return control == 0 && json.find("NaN") == std::string_view::npos &&
+         json.find("Infinity") == std::string_view::npos;
+}
+
 void AppendMember(std::string_view name, std::string_view text, std::string* out) {
   out->append(",\"").append(name).append("\":");
   if (text.empty()) {
@@ -341,14 +355,23 @@ void AppendQueryLine(const LoggedQuery& query, const LoggedRecord* record, int64
     AppendMember("record", index, out);
     AppendMember("batch", batch, out);
     out->append(",\"features\":");
+    // Answered: the whole request was read as JSON, and the answer is ours.
+    const bool known = query.status == 200 && redact.empty();
+    const auto append = [&](std::string_view json) {
+      if (known && !json.empty() && CanStand(json)) {
+        out->append(json);
+      } else if (!AppendCompactJson(json, redact, out)) {
+        out->append("null");
+      }
+    };
     const bool query_string = !record->features.empty() && query.verb == "predict-simple";
     if (query_string) {
       AppendQueryAsJson(record->features, redact, out);
-    } else if (!AppendCompactJson(record->features, redact, out)) {
-      out->append("null");
+    } else {
+      append(record->features);
     }
     out->append(",\"result\":");
-    if (!AppendCompactJson(record->result, redact, out)) out->append("null");
+    append(record->result);
   }
   out->append("}\n");
 }
