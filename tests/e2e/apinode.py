@@ -157,7 +157,8 @@ def _wrong_expectation(name, data):
 def forge(package, path, generation=None, service=None, edit=lambda name, data: data, honest=True):
     """A package with other content; `honest`: the manifest states the new sizes and hashes."""
     with zipfile.ZipFile(package) as source:
-        parts = [(info.filename, source.read(info)) for info in source.infolist()]
+        infos = source.infolist()  # a node takes the exact headers that Slipway writes
+        parts = [(info.filename, source.read(info)) for info in infos]
     manifest = json.loads(dict(parts)["manifest.json"])
     manifest["id"] = generation or manifest["id"]
     manifest["service"] = service or manifest["service"]
@@ -168,8 +169,8 @@ def forge(package, path, generation=None, service=None, edit=lambda name, data: 
             data = contents[part["name"]]
             part.update(size=len(data), sha256=hashlib.sha256(data).hexdigest())
     with zipfile.ZipFile(path, "w") as target:
-        for name, data in parts:
-            target.writestr(name, json.dumps(manifest).encode() if name == "manifest.json" else data)
+        for info in infos:
+            target.writestr(info, json.dumps(manifest).encode() if info.filename == "manifest.json" else contents[info.filename])
     return path
 
 
@@ -339,7 +340,9 @@ class Node:
             self.process.stdout.close()
 
     def restart(self):
+        """After kill -9, with nothing but its home."""
         self.kill()
+        self.package = None
         return self.start()
 
 

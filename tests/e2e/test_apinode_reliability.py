@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import socket
@@ -157,6 +158,7 @@ def test_a_damaged_generation_leaves_only_its_service_red(nodes, shop, tmp_path)
     assert node.upload(forge(shop.v2, tmp_path / "other.zip", service="other"), "other").status < 300
     node.switch("v2", "other")
     node.kill()
+    node.package = None
     bundle = next((node.home / "generations" / "shop" / "v1").glob("*.bundle"))
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
@@ -181,7 +183,7 @@ def test_overload(nodes, shop, tmp_path, factor):
     node = nodes(package=shop.v1, preexec=scenarios.own_core())
     seen = scenarios.overload(node, shop, tmp_path, factor, 4, rest=2.0)
     load = seen["load"]
-    assert set(load["statuses"]) <= {"200", "429", "503"}, load["statuses"]
+    assert set(load["statuses"]) <= {"200", "429", "503", "504"}, load["statuses"]
     assert load["lost"] == 0 and load["timeouts"] == 0, load
     assert seen["goodput"] > (0.5 if factor == 3 else 0.25), seen  # 0.9 on a quiet machine: the long form
     assert seen["refusal"] is not None, "nothing was refused"
@@ -199,7 +201,7 @@ def test_a_full_queue_of_one_service_leaves_the_others_alone(nodes, shop, tmp_pa
     node = nodes(package=shop.v1)
     record = shop.records[0]
     expected = [signature(node.predict(record))]
-    heavy = Load(node, HEAVY, scenarios.heavy_bodies(shop, 300), tmp_path, connections=64, seconds=4)
+    heavy = Load(node, HEAVY, scenarios.heavy_bodies(shop, 30), tmp_path, connections=64, seconds=4)
     light = Load(node, FARE, [{"features": record}], tmp_path, expected, connections=4, seconds=3).result()
     nothing_lost(light)
     assert light["ok_per_second"] > 100
@@ -368,7 +370,7 @@ def test_sigterm_drains(nodes, shop, tmp_path):
 
 def test_sigterm_lets_requests_in_flight_end(nodes, shop):
     node = nodes(package=shop.v1, environment={"SLIPWAY_APINODE_DRAIN_SECONDS": "0"})
-    body = scenarios.heavy_bodies(shop, 6000)[0]
+    body = scenarios.heavy_bodies(shop, 700)[0]
     seen = []
     threads = [threading.Thread(target=lambda: seen.append(node.request("POST", HEAVY, body, timeout=60))) for _ in range(2)]
     for thread in threads:
@@ -378,7 +380,7 @@ def test_sigterm_lets_requests_in_flight_end(nodes, shop):
     for thread in threads:
         thread.join()
     assert [a.status for a in seen] == [200, 200], seen
-    assert all(len(a.json["results"]) == 6000 for a in seen)
+    assert all(len(a.json["results"]) == 700 for a in seen)
     assert node.process.wait(30) == 0
 
 
@@ -408,31 +410,31 @@ def raw(node, data, timeout=10):
 
 
 def statuses(got):
-    return [int(line.split()[1]) for line in got.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", got)]
 
 
-GET = b"GET /isAlive/ HTTP/1.1\r\nHost: h\r\n\r\n"
+GET = b"GET /isAlive/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SMUGGLING = {
-    "length and chunked": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-    "two equal lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-    "a list of lengths": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello",
-    "a signed length": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello",
-    "a negative length": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\nhello",
-    "a length beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
-    "chunked is not last": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-    "chunked twice": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "an obscured chunked": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "a space before the colon": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "a folded header": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n",
+    "length and chunked": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    "two equal lengths": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+    "a list of lengths": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5, 5\r\n\r\nhello",
+    "a signed length": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: +5\r\n\r\nhello",
+    "a negative length": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\nhello",
+    "a length beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+    "chunked is not last": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    "chunked twice": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "an obscured chunked": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a space before the colon": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "a folded header": b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
     "a bare line feed": b"GET /x HTTP/1.1\nHost: h\n\n",
-    "a bare carriage return": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\rY: b\r\n\r\n",
-    "a NUL": b"GET /x HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n",
+    "a bare carriage return": b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: a\rY: b\r\n\r\n",
+    "a NUL": b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: a\0b\r\n\r\n",
     "no host": b"GET /x HTTP/1.1\r\n\r\n",
-    "two hosts": b"GET /x HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
-    "a chunk size that is none": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\nhello\r\n0\r\n\r\n",
-    "a chunk size beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n",
-    "a chunk without its end": b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
+    "two hosts": b"GET /x HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
+    "a chunk size that is none": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\nhello\r\n0\r\n\r\n",
+    "a chunk size beyond 64 bits": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nhello\r\n0\r\n\r\n",
+    "a chunk without its end": b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n",
     "nonsense": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
 
@@ -442,20 +444,20 @@ def test_what_two_servers_would_read_differently_ends_the_connection(shared_node
     got = raw(shared_node, SMUGGLING[name] + GET)
     seen = statuses(got)
     assert len(seen) == 1, got  # what follows is not answered
-    assert 400 <= seen[0] < 500 or seen[0] == 501, got
+    assert seen[0] in (400, 501), got
 
 
 def test_oversize_everything(shared_node, shop):
-    cases = {b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: h\r\n\r\n": {414},
-             b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: " + b"a" * (1 << 20) + b"\r\n\r\n": {431},
-             b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: a\r\n" * 5000 + b"\r\n": {431},
-             b"A" * 100_000 + b" / HTTP/1.1\r\nHost: h\r\n\r\n": {400, 414},
-             f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Length: {11 << 20}\r\n\r\n".encode(): {413},
-             f"POST {FARE} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: {1 << 40}\r\n\r\n".encode(): {413},
-             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    cases = {b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n": {414},
+             b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"a" * (1 << 20) + b"\r\n\r\n": {431},
+             b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 5000 + b"\r\n": {431},
+             b"A" * 100_000 + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n": {400, 414, 501},
+             f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {11 << 20}\r\n\r\n".encode(): {413},
+             f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: {1 << 40}\r\n\r\n".encode(): {413},
+             (f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
               + (b"100000\r\n" + b" " * 0x100000 + b"\r\n") * 11 + b"0\r\n\r\n"): {413},
-             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1;" + b"x" * 5000 + b"\r\n1\r\n0\r\n\r\n"): {400, 413},
-             (f"POST {FARE} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n"): {400, 413}}
+             (f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1;" + b"x" * 5000 + b"\r\n1\r\n0\r\n\r\n"): {400, 413},
+             (f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"1\r\n \r\n" * 100_000 + b"0\r\n\r\n"): {400, 413}}
     for request, expected in cases.items():
         got = statuses(raw(shared_node, request))
         assert got and got[-1] in expected, (request[:100], got)
@@ -481,13 +483,12 @@ def test_pipelined_requests_are_answered_in_order(shared_node, shop):
     requests = b""
     for record in shop.records[:50]:
         body = json.dumps({"features": record}).encode()
-        requests += f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        requests += f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     heavy = json.dumps(scenarios.heavy_bodies(shop, 50)[0]).encode()
-    requests += f"POST {HEAVY} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(heavy)}\r\n\r\n".encode() + heavy + GET
+    requests += f"POST {HEAVY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(heavy)}\r\n\r\n".encode() + heavy + GET
     got = raw(shared_node, requests)
     assert statuses(got) == [200] * 52
-    import re
-    predictions = [float(v) for v in re.findall(rb'"prediction":\s*([-\d.e]+)', got)]
+    predictions = [float(v) for v in re.findall(rb'\{"prediction":\s*([-\d.e]+)', got)]
     assert predictions[:50] == [float(row["prediction"]) for row in shop.batch("fare@2")[:50]]
     assert predictions[50:100] == [float(row["prediction"]) for row in shop.batch("heavy")[:50]]
 
@@ -557,7 +558,7 @@ def test_hostile_json(shared_node, shop, name):
 def test_random_mutations_of_a_request(shared_node, shop):
     r = random.Random(11)
     body = json.dumps({"features": shop.records[0], "explanations": {"enabled": True, "nExplanations": 2}, "dispatch": {"dispatchKey": "k"}}).encode()
-    valid = f"POST {FARE} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    valid = f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     for _ in range(300):
         data = bytearray(valid)
         for _ in range(r.choice([1, 1, 2, 8])):
@@ -577,7 +578,7 @@ def test_random_mutations_of_a_request(shared_node, shop):
 def test_an_upload_cut_in_the_middle_leaves_nothing(nodes, shop):
     node = nodes(package=shop.v1)
     data = shop.v2.read_bytes()
-    head = (f"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {node.admin_key}\r\n"
+    head = (f"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {node.admin_key}\r\n"
             f"Content-Type: application/zip\r\nContent-Length: {len(data)}\r\n\r\n").encode()
     for share in (0.0, 0.3, 0.99):
         with socket.create_connection((node.host, node.port), timeout=10) as s:
@@ -589,7 +590,7 @@ def test_an_upload_cut_in_the_middle_leaves_nothing(nodes, shop):
 
 def test_an_upload_without_the_key_is_refused_before_its_body(nodes, shop):
     node = nodes(package=shop.v1)
-    head = b"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000000\r\n\r\n"
+    head = b"POST /admin/api/services/shop/generations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000000\r\n\r\n"
     with socket.create_connection((node.host, node.port), timeout=10) as s:
         s.sendall(head)
         assert b" 401 " in s.recv(65536).split(b"\r\n")[0]

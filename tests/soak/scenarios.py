@@ -17,6 +17,7 @@ from apinode import API, Load, Node, nothing_lost, on_core, signature  # noqa: E
 
 FARE = f"{API}/shop/fare/predict"
 HEAVY = f"{API}/shop/heavy/predict-multi"
+LARGE = f"{API}/shop/fare/predict-multi"
 NODE_CORE, LOAD_CORE = 0, 1
 
 
@@ -114,7 +115,7 @@ def swaps(node, shop, folder, count, requests=0, connections=8, seed=1):
 # ---------------------------------------------------------------- overload
 
 
-def heavy_bodies(shop, records=100, explain=True):
+def heavy_bodies(shop, records=10, explain=True):
     """Requests that take so long that they are queued."""
     body = {"items": [{"features": r} for r in (shop.records * 40)[:records]]}
     if explain:
@@ -191,7 +192,7 @@ def slow_clients(node, shop, folder, mode, connections):
     body.write_text(json.dumps(heavy_bodies(shop, 3000, explain=False)[0]) if mode == "read" else json.dumps({"features": shop.records[0]}))
     script = pathlib.Path(__file__).with_name("slow_clients.py")
     process = subprocess.Popen([sys.executable, str(script), node.host, str(node.port), mode, str(connections), str(body),
-                                HEAVY if mode == "read" else FARE], stdout=subprocess.PIPE, text=True)
+                                LARGE if mode == "read" else FARE], stdout=subprocess.PIPE, text=True)
     try:
         assert "connected" in process.stdout.readline()
         yield process

@@ -136,6 +136,7 @@ struct AdminApi::State {
 void AdminApi::State::Answer(const std::string& path, HttpPending* pending) const {
   const HttpRequest& http = pending->request();
   HttpReply* reply = pending->reply();
+  AddVersionHeaders(reply);
   const double began = SteadySeconds();
   Request request;
   request.method = http.method;
@@ -187,6 +188,7 @@ HttpBodyPlan AdminApi::PlanBody(std::string_view path, const HttpRequest& head,
   plan.max_bytes = kMaxAdminBody;
   // Before a byte of the body is read: a stranger's upload must not fill the disk.
   if (!state_->Authorize(head, refusal)) {
+    AddVersionHeaders(refusal);
     plan.refuse = true;
     return plan;
   }

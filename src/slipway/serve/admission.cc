@@ -19,9 +19,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Micros = std::chrono::duration<double, std::micro>;
 
-constexpr double kInterval = 100e3;    // microseconds; CoDel's
-constexpr double kTarget = 5e3;        // microseconds: the least wait that is a standing queue
-constexpr double kServicesWaited = 2;  // or so many average services, for work that takes long
+constexpr double kInterval = 100e3;        // microseconds; CoDel's
+constexpr double kTarget = 5e3;            // microseconds: the least wait that is a standing queue
+constexpr double kShareOfDeadline = 0.25;  // or so much of what callers are told to wait at most
+constexpr double kServicesWaited = 2;      // or so many average services, for work that takes long
 constexpr double kDecrease = 0.8, kIncrease = 1.1;
 constexpr double kSmooth = 0.05;         // of the moving averages
 constexpr double kMostCorrection = 100;  // of an estimate, either way
@@ -145,7 +146,8 @@ class WorkerAdmission final : public Admission {
     interval_ = now;
     const double least = std::exchange(least_wait_, std::numeric_limits<double>::infinity());
     const bool standing =
-        std::isfinite(least) && least > std::max(kTarget, kServicesWaited * service_);
+        std::isfinite(least) && least > std::max({kTarget, kServicesWaited * service_,
+                                                  kShareOfDeadline * options_.deadline_ms * 1e3});
     // Never below two per worker: the one at work and its next.
     limit_ = standing ? std::max(limit_ * kDecrease, 2.0 * options_.workers)
                       : std::min(limit_ * kIncrease + 1, most_);

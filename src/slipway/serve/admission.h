@@ -4,8 +4,10 @@
 //
 // The limit is on requests queued and running. It follows CoDel's signal (RFC 8289: the least wait
 // of an interval is the standing queue, a burst is not) with AIMD's steps: while even the least
-// wait of 100 ms is above the target, the limit falls by a fifth; otherwise it grows by a tenth. So
-// a burst is queued, a lasting overload is not, and the workers always have a next request.
+// wait of 100 ms is above the target, the limit falls by a fifth; otherwise it grows by a tenth.
+// The target is a quarter of the deadline (at least 5 ms and two average services): sixteen clients
+// that each wait for their answer are no overload, however long one takes. So a burst is queued, a
+// lasting overload is not, and the workers always have a next request.
 // Besides, what would wait longer than its deadline, by the estimates of what is before it
 // (corrected by how long work really took), is refused when it comes instead of when it is late.
 #pragma once

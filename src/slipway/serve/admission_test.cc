@@ -133,7 +133,7 @@ TEST(Admission, DrainFinishesWhatWasAdmittedAndRefusesTheRest) {
 TEST(Admission, UnderThreeTimesTheLoadTheWorkersStayBusyAndNobodyWaitsLong) {
   constexpr int kWorkers = 4;
   constexpr auto kWork = milliseconds(2);
-  constexpr double kDeadlineMs = 1'000;
+  constexpr double kDeadlineMs = 200;
   const auto admission = Admission::Make(TestOptions(kWorkers, 256, kDeadlineMs));
   std::atomic<int64_t> done{0}, late{0}, worked_ns{0}, longest_wait_us{0};
   int64_t offered = 0;
@@ -169,8 +169,37 @@ TEST(Admission, UnderThreeTimesTheLoadTheWorkersStayBusyAndNobodyWaitsLong) {
   EXPECT_LT(stats.limit, 256) << "a lasting overload does not keep a long queue";
 }
 
+// Sixteen clients, each with one request at a time: they wait for each other, and nobody is
+// refused.
+TEST(Admission, AFewClientsThatWaitForTheirAnswersAreNoOverload) {
+  const auto admission = Admission::Make(TestOptions(1, 256, 1'000));
+  std::atomic<int> refused{0}, left{16 * 30};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back([&] {
+      while (left-- > 0) {
+        std::promise<void> answered;
+        const Admitted admitted = admission->Submit(
+            2000, 0,
+            [&](int, int64_t) {
+              std::this_thread::sleep_for(milliseconds(2));
+              answered.set_value();
+            },
+            [&] { answered.set_value(); });
+        if (admitted == Admitted::kYes) {
+          answered.get_future().wait();
+        } else {
+          ++refused;
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(refused, 0);
+}
+
 TEST(Admission, TheLimitComesBackAfterAnOverload) {
-  const auto admission = Admission::Make(TestOptions(1, 64));
+  const auto admission = Admission::Make(TestOptions(1, 64, 100));
   // A standing queue of work that takes 3 ms: the limit falls.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (admission->stats().limit == 65 && std::chrono::steady_clock::now() < deadline) {

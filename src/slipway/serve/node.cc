@@ -54,6 +54,10 @@ std::string ErrorType(ErrorCode code) {
 
 int ErrorStatus(ErrorCode code) { return HttpStatus(code); }
 
+void AddVersionHeaders(HttpReply* reply) {
+  reply->headers.append("DSS-API-Version: 1\r\nDSS-Version: slipway-" SLIPWAY_VERSION "\r\n");
+}
+
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply) {
   reply->status = status;
   reply->content_type = "application/json";
@@ -145,7 +149,7 @@ HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExc
   if (!host_check_->Allows(face == Face::kPublic ? exchange->loop() : -1, request)) {
     Error error = PermissionDenied(
         "the Host header '" + std::string(request.Header("host")) + "' names no host of this node",
-        "add the name to `hosts` of the configuration");
+        "add the name to http.hosts of the configuration");
     WriteError(421, error, request.Header("x-request-id"), reply);
     return HttpOutcome::kReplied;
   }
@@ -156,6 +160,7 @@ HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExc
     return oip_->Handle(path, request, reply, exchange);
   if (MlflowApi::Owns(path) && face == Face::kPublic)
     return mlflow_->Handle(path, request, reply, exchange);
+  AddVersionHeaders(reply);
   if (system_->Handle(path, request, reply)) return HttpOutcome::kReplied;
   WriteError(404,
              NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
@@ -171,10 +176,12 @@ void Node::Tick(int loop) {
 
 void Node::DescribeRefusal(int status, std::string_view reason, HttpReply* reply) {
   ErrorCode code = ErrorCode::kInvalidArgument;
-  if (status == 503) code = ErrorCode::kUnavailable;
+  std::string hint;
+  if (status == 503 || status == 507) code = ErrorCode::kUnavailable;
+  if (status == 507) hint = "is there no space left on the disk of the node's home?";
   if (status == 408) code = ErrorCode::kDeadlineExceeded;
   if (status == 500) code = ErrorCode::kInternal;
-  WriteError(status, Error{code, std::string(reason), ""}, "", reply);
+  WriteError(status, Error{code, std::string(reason), hint}, "", reply);
 }
 
 }  // namespace slipway

@@ -77,6 +77,8 @@ class SystemApi {
 // {"errorType", "message", "detailedMessage", "code", "hint", "request_id"}: one object that DSS
 // clients and ours both read.
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply);
+// DSS-API-Version and DSS-Version, which every answer to a DSS client carries.
+void AddVersionHeaders(HttpReply* reply);
 int ErrorStatus(ErrorCode code);
 
 class HostCheck;

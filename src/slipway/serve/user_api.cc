@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,9 +22,6 @@
 
 namespace slipway {
 namespace {
-
-constexpr std::string_view kVersionHeaders =
-    "DSS-API-Version: 1\r\nDSS-Version: slipway-" SLIPWAY_VERSION "\r\n";
 
 int64_t SteadyNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -111,7 +109,7 @@ struct UserApi::State {
   void Log(int slot, int64_t latency_ns, const UserCall& call);
   bool ShouldLog(const ServedService& service, ThreadState* thread) const;
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                    double estimate, HttpExchange* exchange);
+                    double estimate, const std::string& headers, HttpExchange* exchange);
   void Work(int worker, int64_t wait_us, DeferredCall* deferred);
   void Refuse(int status, Error error, DeferredCall* deferred);
   void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
@@ -312,8 +310,10 @@ void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
   deferred->pending->Send();
 }
 
+// `headers`: those of the answer so far.
 HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                                  double estimate, HttpExchange* exchange) {
+                                  double estimate, const std::string& headers,
+                                  HttpExchange* exchange) {
   auto deferred = std::make_shared<DeferredCall>();
   deferred->table = std::move(table);
   deferred->call = call;
@@ -328,6 +328,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->call.key_label = deferred->key_label;
   deferred->slot = exchange->loop();
   deferred->pending = exchange->Defer();
+  deferred->pending->reply()->headers = headers;
   const ServiceSettings& settings = call.service->settings;
   if (settings.max_concurrent > 0) {
     deferred->running = RunningOf(call.service->id);
@@ -385,7 +386,13 @@ void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
         Fail(large ? 413 : 400, inflated.error(), call, reply);
       }
     }
-    if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
+    try {
+      if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
+    } catch (const std::bad_alloc&) {
+      std::string().swap(reply->body);
+      Fail(503, Unavailable("there is not enough memory for this request", "send fewer records"),
+           call, reply);
+    }
   }
   if (deferred->running != nullptr) deferred->running->fetch_sub(1);
   deferred->pending->Send();
@@ -400,7 +407,7 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
   call.request_id = headers.request_id.empty() ? thread.ids.Next() : headers.request_id;
   call.trace_id = headers.trace_id();
   reply->content_type = "application/json";
-  reply->headers.append(kVersionHeaders);
+  AddVersionHeaders(reply);
   reply->headers.append("X-Request-Id: ");
   reply->headers.append(call.request_id);
   reply->headers.append("\r\n");
@@ -433,7 +440,8 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
            call, reply);
       return HttpOutcome::kReplied;
     }
-    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1, exchange);
+    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1, reply->headers,
+                 exchange);
   }
   const bool simple = call.verb == Verb::kPredictSimple;
   const std::string_view input = simple ? request.query : request.body;
@@ -445,7 +453,7 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
   const double estimate =
       call.generation->generation->endpoint(call.endpoint_index).EstimateMicros(asked);
   if (estimate > parts->config.admission.inline_micros)
-    return Defer(call, table, estimate, exchange);
+    return Defer(call, table, estimate, reply->headers, exchange);
   AnswerCall(slot, input, request.arrived_ns, call, reply);
   return HttpOutcome::kReplied;
 }
