@@ -103,7 +103,7 @@ part_e2e() { install_packages nginx-light openssl zstd; .venv/bin/python -m pyte
 
 # Under clang ASan+UBSan: every parser's fuzzer over its corpus and for a while, and the unit tests of the modules that cut
 # foreign bytes by hand or compute with raw memory. All unit tests under a sanitizer: ./run test asan.
-sanitized_modules="table csv forest score explain capi"
+sanitized_modules="table csv forest score explain capi package lookup http serve"
 build_fuzz() {
   install_clang
   # shellcheck disable=SC2086
