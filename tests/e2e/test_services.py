@@ -385,7 +385,7 @@ REFUSED = [
     (endpoint(prediction="amount", test_queries="from_dataset(places, 2)"), 1, "there is no column 'distance' in dataset 'places', which test queries are drawn from"),
     (endpoint(lookup="places", test_queries="from_dataset(new, 2)"), 1, "there is no column 'name'"),
     (endpoint(prediction="amount", test_queries=[{"features": {"items": 3}, "expect": {"prediction": -1}}]), 1, "expected -1"),
-    (endpoint(prediction="amount", test_queries=[{"features": {"items": "three"}}]), 1, "'items': 'three' is not a"),
+    (endpoint(prediction="amount", test_queries=[{"features": {"items": "three"}}]), 1, "'items': 'three' is not of type"),
     (endpoint(prediction="size", test_queries=[{"features": {"items": 9}, "expect": {"prediction": "tiny"}}]), 1, 'expected "tiny"'),
     (endpoint(lookup="places", test_queries=[{"data": {"name": "Rome"}, "expect": {"country": "ES"}}]), 1, 'country: got "IT", expected "ES"'),
     (endpoint(prediction="amount", enrich=[{"table": "twice", "keys": {"name": "place"}}], test_queries=[{"features": {"place": "Oslo"}}]), 1,

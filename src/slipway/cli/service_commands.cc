@@ -174,7 +174,14 @@ Result<int> Package(Context& context, const ServiceOptions& options) {
   ASSIGN_OR_RETURN(const std::string id, GetString(started, "job"));
   ASSIGN_OR_RETURN(Json made, FollowPackaging(context, id));
   ref.package = made["package"].get<std::string>();
-  if (!options.output.empty()) RETURN_IF_ERROR(WriteArchive(context, ref, options.output));
+  if (!options.output.empty()) {
+    if (Status written = WriteArchive(context, ref, options.output); !written.ok()) {
+      Error error = written.error();
+      error.hint = "package " + ref.package + " is made and kept: slipway service export " + name +
+                   "@" + ref.package + " -o FILE";
+      return error;
+    }
+  }
   for (const Json& warning : made["warnings"]) context.Warn(warning.get<std::string>());
   made.erase("datasets");
   made["service"] = name;

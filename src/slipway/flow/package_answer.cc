@@ -33,8 +33,8 @@ struct RecordColumn {
         AppendCell(looked_up->View(), row, &texts[i]);
       if (texts[i].empty()) continue;
       if (!ParseCellInto(texts[i], row, &column) && (*answers)[i].failure.empty()) {
-        (*answers)[i].failure = "'" + field + "': '" + texts[i].substr(0, 60) + "' is not a " +
-                                std::string(TypeName(type));
+        (*answers)[i].failure = "'" + field + "': '" + texts[i].substr(0, 60) +
+                                "' is not of type " + std::string(TypeName(type));
       }
     }
   }

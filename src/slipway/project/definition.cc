@@ -130,9 +130,26 @@ RecipeDefinition RecipeFrom(const Json& json) {
 
 // In a flow map YAML ends a plain text at a comma, so `test_queries: from_dataset(d, 5)` arrives as
 // {"test_queries": "from_dataset(d", "5)": null}. People write it so; it is put together again.
+// In a flow list it arrives as two items.
 void RejoinTestQueries(Json* endpoint) {
   auto it = endpoint->find("test_queries");
-  if (it == endpoint->end() || !it->is_string()) return;
+  if (it == endpoint->end()) return;
+  if (it->is_array()) {
+    Json joined = Json::array();
+    for (Json& item : *it) {
+      const std::string tail = item.is_string() ? item.get<std::string>() : "";
+      const std::string head =
+          !joined.empty() && joined.back().is_string() ? joined.back().get<std::string>() : "";
+      if (head.starts_with("from_dataset(") && !head.ends_with(")") && tail.ends_with(")")) {
+        joined.back() = head + ", " + tail;
+      } else {
+        joined.push_back(std::move(item));
+      }
+    }
+    *it = std::move(joined);
+    return;
+  }
+  if (!it->is_string()) return;
   const auto head = it->get<std::string>();
   if (!head.starts_with("from_dataset(") || head.find(')') != std::string::npos) return;
   for (const auto& item : endpoint->items()) {

@@ -184,6 +184,18 @@ TEST(ServiceKeys, ArePublishedAsJsonSchema) {
     EXPECT_THAT(schema, testing::HasSubstr(word));
 }
 
+TEST(ReadService, ACommaInAFlowListDoesNotSplitADraw) {
+  auto project = LoadProjectText(
+      Framed("e: {prediction: fare, test_queries: [from_dataset(rides, 5), {features: {a: 1}}, "
+             "from_dataset(zones, 2)]}"),
+      "p.yaml");
+  ASSERT_TRUE(project.ok()) << project.error().message;
+  const auto queries = ReadService("s", project->services["s"]).endpoints.at(0).queries;
+  ASSERT_EQ(queries.size(), 3u);
+  EXPECT_EQ(queries[0].rows, 5);
+  EXPECT_EQ(queries[2].dataset, "zones");
+}
+
 TEST(ParseFromDataset, TakesOnlyItsForm) {
   std::string dataset;
   int64_t rows = 0;
