@@ -26,6 +26,7 @@ struct HttpBacklog {
   size_t head_sent = 0, body_sent = 0;
   int file = -1;
   int64_t file_at = 0, file_end = 0;
+  int64_t since_ns = 0, taken = 0;  // by the peer since then
 
   ~HttpBacklog();
 };
@@ -89,6 +90,7 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   void Finish();
   void Linger();
   void ArmTimer();
+  int64_t FairNs(int64_t bytes) const;
 
   HttpLoop* const loop_;
   int fd_;

@@ -121,7 +121,7 @@ void HttpConnection::Flush(std::string* large_body) {
     if (sent < head.size()) backlog_->head = head.substr(sent);
     if (large_body != nullptr) backlog_->body = std::move(*large_body);
     backlog_->body_sent = sent < head.size() ? 0 : sent - head.size();
-    progress_ns_ = loop_->now_ns();
+    backlog_->since_ns = progress_ns_ = loop_->now_ns();
   }
   out.clear();
 }
@@ -136,7 +136,7 @@ void HttpConnection::FlushFile(int file, int64_t size) {
   backlog_->head = out.view();
   backlog_->file = file;
   backlog_->file_end = size;
-  progress_ns_ = loop_->now_ns();
+  backlog_->since_ns = progress_ns_ = loop_->now_ns();
   out.clear();
   FlushBacklog();
 }
@@ -155,6 +155,7 @@ bool HttpConnection::FlushBytes() {
       return false;
     }
     loop_->counts().bytes_out.Add(n);
+    left.taken += n;
     progress_ns_ = loop_->now_ns();
     const size_t of_head = std::min(static_cast<size_t>(n), left.head.size() - left.head_sent);
     left.head_sent += of_head;
@@ -209,6 +210,7 @@ bool HttpConnection::SendFile() {
       return false;
     }
     left.file_at += n;
+    left.taken += n;
     loop_->counts().bytes_out.Add(n);
     progress_ns_ = loop_->now_ns();
   }
@@ -248,6 +250,12 @@ void HttpConnection::Linger() {
   if (readable_) loop_->Again(this);
 }
 
+// What so many bytes may take.
+int64_t HttpConnection::FairNs(int64_t bytes) const {
+  const double rate = loop_->limits().min_bytes_per_second;
+  return rate <= 0 ? kDayNs : std::min(kDayNs, Nanoseconds(static_cast<double>(bytes) / rate));
+}
+
 void HttpConnection::ArmTimer() {
   const HttpLimits& limits = loop_->limits();
   const int64_t now = loop_->now_ns();
@@ -255,18 +263,16 @@ void HttpConnection::ArmTimer() {
   if (state_ == State::kLingering) {
     deadline = since_ns_ + (loop_->draining() ? kDrainLingerNs : kLingerNs);
   } else if (backlog_ != nullptr) {
-    deadline = progress_ns_ + Nanoseconds(limits.write_seconds);
+    // One byte now and then is no progress: the answer is held in memory meanwhile.
+    const int64_t patience = Nanoseconds(limits.write_seconds);
+    deadline = std::min(progress_ns_, backlog_->since_ns + FairNs(backlog_->taken)) + patience;
   } else if (state_ == State::kHandshake) {
     deadline = since_ns_ + Nanoseconds(limits.tls_handshake_seconds);
   } else if (state_ == State::kReading && (input_ == nullptr || input_->empty())) {
     deadline = now + Nanoseconds(limits.idle_seconds);
     if (loop_->draining()) deadline = std::min(deadline, now + kDrainIdleNs);
   } else if (state_ == State::kReading && input_->in_body()) {
-    const double fair =
-        limits.min_bytes_per_second <= 0
-            ? 0
-            : static_cast<double>(input_->body_received()) / limits.min_bytes_per_second;
-    deadline = since_ns_ + Nanoseconds(limits.body_grace_seconds + std::min(fair, 86'400.0));
+    deadline = since_ns_ + Nanoseconds(limits.body_grace_seconds) + FairNs(input_->body_received());
   } else if (state_ == State::kReading) {
     deadline = since_ns_ + Nanoseconds(limits.header_seconds);
   }

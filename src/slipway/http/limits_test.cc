@@ -90,6 +90,24 @@ TEST_F(HttpLimitsTest, OneWhoDoesNotReadIsClosed) {
   Await([&] { return server_->stats().timeouts == 1 && server_->stats().open == 0; });
 }
 
+TEST_F(HttpLimitsTest, OneWhoReadsByTheDropIsClosed) {
+  limits().write_seconds = 0.3;
+  limits().min_bytes_per_second = 1e9;
+  handler_.behave = [](const HttpRequest&, HttpReply* reply, HttpExchange*, bool*) {
+    reply->body.assign(30'000'000, 'x');
+    return true;
+  };
+  Start();
+  HttpTestClient client(port_, 4096);
+  client.Send(kGet);
+  char bytes[512];
+  Await([&] {
+    // Await's pauses make it slow.
+    return ::recv(client.fd(), bytes, 512, 0) <= 0 || server_->stats().timeouts == 1;
+  });
+  EXPECT_EQ(server_->stats().timeouts, 1);
+}
+
 TEST_F(HttpLimitsTest, AnswersOfOneWhoDoesNotReadAreBounded) {
   handler_.behave = [](const HttpRequest&, HttpReply* reply, HttpExchange*, bool*) {
     reply->body.assign(1'000'000, 'x');

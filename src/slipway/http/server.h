@@ -121,7 +121,7 @@ struct HttpLimits {
   double body_grace_seconds = 20;        // and then at least min_bytes_per_second, 408
   double min_bytes_per_second = 500;
   double idle_seconds = 75;             // keep-alive
-  double write_seconds = 20;            // without progress of the peer's reading: closed
+  double write_seconds = 20;            // the same grace for the peer's reading: closed
   int connections = 10'000;             // beyond: accepted, answered 503 and closed
   int connections_per_address = 0;      // 0: no limit; loopback is never limited
   int64_t requests_per_connection = 0;  // 0: no limit
