@@ -1,7 +1,10 @@
 #include "slipway/registry/packages.h"
 
 #include "slipway/registry/registry.h"
+#include "slipway/registry/schema.h"
 #include "slipway/registry/test_home.h"
+#include "slipway/store/migrations.h"
+#include "slipway/store/sqlite.h"
 
 namespace slipway {
 namespace {
@@ -113,6 +116,29 @@ TEST_F(PackagesTest, AProjectWithPackagesGoesOnlyByForce) {
   ASSERT_TRUE(registry_->projects().Delete("p", true).ok());
   EXPECT_TRUE(packages().List("p")->empty());
   EXPECT_TRUE(registry_->CheckIntegrity(true)->empty());
+}
+
+TEST(PackagesOfAnOlderHome, TheTablesAreMadeWhenItIsOpened) {
+  TestHome home;
+  ASSERT_TRUE(home.ok);
+  {
+    auto database = OpenSqlite(Home::Open(home.path)->DatabasePath(), SqliteMode::kReadWrite);
+    ASSERT_TRUE(database.ok()) << database.error().message;
+    (void)(*database)->Execute("DROP TABLE package_models").ok();
+    (void)(*database)->Execute("DROP TABLE packages").ok();
+    (void)(*database)->Execute("DELETE FROM schema_history WHERE version > 1").ok();
+    ASSERT_TRUE(Migrate(**database, RegistrySchema().first(1), "home").ok());
+    ASSERT_FALSE(*IsMigrated(**database, RegistrySchema(), "home"));
+    ASSERT_TRUE((*database)
+                    ->Execute("INSERT INTO projects(name, definition, revision, etag, created_at, "
+                              "created_by, updated_at, updated_by) VALUES ('old', '{}', 1, 'e', "
+                              "'t', 'ann', 't', 'ann')")
+                    .ok());
+  }
+  auto reading = Registry::OpenForReading(home.path);
+  ASSERT_TRUE(reading.ok()) << reading.error().message;
+  EXPECT_TRUE((*reading)->packages().List("old")->empty());
+  EXPECT_EQ((*reading)->projects().Names()->size(), 1u);
 }
 
 }  // namespace
