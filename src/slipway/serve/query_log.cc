@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <new>
 #include <thread>
 
 #include <poll.h>
@@ -19,6 +20,7 @@
 namespace slipway {
 namespace {
 
+constexpr const char* kNoMemory = "there is not enough memory";
 constexpr size_t kFrameBytes = 1 << 20;  // of text, then the frame is written
 constexpr double kRetrySeconds = 1;      // after an error of the disk
 constexpr size_t kTexts = 7;
@@ -256,8 +258,14 @@ class FileQueryLog final : public QueryLog {
 
   void AddLine(const LoggedQuery& query, const LoggedRecord* record, int64_t index, int64_t batch) {
     if (frame_lines_ == 0) frame_began_ = SteadySeconds();
-    AppendQueryLine(query, record, index, batch, redact_, &frame_);
+    const size_t before = frame_.size();
     ++frame_lines_;
+    try {
+      AppendQueryLine(query, record, index, batch, redact_, &frame_);
+    } catch (const std::bad_alloc&) {  // with what else is in the frame
+      frame_.resize(before);
+      Lose(kNoMemory);
+    }
     if (frame_.size() >= kFrameBytes) EndFrame(false);
   }
 
@@ -275,7 +283,11 @@ class FileQueryLog final : public QueryLog {
     }
     const int64_t lost = lost_on_disk_;
     if (untold > 0) AppendDroppedLine(NowMicros(), untold, &frame_);
-    status = files_.WriteFrame(frame_);
+    try {
+      status = files_.WriteFrame(frame_);
+    } catch (const std::bad_alloc&) {
+      status = Unavailable(kNoMemory);
+    }
     if (!status.ok()) {
       retry_at_ = time + std::min(kRetrySeconds, options_.flush_seconds);
       if (!failing_) {
