@@ -13,6 +13,8 @@ from conftest import BINARY, ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKER = re.compile(r"<!-- (test|no-test): (.+?) -->")
+# Has a test of its own: test_readme_api.py.
+ELSEWHERE = {"api"}
 # Blocks that go on from what an earlier one of the page made: they run in the page's order in one folder.
 SHARED = {"docs/cli.md", "docs/services.md"}
 
@@ -98,7 +100,7 @@ def run_block(block, folder, fixtures):
 @pytest.mark.parametrize("page", sorted({str(b.page.relative_to(ROOT)) for b in SHELL if b.verdict == "test"}))
 def test_commands_that_a_page_shows_succeed(page, tmp_path, fixtures):
     for block in SHELL:
-        if str(block.page.relative_to(ROOT)) == page and block.verdict == "test":
+        if str(block.page.relative_to(ROOT)) == page and block.verdict == "test" and block.note not in ELSEWHERE:
             folder = tmp_path if page in SHARED else tmp_path / block.note
             folder.mkdir(exist_ok=True)
             run_block(block, folder, fixtures)
