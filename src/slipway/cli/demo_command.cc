@@ -211,6 +211,8 @@ Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
       s + "build " + kProject + "/predictions        # then score again: only what changed runs\n";
   human += s + "score --model " + kProject + "/fare --input " +
            JoinPath(home, "demo/data/new.csv") + " --output scored.csv\n";
+  human += s + "service package " + kProject +
+           "/fares -o fares.zip   # for an API node:\n  slipway-apinode --package fares.zip\n";
   RETURN_IF_ERROR(context.Print(human, {{"home", home},
                                         {"project", kProject},
                                         {"versions", versions},
