@@ -171,9 +171,7 @@ void Model::FeatureRows(int rows, ModelScratch* scratch) const {
 Result<std::unique_ptr<Explanations>> Model::OpenExplanations(const std::string& path,
                                                               int most) const {
   ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kMaxFileBytes));
-  Result<std::unique_ptr<Explanations>> made = ModelLoader::ExplanationsOf(bytes, *this, most);
-  if (!made.ok()) return made.error().Within(path);
-  return made;
+  return ModelLoader::ExplanationsOf(bytes, *this, most);
 }
 
 std::span<const ColumnView> Model::Score(const Batch& batch, ModelScratch* scratch) const {

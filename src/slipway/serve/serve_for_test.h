@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "slipway/base/file.h"
@@ -86,11 +87,21 @@ inline PackageManifest ServedManifestForTest(const std::string& id) {
   return manifest;
 }
 
+// The bundle's content with what explanations need of a model: counts.
+inline BundleContent ServedContentForTest() {
+  BundleContent content = TestContent();
+  const size_t at = content.model_text.find("cat_boundaries");
+  content.model_text.insert(at,
+                            "leaf_weight=1 1 1\nleaf_count=4 3 5\ninternal_value=0 0\n"
+                            "internal_weight=2 1\ninternal_count=12 7\n");
+  return content;
+}
+
 class ServedPackageForTest {
  public:
   explicit ServedPackageForTest(PackageManifest manifest = ServedManifestForTest("v1"))
       : folder_(*TempDir::Make()) {
-    EXPECT_TRUE(WriteBundle(folder_.File("sold"), TestContent()).ok());
+    EXPECT_TRUE(WriteBundle(folder_.File("sold"), ServedContentForTest()).ok());
     EXPECT_TRUE(WriteFileAtomic(folder_.File("bare"), TestModelText("regression")).ok());
     WriteShopsForTest(folder_.File("shops"));
     PackageContent content;
