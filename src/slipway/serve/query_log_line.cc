@@ -1,6 +1,8 @@
 #include "slipway/serve/query_log_line.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <vector>
 
 #include "slipway/base/text.h"
@@ -127,6 +129,13 @@ bool IsJsonNumber(std::string_view token) {
   return i == token.size();
 }
 
+// Beyond what a double holds: "1e999". REQUIRES: IsJsonNumber.
+bool IsTooLarge(std::string_view number) {
+  if (number.size() < 300 && number.find_first_of("eE") == std::string_view::npos) return false;
+  const std::optional<double> value = ParseDouble(number);
+  return !value || !std::isfinite(*value);
+}
+
 bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -243,9 +252,11 @@ class Compactor {
   }
   bool Literal(std::string_view token) {
     if (!WantsValue()) return false;
-    const bool none = token == "NaN" || token == "Infinity" || token == "-Infinity";
-    if (!none && token != "true" && token != "false" && token != "null" && !IsJsonNumber(token))
-      return false;
+    bool none = token == "NaN" || token == "Infinity" || token == "-Infinity";
+    if (!none && token != "true" && token != "false" && token != "null") {
+      if (!IsJsonNumber(token)) return false;
+      none = IsTooLarge(token);
+    }
     Put(none ? "null" : token);
     AfterValue();
     return true;
@@ -273,13 +284,29 @@ std::string DecodedPart(std::string_view text) {
   return out;
 }
 
-// Whether a text that is known to be JSON can stand in a line as it came: no line ends, and none of
-// the bare tokens that JSON does not have (a text that only contains the word goes the long way).
+// Whether a text that is known to be JSON can stand in a line as it came: no line ends, none of the
+// bare tokens that JSON does not have, and no exponent, which may lead beyond a double. (A text
+// that only looks as if goes the long way.)
 bool CanStand(std::string_view json) {
-  unsigned char control = 0;
-  for (const char c : json) control |= static_cast<unsigned char>(c) < 0x20;
-  return control == 0 && json.find("NaN") == std::string_view::npos &&
+  unsigned char odd = 0, before_is_digit = 0;
+  for (const char c : json) {
+    odd |= static_cast<unsigned char>(c) < 0x20;
+    odd |= before_is_digit & static_cast<unsigned char>((c | 0x20) == 'e');
+    before_is_digit = IsDigit(c);
+  }
+  return odd == 0 && json.find("NaN") == std::string_view::npos &&
          json.find("Infinity") == std::string_view::npos;
+}
+
+// The answer of a record that failed says why, with the value that was wrong: masked too where
+// features are.
+bool AppendResult(std::string_view result, std::span<const std::string_view> redact,
+                  std::string* out) {
+  if (result.find("\"error\"") == std::string_view::npos)
+    return AppendCompactJson(result, redact, out);
+  std::vector<std::string_view> more(redact.begin(), redact.end());
+  more.insert(more.end(), {"message", "detailedMessage"});
+  return AppendCompactJson(result, more, out);
 }
 
 void AppendMember(std::string_view name, std::string_view text, std::string* out) {
@@ -371,7 +398,11 @@ void AppendQueryLine(const LoggedQuery& query, const LoggedRecord* record, int64
       append(record->features);
     }
     out->append(",\"result\":");
-    append(record->result);
+    if (redact.empty()) {
+      append(record->result);
+    } else if (!AppendResult(record->result, redact, out)) {
+      out->append("null");
+    }
   }
   out->append("}\n");
 }

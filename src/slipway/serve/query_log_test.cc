@@ -34,7 +34,42 @@ TEST(QueryLogLine, DropsBlanksAndWritesNoNumbersAsNull) {
             "{\"a\":[1,-2.5e+3,true],\"b\":\" x\\n \"}");
   EXPECT_EQ(Compact(R"({"a":NaN,"b":[Infinity,-Infinity],"c":{}})"),
             R"({"a":null,"b":[null,null],"c":{}})");
+  EXPECT_EQ(Compact("[1e999,-1e999,1e308,1e-999]"), "[null,null,1e308,1e-999]");
   EXPECT_EQ(Compact("[]"), "[]");
+}
+
+// What the compactor takes, a JSON parser takes, and nothing masked is left; whatever the bytes.
+TEST(QueryLogLine, NeverWritesWhatIsNoJson) {
+  const std::string good =
+      R"({"a":{"card":[1,{"b":"4111"}],"c":-1.5e3},"card":"41\u0031\"1","n":[null,true,NaN],"s":"\\"})";
+  constexpr std::string_view kBytes = "{}[]\",:\\ue1.-+ \n0ntfNI\xc3\xa9";
+  uint64_t state = 42;
+  const auto random = [&state](uint64_t below) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return (state >> 33) % below;
+  };
+  int taken = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    std::string text = good;
+    for (uint64_t n = random(4); n-- > 0;) {
+      const size_t at = random(text.size());
+      if (random(2) == 0) {
+        text[at] = kBytes[random(kBytes.size())];
+      } else {
+        text.erase(at, random(4));
+      }
+    }
+    std::string out;
+    const std::string_view redact[] = {"card"};
+    if (!AppendCompactJson(text, redact, &out)) {
+      EXPECT_EQ(out, "");
+      continue;
+    }
+    ++taken;
+    ASSERT_TRUE(Json::accept(out)) << text << " became " << out;
+    ASSERT_EQ(out.find('\n'), std::string::npos) << text;
+  }
+  EXPECT_GT(taken, 10'000);
 }
 
 TEST(QueryLogLine, MasksNamedMembersAtAnyDepthHoweverTheyAreSpelt) {
@@ -259,6 +294,25 @@ TEST_F(QueryLogTest, MasksTheNodesAndTheServicesFeatures) {
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(DumpJson(lines[0]["features"]), R"({"card":"***","name":"***","km":1})");
   EXPECT_EQ(DumpJson(lines[0]["result"]), R"({"data":{"name":"***"}})");
+}
+
+TEST_F(QueryLogTest, AMaskedValueIsNotInTheReasonOfAFailureEither) {
+  options_.redact = {"card"};
+  records_ = {{R"({"card":"4111"})",
+               R"({"ignored":true,"error":{"message":"'4111' is no number","errorType":"E"}})"}};
+  const auto log = OpenLog();
+  log->Submit(0, Query());
+  log->Flush();
+  EXPECT_EQ(DumpJson(ReadLog(options_.folder).at(0)["result"]),
+            R"({"ignored":true,"error":{"message":"***","errorType":"E"}})");
+}
+
+TEST_F(QueryLogTest, WritesNumbersBeyondADoubleAsNullAlsoWithoutMasks) {
+  records_ = {{R"({"a": 1e999, "b": 1e-5})", R"({"prediction":1e300})"}};
+  const auto log = OpenLog();
+  log->Submit(0, Query());
+  log->Flush();
+  EXPECT_EQ(DumpJson(ReadLog(options_.folder).at(0)["features"]), R"({"a":null,"b":1e-05})");
 }
 
 TEST_F(QueryLogTest, TheEndWritesWhatIsInTheRings) {
