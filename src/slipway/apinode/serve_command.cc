@@ -138,14 +138,16 @@ int NextSignal(const sigset_t& set, double seconds) {
 }
 
 // /ready is red first, so that whoever balances the load goes elsewhere while requests are still
-// served; then no new connections; then what is in flight ends. A second signal ends it now.
-void Drain(Node& node, const std::vector<HttpServer*>& servers, const sigset_t& set) {
+// served; then no new connections; then what is in flight ends. `seconds` is cut short by a second
+// signal.
+void Drain(Node& node, const std::vector<HttpServer*>& servers, const sigset_t& set,
+           double seconds) {
   const NodeConfig& config = node.parts().config;
-  LogInfo("draining", {{"seconds", config.drain_seconds}});
+  LogInfo("draining", {{"seconds", seconds}});
   node.parts().draining = true;
   Notify("STOPPING=1");
-  const double until = SteadySeconds() + config.drain_seconds;
-  for (double left = config.drain_seconds; left > 0; left = until - SteadySeconds()) {
+  const double until = SteadySeconds() + seconds;
+  for (double left = seconds; left > 0; left = until - SteadySeconds()) {
     const int signal = NextSignal(set, left);
     if (signal == SIGTERM || signal == SIGINT) break;
   }
@@ -213,8 +215,9 @@ Result<int> Serve(const Flags& flags) {
   Notify("READY=1\nSTATUS=serving at " + url);
   LogInfo("ready", {{"url", url}, {"home", config.home}, {"loops", config.loops}});
 
+  int signal = 0;
   for (;;) {
-    const int signal = NextSignal(signals, -1);
+    signal = NextSignal(signals, -1);
     if (signal != SIGHUP) break;
     for (HttpServer* each : servers) {
       if (Status status = each->ReloadTls(); !status.ok())
@@ -222,7 +225,8 @@ Result<int> Serve(const Flags& flags) {
                  {{"error", status.error().message}});
     }
   }
-  Drain(*node, servers, signals);
+  // Whoever types Ctrl-C has no balancer that needs to see it coming.
+  Drain(*node, servers, signals, signal == SIGINT ? 0 : node->parts().config.drain_seconds);
   (void)RemoveAll(node_file);
   node->system().SetServer(nullptr);
   server.reset();
