@@ -164,6 +164,7 @@ void AdminApi::State::Answer(const std::string& path, HttpPending* pending) cons
     reply->status = response.status;
     reply->body = response.body;
   }
+  AddVersionHeaders(reply);
   if (request.method == "GET" || request.method == "HEAD") return;
   const auto level = reply->status >= 500   ? LogLevel::kError
                      : reply->status >= 400 ? LogLevel::kWarning
@@ -201,7 +202,10 @@ HttpBodyPlan AdminApi::PlanBody(std::string_view path, const HttpRequest& head,
 
 HttpOutcome AdminApi::Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
                              HttpExchange* exchange) {
-  if (!state_->Authorize(request, reply)) return HttpOutcome::kReplied;
+  if (!state_->Authorize(request, reply)) {
+    AddVersionHeaders(reply);
+    return HttpOutcome::kReplied;
+  }
   const bool read = request.method == "GET" || request.method == "HEAD";
   const std::string id(request.Header("x-request-id").substr(0, 200));
   // Shared, as std::function copies; used by one of the two only.

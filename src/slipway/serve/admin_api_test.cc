@@ -88,6 +88,7 @@ TEST_F(AdminApiTest, EveryRouteAsksForTheAdminKey) {
     EXPECT_EQ(none.status, 401);
     EXPECT_NE(none.headers.find("WWW-Authenticate: Basic"), std::string::npos);
     EXPECT_NE(none.json().value("errorType", ""), "");
+    EXPECT_NE(none.headers.find("DSS-Version: "), std::string::npos);
     EXPECT_EQ(Ask(route.method, path, "", {{"Authorization", "Bearer wrong"}}, false).status, 401);
     EXPECT_EQ(
         Ask(route.method, path, "", {{"Authorization", "Bearer " + scoring.secret}}, false).status,
@@ -95,6 +96,7 @@ TEST_F(AdminApiTest, EveryRouteAsksForTheAdminKey) {
     const AdminReply with_key = Ask(route.method, path);
     EXPECT_NE(with_key.status, 401);
     EXPECT_NE(with_key.status, 403);
+    EXPECT_NE(with_key.headers.find("DSS-Version: "), std::string::npos);
   }
 }
 
@@ -210,7 +212,9 @@ TEST_F(AdminApiTest, EpochsAreRead) {
   EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"X-Slipway-Epoch", "6"}}).status, 409);
   EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"X-Slipway-Epoch", "x"}}).status, 400);
   EXPECT_EQ(Ask("DELETE", "/admin/api/services/shop", "", {{"x-slipway-epoch", "7"}}).status, 200);
-  EXPECT_EQ(Ask("GET", "/admin/api/metrics").json()["epoch"], 7);
+  EXPECT_EQ(Ask("POST", "/admin/api/keys", "{}", {{"X-Slipway-Epoch", "6"}}).status, 409);
+  EXPECT_EQ(Ask("POST", "/admin/api/keys", "{}", {{"X-Slipway-Epoch", "8"}}).status, 200);
+  EXPECT_EQ(Ask("GET", "/admin/api/metrics").json()["epoch"], 8);
 }
 
 TEST_F(AdminApiTest, Settings) {

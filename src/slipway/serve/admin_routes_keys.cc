@@ -42,6 +42,11 @@ Result<int64_t> ExpirySeconds(const Json& value) {
   return InvalidArgument("'expiry' is no time", std::string(kHint));
 }
 
+Status SeeEpochOf(NodeParts* parts, const Request& request) {
+  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
+  return parts->state->SeeEpoch(epoch);
+}
+
 Result<Response> CreateKey(NodeParts* parts, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, BodyObject(request));
   ApiKey key;
@@ -66,6 +71,7 @@ Result<Response> CreateKey(NodeParts* parts, const Request& request) {
   }
   if (key.admin && !key.services.empty())
     return InvalidArgument("a key is for the admin API or for some services, not both");
+  RETURN_IF_ERROR(SeeEpochOf(parts, request));
   ASSIGN_OR_RETURN(const NewApiKey made, parts->keys->Create(std::move(key)));
   Json json = ApiKeyToJson(made.key);
   json["key"] = made.secret;
@@ -86,11 +92,13 @@ void AddKeyRoutes(NodeParts* parts, Router* router) {
                [parts](const Request& request) { return CreateKey(parts, request); }});
   router->Add({"DELETE", "/admin/api/keys/{key}", "admin", "deletes the key with this secret",
                [parts](const Request& request) -> Result<Response> {
+                 RETURN_IF_ERROR(SeeEpochOf(parts, request));
                  RETURN_IF_ERROR(parts->keys->DeleteBySecret(request.params.at("key")));
                  return OkResponse();
                }});
   router->Add({"DELETE", "/admin/api/keys/{key}/key", "admin", "deletes the key with this id",
                [parts](const Request& request) -> Result<Response> {
+                 RETURN_IF_ERROR(SeeEpochOf(parts, request));
                  RETURN_IF_ERROR(parts->keys->DeleteById(request.params.at("key")));
                  return OkResponse();
                }});

@@ -78,6 +78,8 @@ class NodeState {
   virtual std::string import_folder() const = 0;
 
   using Epoch = std::optional<int64_t>;
+  // For changes that are none of these (API keys): refuses a lower one, makes a higher one durable.
+  virtual Status SeeEpoch(Epoch epoch) = 0;
   virtual Status CreateService(const std::string& id, Epoch epoch) = 0;
   virtual Status DeleteService(const std::string& id, Epoch epoch) = 0;
   // From a file below HOME/import, or (trusted) any file of this node's own command line. Gives the

@@ -38,6 +38,7 @@ class NodeStateImpl : public NodeState {
   std::string spool_folder() const override;
   std::string import_folder() const override;
 
+  Status SeeEpoch(Epoch epoch) override { return RaiseEpoch(epoch); }
   Status CreateService(const std::string& id, Epoch epoch) override;
   Status DeleteService(const std::string& id, Epoch epoch) override;
   Result<std::string> Import(const std::string& service, const std::string& path, bool trusted,

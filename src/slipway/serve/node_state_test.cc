@@ -1,8 +1,11 @@
 #include "slipway/serve/node_state.h"
 
+#include <functional>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "slipway/serve/generation_store.h"
 #include "slipway/serve/node_state_for_test.h"
 
 namespace slipway {
@@ -296,6 +299,34 @@ TEST_F(NodeStateTest, AnEpochNeverGoesBack) {
   EXPECT_FAILS(kConflict, state_->SwitchToNewest("shop", 8), "epoch 8");
   EXPECT_FAILS(kConflict, state_->Import("shop", Package(kV1), true, 8), "epoch 8");
   EXPECT_FAILS(kConflict, state_->CleanUnused(8), "epoch 8");
+}
+
+// Called in the middle of a switch of "shop", once its generation is loaded.
+std::function<void()> g_meanwhile;
+void RunMeanwhile(const char* step) {
+  if (std::string_view(step) != "tested" || !g_meanwhile) return;
+  const std::function<void()> run = std::exchange(g_meanwhile, nullptr);
+  run();
+}
+
+TEST_F(NodeStateTest, SlowWorkHoldsUpNeitherReadersNorOtherServicesAndANewerDeployerWins) {
+  Import(kV1);
+  Import({.id = "v1", .service = "other"});
+  g_node_step = RunMeanwhile;
+  bool ran = false;
+  g_meanwhile = [&] {
+    EXPECT_EQ(state_->Services().size(), 2u);
+    EXPECT_TRUE(state_->SwitchToNewest("other", 20).ok());
+    EXPECT_EQ(PublishedMapping(*state_, "other"), "v1=1");
+    ran = true;
+  };
+  EXPECT_FAILS(kConflict, state_->SwitchToNewest("shop", 10), "epoch 10");
+  g_node_step = nullptr;
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(PublishedMapping(*state_, "shop"), "disabled");
+  while (state_->memory().freed == 0) ::usleep(1000);
+  EXPECT_EQ(state_->memory().generations, 1);
+  EXPECT_TRUE(state_->SwitchToNewest("shop", 20).ok());
 }
 
 TEST_F(NodeStateTest, WhatHasTrafficIsNotDeleted) {
