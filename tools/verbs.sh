@@ -7,7 +7,8 @@ verb_help() {
   build         Release build: build/bin/slipway, build/bin/slipway-apinode
   demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
   hub           the demo's home in the hub with the web UI (later)
-  test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (soak, spark, clients, ui, k8s: later)
+  test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash clients (tritonclient, MLflow's), soak [MINUTES]
+                (long forms of the API node's reliability tests; 15: in full); spark, ui, k8s: later
   wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler
   node-tar      the API node for a plain server: build/dist/slipway-apinode-VERSION-x86_64.tar.gz (and .deb), see deploy/
   goldens       the committed figures of peers (later)
@@ -134,6 +135,22 @@ sanitizer_part() { # preset
   cmake --preset "$1" >/dev/null && cmake --build --preset "$1" && run_unit "build/$1"
 }
 
+# Foreign clients, each with the versions that it wants.
+part_clients() {
+  local client want
+  export UV_CACHE_DIR=$ROOT/.cache/uv UV_LINK_MODE=copy
+  for client in triton mlflow; do
+    want=$(sha256sum "tests/clients/$client.txt" | cut -c1-16)
+    [ "$(cat ".cache/clients-$client/stamp" 2>/dev/null)" = "$want" ] && continue
+    say "making the environment .cache/clients-$client"
+    .venv/bin/uv venv -q --clear --python .venv/bin/python ".cache/clients-$client"
+    .venv/bin/uv pip install -q --python ".cache/clients-$client/bin/python" -r "tests/clients/$client.txt" ||
+      die "the packages of tests/clients/$client.txt could not be installed"
+    echo "$want" > ".cache/clients-$client/stamp"
+  done
+  .venv/bin/python -m pytest -q -rs tests/clients "$@"
+}
+
 verb_test() {
   local part=${1:-all}; shift || true
   case $part in
@@ -155,7 +172,10 @@ verb_test() {
       # shellcheck disable=SC2086
       cmake --preset tidy $CLANG_FLAGS >/dev/null && cmake --build --preset tidy --target slipway ;;
     crash) verb_setup; python_environment; build_all; SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
-    ui|k8s|spark|clients|soak) later "test $part" ;;
+    clients) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode; part_clients "$@" ;;
+    soak) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode load
+      .venv/bin/python tests/soak/run.py "$@" ;;
+    ui|k8s|spark) later "test $part" ;;
     *) say "run: there is no test part '$part'"; verb_help >&2; exit 2 ;;
   esac
 }

@@ -104,12 +104,13 @@ services:
         enrich:
           - {{table: zone_table, keys: {{zone: zone}}, columns: {{usual_x: x}}, missing_key: error, no_match: ignore}}
       zones: {{lookup: {{table: zone_table, keys: [zone], columns: [usual_x, district], no_match: continue}}}}
+  solo: {{endpoints: {{fare: {{prediction: "fare@1"}}}}}}
 """
 
 
 class Shop:
     """The packages of service `shop`: v1, v2, v3 differ in the model of endpoint `fare`; `bad` (generation bad) answers its own test
-    query wrongly and must never take traffic; `altered` does not have the bytes that its manifest states."""
+    query wrongly and must never take traffic. `solo` is a service of one endpoint, with the first `fare`."""
 
     def __init__(self, folder):
         self.slipway = Slipway(folder)
@@ -132,7 +133,8 @@ class Shop:
             self.packages[version] = path
         self.v1, self.v2, self.v3 = (self.packages[v] for v in ("v1", "v2", "v3"))
         self.bad = self.packages["bad"] = forge(self.v2, self.folder / "shop-bad.zip", generation="bad", edit=_wrong_expectation)
-        self.altered = self.folder / "shop-altered.zip"
+        self.solo = self.folder / "solo.zip"
+        self.slipway("service", "package", "p/solo", "-o", self.solo)
         self._batch = {}
 
     def batch(self, model, *more):

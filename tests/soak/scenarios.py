@@ -156,8 +156,8 @@ def capacity(node, bodies, folder, seconds=2.0, connections=4):
     return result["ok_per_second"]
 
 
-def overload(node, shop, folder, factor, seconds, deadline_ms=1500, connections=400, measured=None, rest=5.0):
-    """`factor` times what the node can do, then half of it. The node has core 0 and the load core 1."""
+def overload(node, shop, folder, factor, seconds, deadline_ms=1500, connections=400, measured=None, rest=5.0, then=0.5):
+    """`factor` times what the node can do, then `then` times. The node has core 0 and the load core 1."""
     bodies = heavy_bodies(shop)
     full = measured or capacity(node, bodies, folder)
     rss = node.rss_mb()
@@ -174,7 +174,7 @@ def overload(node, shop, folder, factor, seconds, deadline_ms=1500, connections=
             break
     result = load.result()
     probes.stop()
-    after = Load(node, HEAVY, bodies, folder, core=LOAD_CORE, rate=0.5 * full, seconds=rest, connections=50, deadline_ms=deadline_ms, window=1).result()
+    after = Load(node, HEAVY, bodies, folder, core=LOAD_CORE, rate=then * full, seconds=rest, connections=50, deadline_ms=deadline_ms, window=1).result()
     again = capacity(node, bodies, folder, seconds=1.0)
     refusal = next((a for s, a in rejected.items() if s in (429, 503)), None)
     return {"factor": factor, "capacity": full, "goodput": result["good_per_second"] / full, "load": result, "after": after,
