@@ -1,6 +1,9 @@
 #include <map>
 
+#include <zlib.h>
+
 #include "slipway/base/json.h"
+#include "slipway/serve/allocation_for_test.h"
 #include "slipway/serve/serve_for_test.h"
 #include "slipway/serve/user_request.h"
 
@@ -79,6 +82,258 @@ TEST_F(UserApiTest, PredictsOneRecord) {
   EXPECT_THAT(reply.headers, HasSubstr("DSS-API-Version: "));
   EXPECT_THAT(reply.headers, HasSubstr("DSS-Version: "));
   EXPECT_THAT(reply.headers, HasSubstr("X-Request-Id: "));
+}
+
+std::string ErrorOf(const HttpReply& reply) {
+  const Result<Json> body = ParseJson(reply.body);
+  return body.ok() && body->contains("errorType") ? (*body)["message"].get<std::string>()
+                                                  : "no error: " + reply.body;
+}
+
+constexpr const char* kSmall = R"({"features": {"size": 1, "kind": 1}})";
+
+TEST_F(UserApiTest, RoutesAndTheirErrors) {
+  EXPECT_EQ(Post("bare/predict-multi", R"({"items":[{"features":{"size":1}}]})").status, 200);
+  EXPECT_EQ(Post("shops/lookup", R"({"data":{"shop_id":1}})").status, 200);
+  EXPECT_EQ(Post("shops/lookup-multi", R"({"items":[{"data":{"shop_id":1}}]})").status, 200);
+  const HttpReply simple =
+      Ask({"GET", "/public/api/v1/shop/bare/predict-simple", "size=1&kind=1", "", {}});
+  EXPECT_EQ(simple.status, 200);
+  EXPECT_THAT(simple.body, HasSubstr("\"prediction\":0.25"));
+  const HttpReply openapi = Ask({"GET", "/public/api/v1/shop/openapi.json", "", "", {}});
+  EXPECT_EQ(openapi.status, 200);
+  EXPECT_THAT(openapi.body, HasSubstr("3.1.0"));
+
+  EXPECT_EQ(Post("bar/predict", kSmall).status, 404);
+  EXPECT_THAT(ErrorOf(Post("bar/predict", kSmall)), HasSubstr("no endpoint 'bar'"));
+  EXPECT_EQ(Post("bare/run", "").status, 404);
+  EXPECT_EQ(Post("bare", "").status, 404);
+  EXPECT_EQ(Post("bare/lookup", "{}").status, 404);
+  EXPECT_THAT(ErrorOf(Post("shops/predict", kSmall)), HasSubstr("is a lookup endpoint"));
+  EXPECT_EQ(Ask({"POST", "/public/api/v1/other/bare/predict", "", kSmall, {}}).status, 404);
+  EXPECT_EQ(Ask({"POST", "/public/api/v1/", "", kSmall, {}}).status, 404);
+  const HttpReply get = Ask({"GET", "/public/api/v1/shop/bare/predict", "", "", {}});
+  EXPECT_EQ(get.status, 405);
+  EXPECT_THAT(get.headers, HasSubstr("Allow: POST"));
+  EXPECT_EQ(Ask({"POST", "/public/api/v1/shop/bare/predict-simple", "", "", {}}).status, 405);
+  const HttpReply bad = Post("bare/predict", "{\"features\":");
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_THAT(bad.body, HasSubstr("\"errorType\":\"InvalidArgumentException\""));
+  EXPECT_THAT(bad.body, HasSubstr("detailedMessage"));
+  EXPECT_THAT(bad.headers, HasSubstr("DSS-Version: "));
+}
+
+TEST_F(UserApiTest, AnyContentTypeIsTaken) {
+  for (const char* type : {"text/plain", "application/x-www-form-urlencoded", ""})
+    EXPECT_EQ(Post("bare/predict", kSmall, {{"Content-Type", type}}).status, 200);
+}
+
+TEST_F(UserApiTest, RequestIdsAndTraceContextComeBack) {
+  const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const HttpReply kept =
+      Post("bare/predict", kSmall, {{"x-request-ID", "my-id:1"}, {"Traceparent", trace}});
+  EXPECT_THAT(kept.headers, HasSubstr("X-Request-Id: my-id:1\r\n"));
+  EXPECT_THAT(kept.headers, HasSubstr("traceparent: " + trace));
+  for (const std::string& bad : {std::string("a b"), std::string("x\"y"), std::string(129, 'a')}) {
+    const HttpReply replaced =
+        Post("bare/predict", kSmall, {{"X-Request-Id", bad}, {"traceparent", "00-1-2-3"}});
+    EXPECT_THAT(replaced.headers, ::testing::Not(HasSubstr(bad)));
+    EXPECT_THAT(replaced.headers, HasSubstr("X-Request-Id: "));
+    EXPECT_THAT(replaced.headers, ::testing::Not(HasSubstr("traceparent")));
+  }
+  const HttpReply error = Post("none/predict", kSmall, {{"X-Request-Id", "mine"}});
+  EXPECT_THAT(error.body, HasSubstr("\"request_id\":\"mine\""));
+}
+
+TEST_F(UserApiTest, DispatchPicksTheGeneration) {
+  Serve("v2");
+  ASSERT_TRUE(parts_->state->SetMapping("shop", {{"v1", 0.5}, {"v2", 0.5}}, std::nullopt).ok());
+  const auto generation_of = [&](const std::string& dispatch) {
+    const HttpReply reply =
+        Post("bare/predict", R"({"features":{"size":1},"dispatch":)" + dispatch + "}");
+    const Result<Json> body = ParseJson(reply.body);
+    return reply.status == 200 ? (*body)["apiContext"]["serviceGeneration"].get<std::string>()
+                               : std::to_string(reply.status);
+  };
+  EXPECT_EQ(generation_of(R"({"forcedGeneration":"v1"})"), "v1");
+  EXPECT_EQ(generation_of(R"({"forcedGeneration":"v2"})"), "v2");
+  EXPECT_EQ(generation_of(R"({"forcedGeneration":"v2","dispatchKey":"a"})"), "v2");
+  EXPECT_EQ(generation_of(R"({"forcedGeneration":"v9"})"), "404");
+  EXPECT_EQ(generation_of(R"(["v1"])"), "400");
+  EXPECT_EQ(generation_of(R"({"dispatchKey":{}})"), "400");
+  std::map<std::string, int> random, keyed;
+  for (int i = 0; i < 60; ++i) {
+    ++random[generation_of("null")];
+    const std::string key = generation_of(R"({"dispatchKey":"user )" + std::to_string(i) + "\"}");
+    ++keyed[key];
+    EXPECT_EQ(generation_of(R"({"forcedGeneration":null,"dispatchKey":"user )" + std::to_string(i) +
+                            "\"}"),
+              key);
+  }
+  EXPECT_EQ(random.size(), 2u);
+  EXPECT_EQ(keyed.size(), 2u);
+  const HttpReply escaped =
+      Post("bare/predict", R"({"features":{},"\u0064ispatch":{"forcedGeneration":"v\u0031"}})");
+  EXPECT_THAT(escaped.body, HasSubstr("\"serviceGeneration\":\"v1\""));
+}
+
+TEST_F(UserApiTest, ADisabledServiceAnswers503) {
+  ASSERT_TRUE(parts_->state->SetEnabled("shop", false, std::nullopt).ok());
+  const HttpReply reply = Post("bare/predict", kSmall);
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_THAT(reply.headers, HasSubstr("Retry-After: "));
+  ASSERT_TRUE(parts_->state->SetEnabled("shop", true, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+}
+
+TEST_F(UserApiTest, KeysOpenTheServicesTheyAreFor) {
+  ServiceSettings settings;
+  settings.auth = "api_keys";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  const HttpReply none = Post("bare/predict", kSmall);
+  EXPECT_EQ(none.status, 401);
+  EXPECT_THAT(none.headers, HasSubstr("WWW-Authenticate: Basic"));
+  EXPECT_THAT(none.body, HasSubstr("errorType"));
+  EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", "Bearer wrong"}}).status, 401);
+
+  ApiKey right, other;
+  right.label = "caller";
+  right.services = {"shop"};
+  other.services = {"elsewhere"};
+  const Result<NewApiKey> made = parts_->keys->Create(right);
+  const Result<NewApiKey> foreign = parts_->keys->Create(other);
+  ASSERT_TRUE(made.ok() && foreign.ok());
+  const std::string bearer = "Bearer " + made->secret;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", bearer}}).status, 200);
+    EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", "Bearer " + foreign->secret}}).status,
+              403);
+  }
+  ASSERT_TRUE(parts_->keys->DeleteById(made->key.id).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", bearer}}).status, 401);
+
+  settings.auth = "public";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+  EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", "Bearer wrong"}}).status, 200);
+}
+
+TEST_F(UserApiTest, OffLoopbackAKeyIsNeededUnlessSaid) {
+  NodeConfig config;
+  config.listen = {{"0.0.0.0", 12000}};
+  Start(config);
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
+  config.allow_public = true;
+  Start(config);
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+}
+
+TEST_F(UserApiTest, LongWorkGoesToAWorkerAndKeepsItsGeneration) {
+  bool deferred = false;
+  std::string items;
+  for (int i = 0; i < 5000; ++i) items += (i == 0 ? "" : ",") + std::string(kSmall);
+  const HttpReply reply = Ask({"POST",
+                               "/public/api/v1/shop/bare/predict-multi",
+                               "",
+                               "{\"items\":[" + items + "]}",
+                               {{"X-Request-Id", "mine"}}},
+                              &deferred);
+  EXPECT_TRUE(deferred);
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_THAT(reply.headers, HasSubstr("X-Request-Id: mine"));
+  const Result<Json> body = ParseJson(reply.body);
+  ASSERT_TRUE(body.ok());
+  EXPECT_EQ((*body)["results"].size(), 5000u);
+  EXPECT_EQ((*body)["apiContext"]["serviceGeneration"], "v1");
+
+  const HttpReply explained = Ask({"POST",
+                                   "/public/api/v1/shop/sold/predict",
+                                   "",
+                                   R"({"features":{"size":1},"explanations":{"enabled":true}})",
+                                   {}},
+                                  &deferred);
+  EXPECT_TRUE(deferred);
+  EXPECT_EQ(explained.status, 200) << explained.body;
+}
+
+TEST_F(UserApiTest, TooManyRecordsAre413NamingTheLimit) {
+  ServiceSettings settings;
+  settings.max_records = 2;
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  const HttpReply reply =
+      Post("bare/predict-multi", R"({"items":[{"features":{}},{"features":{}},{"features":{}}]})");
+  EXPECT_EQ(reply.status, 413);
+  EXPECT_THAT(ErrorOf(reply), HasSubstr("more than 2 records"));
+}
+
+TEST_F(UserApiTest, WhatCannotBeAdmittedIsRefused) {
+  parts_->admission->Drain();
+  const HttpReply reply =
+      Post("sold/predict", R"({"features":{"size":1},"explanations":{"enabled":true}})");
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_THAT(reply.headers, HasSubstr("Retry-After: "));
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);  // short work needs no worker
+}
+
+TEST_F(UserApiTest, GzipBodiesAreInflatedAndBounded) {
+  const auto gzip = [](const std::string& text) {
+    z_stream stream{};
+    EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string out(deflateBound(&stream, text.size()), '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<uInt>(text.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
+  };
+  const std::vector<std::pair<std::string, std::string>> encoded = {{"Content-Encoding", "gzip"}};
+  const HttpReply reply = Post("bare/predict", gzip(kSmall), encoded);
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_THAT(reply.body, HasSubstr("\"prediction\":0.25"));
+  EXPECT_EQ(Post("bare/predict", kSmall, encoded).status, 400);
+  const std::string whole = gzip(kSmall);
+  EXPECT_EQ(Post("bare/predict", whole.substr(0, whole.size() - 3), encoded).status, 400);
+  EXPECT_EQ(Post("bare/predict", whole + "x", encoded).status, 400);
+  const HttpReply bomb = Post("bare/predict", gzip(std::string(20 << 20, ' ')), encoded);
+  EXPECT_EQ(bomb.status, 413);
+  EXPECT_EQ(Post("bare/predict", kSmall, {{"Content-Encoding", "br"}}).status, 415);
+  EXPECT_EQ(Post("bare/predict", kSmall, {{"Content-Encoding", "identity"}}).status, 200);
+}
+
+TEST_F(UserApiTest, CountsAndLogsWhatItAnswers) {
+  Post("bare/predict", kSmall, {{"X-Request-Id", "logged-one"}});
+  Post("bare/predict", "nonsense");
+  Post("bare/predict-multi", R"({"items":[{"features":{"size":1}},{"features":{"size":"x"}}]})");
+  const auto totals = parts_->stats->Get("shop", "bare", "v1")->Sum();
+  EXPECT_EQ(totals.requests[static_cast<size_t>(Answered::kOk)], 2);
+  EXPECT_EQ(totals.requests[static_cast<size_t>(Answered::kClientError)], 1);
+  EXPECT_EQ(totals.records, 3);
+  EXPECT_EQ(totals.failed, 1);
+  parts_->query_log->Flush();
+  EXPECT_EQ(parts_->query_log->stats().written, 3);
+}
+
+TEST_F(UserApiTest, AWarmPredictAllocatesNothing) {
+  ServiceSettings settings;
+  settings.log_sample = 0;
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  const std::string path = "/public/api/v1/shop/sold/predict";
+  ExchangeForTest exchange({"POST",
+                            path,
+                            "",
+                            R"({"features": {"size": 1.25, "kind": "red"}})",
+                            {{"Host", "localhost"}, {"Accept", "*/*"}}});
+  AllocationCounter counter;
+  for (int i = 0; i < 20; ++i) {
+    if (i == 10) counter.Start();
+    exchange.reply().Clear();
+    api_->Handle(path, exchange.request(), &exchange.reply(), &exchange);
+  }
+  EXPECT_EQ(counter.Stop(), 0);
+  EXPECT_EQ(exchange.reply().status, 200);
 }
 
 }  // namespace
