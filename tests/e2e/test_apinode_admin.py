@@ -227,3 +227,37 @@ def test_a_package_for_another_service_serves_under_the_name_it_is_deployed_as(a
     admin("service-switch-to-newest", "shop-eu")
     answer = admin.node.predict(shop.records[0], service="shop-eu")
     assert answer.status == 200 and answer.json["apiContext"]["serviceId"] == "shop-eu"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_full_disk_refuses_an_import_and_every_change(nodes, shop, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(home)], capture_output=True).returncode != 0:
+        pytest.skip("no small file system may be mounted here")
+    try:
+        node = nodes(package=shop.v1, home=home)
+        (home / "import" / "v2.zip").write_bytes(shop.v2.read_bytes())
+        filler = home / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            for size in (1 << 16, 4096, 1):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    pass
+        before = (home / "desired.json").read_bytes()
+        for method, path, body in (("POST", "services/shop/generations/actions/importFromArchive?filePath=v2.zip", None),
+                                   ("PUT", "services/shop/settings", {"max_records": 5}), ("POST", "services/shop/actions/disable", None),
+                                   ("POST", "keys", {"label": "k"}), ("DELETE", "services/shop", None)):
+            refused = node.admin(method, path, body)
+            assert refused.status == 507 and "space" in refused.json["message"].lower(), (path, refused)
+        assert (home / "desired.json").read_bytes() == before
+        assert [p.name for p in (home / "generations").iterdir()] == ["shop"]
+        assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
+        filler.unlink()
+        assert node.admin("POST", "services/shop/generations/actions/importFromArchive?filePath=v2.zip").status == 200
+        assert node.switch("v2").status == 200
+        node.kill()
+    finally:
+        subprocess.run(["umount", "-l", str(home)], capture_output=True)
