@@ -47,6 +47,13 @@ Status ReadSection(const std::string& file, const std::string& section, const to
   for (const auto& [name, node] : table) {
     const std::string full = section + "." + std::string(name.str());
     const NodeConfigKey* key = FindNodeConfigKey(full);
+    const bool inner = std::any_of(known.begin(), known.end(), [&full](const std::string& each) {
+      return each.starts_with(full + ".");
+    });
+    if (inner && node.is_table()) {  // [auth.jwt]
+      RETURN_IF_ERROR(ReadSection(file, full, *node.as_table(), config));
+      continue;
+    }
     if (key == nullptr) return UnknownKey(At(file, name.source()), full, known);
     std::optional<NodeConfigValue> value = ValueOf(node);
     const std::string at = At(file, node.source()) + ": " + full;

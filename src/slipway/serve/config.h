@@ -10,6 +10,7 @@
 #include "slipway/base/result.h"
 #include "slipway/http/server.h"
 #include "slipway/serve/admission.h"
+#include "slipway/serve/jwt.h"
 #include "slipway/serve/query_log.h"
 
 namespace slipway {
@@ -28,6 +29,7 @@ struct NodeConfig {
   // Off loopback, what is open by accident is refused: these two say that it is meant.
   bool allow_public = false;            // scoring without a key off loopback
   bool allow_keys_without_tls = false;  // keys over plain HTTP off loopback
+  JwtOptions jwt;                       // of services whose auth is "jwt"
   std::vector<std::string>
       hosts;  // names that a Host header may have besides addresses; empty: any
   AdmissionOptions admission;

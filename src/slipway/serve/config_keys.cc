@@ -92,6 +92,8 @@ std::string ShowByteCount(int64_t bytes) {
 #define SLIPWAY_TEXTS(key, wants, place)                                                   \
   SLIPWAY_VALUE(key, NodeConfigType::kTexts, std::vector<std::string>, wants, 0, 0, place, \
                 ShowList(value))
+#define SLIPWAY_TEXT(key, wants, place) \
+  SLIPWAY_VALUE(key, NodeConfigType::kText, std::string, wants, 0, 0, place, "\"" + value + "\"")
 #define SLIPWAY_PATH(key, place)                                                               \
   SLIPWAY_VALUE(key, NodeConfigType::kPath, std::string, "the path of a file or folder", 0, 0, \
                 place, "\"" + value + "\"")
@@ -126,6 +128,16 @@ const std::array kKeys = {
     SLIPWAY_REAL("tls.handshake_seconds", 0.1, 600, limits.tls_handshake_seconds),
     SLIPWAY_FLAG("auth.allow_public", allow_public),
     SLIPWAY_FLAG("auth.allow_keys_without_tls", allow_keys_without_tls),
+    SLIPWAY_TEXT("auth.jwt.jwks_url", "a URL", jwt.jwks_url),
+    SLIPWAY_PATH("auth.jwt.jwks_file", jwt.jwks_file),
+    SLIPWAY_TEXT("auth.jwt.issuer", "a text", jwt.issuer),
+    SLIPWAY_TEXTS("auth.jwt.audience", "a text or a list of texts", jwt.audience),
+    SLIPWAY_TEXTS("auth.jwt.scopes", "a list of scopes", jwt.scopes),
+    SLIPWAY_TEXT("auth.jwt.scope_claim", "the name of a claim", jwt.scope_claim),
+    SLIPWAY_TEXT("auth.jwt.client_claim", "the name of a claim", jwt.client_claim),
+    SLIPWAY_PATH("auth.jwt.ca_file", jwt.ca_file),
+    SLIPWAY_REAL("auth.jwt.cache_seconds", 1, 86400, jwt.cache_seconds),
+    SLIPWAY_REAL("auth.jwt.leeway_seconds", 0, 3600, jwt.leeway_seconds),
     SLIPWAY_BYTES("limits.request_line_bytes", 256, 1 << 20, limits.request_line_bytes),
     SLIPWAY_BYTES("limits.header_bytes", 1024, 16 << 20, limits.header_bytes),
     SLIPWAY_COUNT("limits.headers", 8, 10'000, limits.headers),

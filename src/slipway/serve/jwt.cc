@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -192,7 +193,7 @@ class LiveVerifier : public JwtVerifier {
   std::condition_variable changed_;
   std::shared_ptr<const KeySet> keys_;  // nullptr: none yet
   std::string text_;                    // what they were read from
-  uint64_t version_ = 0;
+  std::atomic<uint64_t> version_{0};    // of keys_
   bool stop_ = false, wanted_ = false;
   std::optional<std::chrono::steady_clock::time_point> asked_;  // because of an unknown key
   int64_t fetched_ = 0, failed_ = 0;
@@ -283,7 +284,7 @@ bool LiveVerifier::AskAgain() {
 
 std::shared_ptr<const KeySet> LiveVerifier::keys(uint64_t* version) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  *version = version_;
+  *version = version_.load();
   return keys_;
 }
 

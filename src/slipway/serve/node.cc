@@ -106,6 +106,11 @@ Result<std::unique_ptr<Node>> Node::Open(NodeConfig config, int loops) {
   parts.stats = std::make_unique<StatsRegistry>(parts.slots());
   ASSIGN_OR_RETURN(parts.state, NodeState::Open(parts.config.home, parts.stats.get()));
   ASSIGN_OR_RETURN(parts.keys, KeyStore::Open(parts.config.home));
+  if (parts.config.jwt.enabled()) {
+    Result<std::unique_ptr<JwtVerifier>> tokens = JwtVerifier::Make(parts.config.jwt);
+    if (!tokens.ok()) return tokens.error().Within("[auth.jwt]");
+    parts.tokens = std::move(*tokens);
+  }
   parts.config.query_log.slots = parts.slots();
   ASSIGN_OR_RETURN(parts.query_log, QueryLog::Open(parts.config.query_log));
   node->user_ = std::make_unique<UserApi>(&parts);

@@ -9,9 +9,11 @@
 #include "slipway/http/server.h"
 #include "slipway/serve/admission.h"
 #include "slipway/serve/config.h"
+#include "slipway/serve/jwt.h"
 #include "slipway/serve/key_store.h"
 #include "slipway/serve/node_state.h"
 #include "slipway/serve/query_log.h"
+#include "slipway/serve/rate_limit.h"
 #include "slipway/serve/stats.h"
 
 namespace slipway {
@@ -21,6 +23,8 @@ struct NodeParts {
   NodeConfig config;
   std::unique_ptr<StatsRegistry> stats;
   std::unique_ptr<KeyStore> keys;
+  std::unique_ptr<JwtVerifier> tokens;  // nullptr: no identity provider
+  std::unique_ptr<RateLimiter> rates = std::make_unique<RateLimiter>();
   std::unique_ptr<QueryLog> query_log;
   std::unique_ptr<Admission> admission;
   std::unique_ptr<NodeState> state;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <new>
 #include <utility>
 
 #include "slipway/base/clock.h"
@@ -39,8 +40,10 @@ bool SameOwner(const std::weak_ptr<const Generation>& a,
 
 // What one thread of the node keeps between requests.
 struct alignas(64) TabularThread {
-  TabularThread(const ServiceTableHolder* tables, const KeyStore* keys, bool open, uint64_t seed)
-      : reader(tables), gate(keys, open), ids(seed) {}
+  TabularThread(const NodeParts& parts, bool open, uint64_t seed)
+      : reader(&parts.state->tables()),
+        gate(parts.keys.get(), open, parts.tokens.get(), parts.rates.get()),
+        ids(seed) {}
 
   struct Kept {
     std::weak_ptr<const Generation> generation;  // does not keep old models in memory
@@ -77,8 +80,9 @@ struct TabularCall {
   TabularModel model;
   const TabularDialect* dialect = nullptr;
   int endpoint_index = -1;
+  int slot = 0;  // of the loop that it came from
   std::string request_id, trace_id, key_label;
-  int64_t wait_us = 0;
+  int retry_seconds = 0;                 // the caller asks too often
   std::unique_ptr<HttpPending> pending;  // when a worker answers it
   std::shared_ptr<std::atomic<int>> running;
 
@@ -213,14 +217,16 @@ struct TabularCalls::State {
 
   std::optional<TabularModel> Find(const ServiceTable& table, const TabularTarget& target,
                                    TabularThread* thread, const HttpRequest& request, bool open,
-                                   std::string* key_label, int* status, Error* error);
+                                   TabularCall* scoring, int* status, Error* error);
   HttpOutcome Run(const TabularTarget& target, const TabularDialect& dialect,
                   const HttpRequest& request, HttpReply* reply, HttpExchange* exchange);
-  HttpOutcome Defer(std::shared_ptr<TabularCall> call, double estimate, HttpExchange* exchange);
+  HttpOutcome Defer(std::shared_ptr<TabularCall> call, double estimate, const std::string& headers,
+                    HttpExchange* exchange);
   void Answer(int slot, const TabularCall& call, const HttpRequest& request, HttpReply* reply);
-  void Work(int worker, int64_t wait_us, TabularCall* call);
+  void Work(int worker, TabularCall* call);
   void Refuse(int status, const Error& error, TabularCall* call);
-  void Fail(int status, const Error& error, const TabularDialect& dialect, HttpReply* reply) const;
+  void Fail(int status, const Error& error, const TabularDialect& dialect, HttpReply* reply,
+            int retry_seconds = 0) const;
   std::shared_ptr<std::atomic<int>> RunningOf(const std::string& service);
 
   NodeParts* parts;
@@ -235,15 +241,17 @@ TabularCalls::State::State(NodeParts* node_parts) : parts(node_parts) {
   open = open || parts->config.allow_public;
   const auto seed = static_cast<uint64_t>(NowMicros()) * 0xD1B54A32D192ED03;
   for (int i = 0; i < parts->slots(); ++i) {
-    threads.push_back(std::make_unique<TabularThread>(
-        &parts->state->tables(), parts->keys.get(), open, seed + (static_cast<uint64_t>(i) << 40)));
+    threads.push_back(
+        std::make_unique<TabularThread>(*parts, open, seed + (static_cast<uint64_t>(i) << 40)));
   }
 }
 
 void TabularCalls::State::Fail(int status, const Error& error, const TabularDialect& dialect,
-                               HttpReply* reply) const {
+                               HttpReply* reply, int retry_seconds) const {
   if (status == 503 || status == 504 || status == 429)
-    reply->AddHeader("Retry-After", std::to_string(parts->admission->RetryAfterSeconds()));
+    reply->AddHeader(
+        "Retry-After",
+        std::to_string(retry_seconds > 0 ? retry_seconds : parts->admission->RetryAfterSeconds()));
   if (status == 401) {
     reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
     reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
@@ -261,7 +269,7 @@ std::shared_ptr<std::atomic<int>> TabularCalls::State::RunningOf(const std::stri
 
 std::optional<TabularModel> TabularCalls::State::Find(
     const ServiceTable& table, const TabularTarget& target, TabularThread* thread,
-    const HttpRequest& request, bool open, std::string* key_label, int* status, Error* error) {
+    const HttpRequest& request, bool open, TabularCall* scoring, int* status, Error* error) {
   const auto refuse = [&](int code, Error why) {
     *status = code;
     *error = std::move(why);
@@ -274,13 +282,18 @@ std::optional<TabularModel> TabularCalls::State::Find(
                                 "GET /v2/models lists them"));
   const ServedService& service = *model.service;
   if (!open) {
-    const UserAccess access = thread->gate.Check(service, AuthorizationOf(request));
+    const UserAccess access =
+        thread->gate.Check(service, AuthorizationOf(request), request.client_subject);
     if (access.status != 200)
-      return refuse(
-          access.status,
-          PermissionDenied(std::string(access.reason),
-                           "send the key as Bearer, or as the user of Basic authentication"));
-    if (key_label != nullptr) *key_label = access.label;
+      return refuse(access.status,
+                    PermissionDenied(std::string(access.reason), std::string(access.hint)));
+    if (scoring != nullptr) {
+      scoring->key_label = access.label;
+      scoring->retry_seconds =
+          thread->gate.SecondsToWait(service, access, request.remote, request.arrived_ns);
+      if (scoring->retry_seconds > 0)
+        return refuse(429, Unavailable("this caller asks more often than the service allows"));
+    }
   }
   if (!service.enabled) return refuse(503, Unavailable("service '" + service.id + "' is disabled"));
   Dispatch dispatch;
@@ -351,23 +364,34 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
 
 void TabularCalls::State::Refuse(int status, const Error& error, TabularCall* call) {
   Fail(status, error, *call->dialect, call->pending->reply());
-  call->stats().Observe(parts->loops, Answered::kRejected,
+  call->stats().Observe(call->slot, Answered::kRejected,
                         NanosNow() - call->pending->request().arrived_ns, 0, 0, 0);
   call->pending->Send();
 }
 
-void TabularCalls::State::Work(int worker, int64_t wait_us, TabularCall* call) {
-  call->wait_us = wait_us;
-  if (!call->pending->abandoned())
-    Answer(parts->loops + worker, *call, call->pending->request(), call->pending->reply());
+void TabularCalls::State::Work(int worker, TabularCall* call) {
+  HttpReply* const reply = call->pending->reply();
+  try {
+    if (!call->pending->abandoned())
+      Answer(parts->loops + worker, *call, call->pending->request(), reply);
+  } catch (const std::bad_alloc&) {
+    std::string().swap(reply->body);
+    Fail(503,
+         Unavailable("there is not enough memory for this request", "send fewer rows at a time"),
+         *call->dialect, reply);
+  }
   if (call->running != nullptr) call->running->fetch_sub(1);
   call->pending->Send();
 }
 
+// `headers`: those of the answer so far.
 HttpOutcome TabularCalls::State::Defer(std::shared_ptr<TabularCall> call, double estimate,
-                                       HttpExchange* exchange) {
+                                       const std::string& headers, HttpExchange* exchange) {
   const ServiceSettings& settings = call->model.service->settings;
+  call->slot = exchange->loop();
+  const std::string kept = headers;  // they lie in what Defer takes away
   call->pending = exchange->Defer();
+  call->pending->reply()->headers = kept;
   if (settings.max_concurrent > 0) {
     call->running = RunningOf(call->model.service->id);
     if (call->running->fetch_add(1) >= settings.max_concurrent) {
@@ -382,9 +406,9 @@ HttpOutcome TabularCalls::State::Defer(std::shared_ptr<TabularCall> call, double
   const double deadline =
       settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   const Admitted admitted = parts->admission->Submit(
-      estimate, deadline,
-      [this, call](int worker, int64_t wait_us) { Work(worker, wait_us, call.get()); },
+      estimate, deadline, [this, call](int worker, int64_t) { Work(worker, call.get()); },
       [this, call] {
+        call->slot = parts->loops;  // not on the loop's thread
         if (call->running != nullptr) call->running->fetch_sub(1);
         Refuse(504, DeadlineExceeded("the request waited longer than its deadline"), call.get());
       });
@@ -417,9 +441,9 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   int status = 0;
   Error error;
   std::optional<TabularModel> model =
-      Find(*call->table, target, &thread, request, false, &call->key_label, &status, &error);
+      Find(*call->table, target, &thread, request, false, call.get(), &status, &error);
   if (!model) {
-    Fail(status, error, dialect, reply);
+    Fail(status, error, dialect, reply, call->retry_seconds);
     return HttpOutcome::kReplied;
   }
   const std::string_view coding = headers.content_encoding;
@@ -439,7 +463,7 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   asked.input = request.body;
   const double estimate = generation.endpoint(call->endpoint_index).EstimateMicros(asked);
   if (coding == "gzip" || estimate > parts->config.admission.inline_micros)
-    return Defer(std::move(call), estimate, exchange);
+    return Defer(std::move(call), estimate, reply->headers, exchange);
   Answer(slot, *call, request, reply);
   return HttpOutcome::kReplied;
 }
@@ -464,7 +488,8 @@ std::vector<TabularModel> TabularCalls::Models(const ServiceTable& table, int lo
   for (const auto& [id, service] : table.services) {
     if (!service.enabled) continue;
     const ServedGeneration* served = service.Choose({}, 0);
-    if (served == nullptr || thread.gate.Check(service, AuthorizationOf(request)).status != 200)
+    if (served == nullptr ||
+        thread.gate.Check(service, AuthorizationOf(request), request.client_subject).status != 200)
       continue;
     const size_t first = models.size();
     for (int i = 0; i < served->generation->endpoint_count(); ++i) {

@@ -62,8 +62,10 @@ Answered HowAnswered(int status) {
 
 // What one thread of the node (a loop or a worker) keeps between requests.
 struct alignas(64) ThreadState {
-  ThreadState(const ServiceTableHolder* tables, const KeyStore* keys, bool open, uint64_t seed)
-      : reader(tables), gate(keys, open), ids(seed) {}
+  ThreadState(const NodeParts& parts, bool open, uint64_t seed)
+      : reader(&parts.state->tables()),
+        gate(parts.keys.get(), open, parts.tokens.get(), parts.rates.get()),
+        ids(seed) {}
   ServiceTableReader reader;
   UserGate gate;
   RequestIds ids;
@@ -127,8 +129,8 @@ UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
   open = open || parts->config.allow_public;
   const auto seed = static_cast<uint64_t>(NowMicros()) * 0x9E3779B97F4A7C15;
   for (int i = 0; i < parts->slots(); ++i) {
-    threads.push_back(std::make_unique<ThreadState>(&parts->state->tables(), parts->keys.get(),
-                                                    open, seed + (static_cast<uint64_t>(i) << 40)));
+    threads.push_back(
+        std::make_unique<ThreadState>(*parts, open, seed + (static_cast<uint64_t>(i) << 40)));
   }
 }
 
@@ -151,16 +153,23 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
          *call, reply);
     return false;
   }
-  const UserAccess access = thread->gate.Check(*call->service, headers.authorization);
+  const UserAccess access =
+      thread->gate.Check(*call->service, headers.authorization, request.client_subject);
   if (access.status != 200) {
     if (access.status == 401) {
       reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
       reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
     }
-    Fail(access.status,
-         PermissionDenied(std::string(access.reason),
-                          "send the key as the user of Basic authentication, or as Bearer"),
+    Fail(access.status, PermissionDenied(std::string(access.reason), std::string(access.hint)),
          *call, reply);
+    return false;
+  }
+  if (const int wait =
+          thread->gate.SecondsToWait(*call->service, access, request.remote, request.arrived_ns);
+      wait > 0) {
+    reply->AddHeader("Retry-After", std::to_string(wait));
+    WriteError(429, Unavailable("this caller asks more often than the service allows"),
+               call->request_id, reply);
     return false;
   }
   call->key_label = access.label;

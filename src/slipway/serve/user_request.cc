@@ -1,6 +1,7 @@
 #include "slipway/serve/user_request.h"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <optional>
 
@@ -138,9 +139,54 @@ bool UserGate::NeedsKey(const ServedService& service) const {
   return !all_public && !open_;
 }
 
-UserAccess UserGate::Check(const ServedService& service, std::string_view authorization) {
+UserAccess UserGate::Check(const ServedService& service, std::string_view authorization,
+                           std::string_view client_subject) {
+  UserAccess access;
+  if (service.settings.auth == "jwt") {
+    access = CheckToken(authorization);
+  } else if (authorization.empty() && !client_subject.empty() && service.settings.auth.empty()) {
+    access.label = client_subject;
+  } else {
+    access = CheckKey(service, authorization);
+  }
+  if (access.status == 200 && access.label.empty()) access.label = client_subject;
+  return access;
+}
+
+UserAccess UserGate::CheckToken(std::string_view authorization) {
+  UserAccess access;
+  access.hint = "send a token of the identity provider as Bearer";
+  const std::string_view token = TokenOfAuthorization(authorization);
+  if (tokens_ == nullptr) {
+    access.status = 503;
+    access.reason = "the service asks for tokens, but the node knows no identity provider";
+    access.hint = "set jwks_url in [auth.jwt] of the node's configuration";
+  } else if (token.empty()) {
+    access.status = 401;
+    access.reason = "the service needs a token";
+  } else {
+    JwtCheck check = tokens_->Check(token, static_cast<int64_t>(std::time(nullptr)));
+    access.status = check.status;
+    reason_ = std::move(check.reason);
+    access.reason = reason_;
+    caller_ = std::move(check.caller);
+    if (caller_ != nullptr) access.label = caller_->label;
+  }
+  return access;
+}
+
+int UserGate::SecondsToWait(const ServedService& service, const UserAccess& access,
+                            std::string_view remote, int64_t now_ns) {
+  if (rates_ == nullptr || !(service.settings.rate_per_key > 0)) return 0;
+  const double seconds = rates_->Take(service.id, access.label.empty() ? remote : access.label,
+                                      service.settings.rate_per_key, now_ns);
+  return seconds > 0 ? static_cast<int>(std::min(std::ceil(seconds), 3600.0)) : 0;
+}
+
+UserAccess UserGate::CheckKey(const ServedService& service, std::string_view authorization) {
   const bool needed = NeedsKey(service);
   UserAccess access;
+  access.hint = "send the key as the user of Basic authentication, or as Bearer";
   if (authorization.empty()) {
     if (!needed) return access;
     access.status = 401;

@@ -8,7 +8,9 @@
 
 #include "slipway/http/server.h"
 #include "slipway/serve/endpoint.h"
+#include "slipway/serve/jwt.h"
 #include "slipway/serve/key_store.h"
+#include "slipway/serve/rate_limit.h"
 #include "slipway/serve/service_table.h"
 
 namespace slipway {
@@ -47,22 +49,40 @@ class RequestIds {
 };
 
 struct UserAccess {
-  int status = 200;         // 401 or 403: refused
-  std::string_view label;   // of the key; good until the next call
+  int status = 200;         // 401, 403 or (no keys of tokens yet) 503: refused
+  std::string_view label;   // of the key, token or certificate; good until the next call
   std::string_view reason;  // why refused
+  std::string_view hint;
 };
 
-// Who may call a service. Remembers the last header it saw. Confined to one thread.
+// Who may call a service: API keys, tokens of an identity provider, certificates of clients.
+// Remembers the last header it saw. Confined to one thread.
 class UserGate {
  public:
-  UserGate(const KeyStore* keys, bool open) : keys_(keys), open_(open) {}
-  UserAccess Check(const ServedService& service, std::string_view authorization);
+  // `tokens`, `rates`: nullptr: there are none.
+  UserGate(const KeyStore* keys, bool open, JwtVerifier* tokens = nullptr,
+           RateLimiter* rates = nullptr)
+      : keys_(keys), open_(open), tokens_(tokens), rates_(rates) {}
+  // `client_subject`: of a verified certificate; it is enough where the service does not ask for
+  // something else.
+  UserAccess Check(const ServedService& service, std::string_view authorization,
+                   std::string_view client_subject = {});
+  // After Check let the request in: 0, or the whole seconds after which the caller (its label, else
+  // its address) may come again.
+  int SecondsToWait(const ServedService& service, const UserAccess& access, std::string_view remote,
+                    int64_t now_ns);
 
  private:
   bool NeedsKey(const ServedService& service) const;
+  UserAccess CheckToken(std::string_view authorization);
+  UserAccess CheckKey(const ServedService& service, std::string_view authorization);
 
   const KeyStore* keys_;
   const bool open_;  // the node's own rule for services that do not say
+  JwtVerifier* tokens_;
+  RateLimiter* rates_;
+  std::shared_ptr<const JwtCaller> caller_;  // keeps the last label
+  std::string reason_;
   std::string header_;
   std::optional<ApiKey> key_;
   uint64_t version_ = ~uint64_t{0};
