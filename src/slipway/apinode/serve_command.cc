@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -114,6 +115,14 @@ Status ActivatePackage(NodeState& state, const std::string& path) {
   return state.SetMapping(manifest.service, {{generation, 1}}, std::nullopt);
 }
 
+// As many connections as the system allows this process; a shell's soft limit is often 1,024.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // SIGTERM and SIGINT end, SIGHUP reads the certificates again.
 sigset_t BlockSignals() {
   sigset_t set;
@@ -176,6 +185,7 @@ Result<int> Serve(const Flags& flags) {
   }
   SetLogLevel(config.log_level);
   const sigset_t signals = BlockSignals();
+  RaiseFileLimit();
   RETURN_IF_ERROR(MakeDirs(config.home, 0700));
 
   ASSIGN_OR_RETURN(std::unique_ptr<Node> node, Node::Open(config, config.loops));
