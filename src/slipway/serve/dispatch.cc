@@ -9,7 +9,7 @@ constexpr std::string_view kMember = "\"dispatch\"";
 
 // A key may be written with escapes, so a backslash needs a look too.
 bool MayHaveDispatch(std::string_view body) {
-  return memmem(body.data(), body.size(), kMember.data(), kMember.size()) != nullptr ||
+  return FindQuotedKey(body, kMember) != std::string_view::npos ||
          std::memchr(body.data(), '\\', body.size()) != nullptr;
 }
 

@@ -1,7 +1,5 @@
 #include "slipway/serve/explain_request.h"
 
-#include <cstring>
-
 #include "slipway/base/text.h"
 #include "slipway/bundle/explanations.h"
 
@@ -75,9 +73,8 @@ bool ReadExplainRequest(RequestScanner* scanner, ExplainRequest* ask, std::optio
 }
 
 bool LikelyExplained(std::string_view body, bool by_default) {
-  const void* const found = memmem(body.data(), body.size(), kMember.data(), kMember.size());
-  if (found == nullptr) return by_default;
-  const auto at = static_cast<size_t>(static_cast<const char*>(found) - body.data());
+  const size_t at = FindQuotedKey(body, kMember);
+  if (at == std::string_view::npos) return by_default;
   const std::string_view rest = body.substr(at + kMember.size(), 200);
   const size_t enabled = rest.find("\"enabled\"");
   if (enabled == std::string_view::npos) return by_default;

@@ -62,6 +62,10 @@ struct ScannedNumber {
   bool finite = true;  // false: it was -Infinity, and nothing else is set
 };
 
+// Where `quoted`, a key in its quotes, first stands in a body; npos: nowhere. A hint, not a parse:
+// it may stand in a text.
+size_t FindQuotedKey(std::string_view body, std::string_view quoted);
+
 // Confined to one thread.
 class RequestScanner {
  public:

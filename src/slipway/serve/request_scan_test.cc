@@ -117,6 +117,18 @@ TEST(RequestScan, DepthIsBounded) {
   EXPECT_THAT(WhyNot(nested(1'000'000)), HasSubstr("64 deep"));
 }
 
+TEST(RequestScan, AKeyIsFoundWhereverItStands) {
+  for (size_t before = 0; before < 40; ++before) {
+    for (size_t behind = 0; behind < 40; ++behind) {
+      const std::string body = std::string(before, '"') + "\"dispatch\"" + std::string(behind, 'd');
+      ASSERT_EQ(FindQuotedKey(body, "\"dispatch\""), before);
+      ASSERT_EQ(FindQuotedKey(body, "\"dispatcher\""), std::string_view::npos);
+      ASSERT_EQ(FindQuotedKey(std::string(before, '"') + "\"dispatch", "\"dispatch\""),
+                std::string_view::npos);
+    }
+  }
+}
+
 TEST(RequestScan, EveryPrefixAndEveryByteIsSafe) {
   const std::string text =
       R"({"a":[1.5,-2e3,"x\u00e9\ud83d\ude00",{"b":null}],"c":{"d":true},"e":NaN,"f":-Infinity})";
