@@ -115,7 +115,8 @@ class PredictionEndpoint : public ServedEndpoint {
   bool NeedExplanations(Ask* ask) const;
   Result<const Explanations*> explanations() const;
   void Enrich(RecordRows* rows, int count, PredictionScratch* s) const;
-  void Score(const RecordRows& rows, int count, const Ask& ask, PredictionScratch* s) const;
+  void Score(const RecordRows& rows, int count, const Ask& ask, Stopwatch* watch,
+             PredictionScratch* s) const;
   void AppendResult(int row, const Ask& ask, PredictionScratch* s) const;
   void FinishBlock(RecordRows* rows, int count, Ask* ask, PredictionScratch* s) const;
   void FinishLog(PredictionScratch* s, const Ask& ask) const;
@@ -348,9 +349,7 @@ bool PredictionEndpoint::AnswerOne(const EndpointCall& call, PredictionScratch* 
     return false;
   }
   if (!NeedExplanations(ask)) return false;
-  Score(s->one, 1, *ask, s);
-  watch.Lap(&s->nanos.post_processing);  // moved to its members below
-  s->nanos.post_processing -= s->nanos.preparation + s->nanos.prediction;
+  Score(s->one, 1, *ask, &watch, s);
   ask->out->append("\"result\":");
   AppendResult(0, *ask, s);
   watch.Lap(&s->nanos.post_processing);
@@ -490,18 +489,17 @@ void PredictionEndpoint::Enrich(RecordRows* rows, int count, PredictionScratch* 
   }
 }
 
-void PredictionEndpoint::Score(const RecordRows& rows, int count, const Ask& ask,
+void PredictionEndpoint::Score(const RecordRows& rows, int count, const Ask& ask, Stopwatch* watch,
                                PredictionScratch* s) const {
-  Stopwatch watch(NowNanos());
   Batch batch;
   batch.schema = &model_->inputs();
   batch.rows = count;
   batch.columns = rows.views().first(static_cast<size_t>(model_->inputs().size()));
   model_->Prepare(batch, &s->model);
-  watch.Lap(&s->nanos.preparation);
+  watch->Lap(&s->nanos.preparation);
   model_->Predict(count, &s->model);
   if (ask.explanations != nullptr) model_->FeatureRows(count, &s->model);
-  watch.Lap(&s->nanos.prediction);
+  watch->Lap(&s->nanos.prediction);
 }
 
 void PredictionEndpoint::AppendResult(int row, const Ask& ask, PredictionScratch* s) const {
@@ -545,13 +543,12 @@ void PredictionEndpoint::FinishBlock(RecordRows* rows, int count, Ask* ask,
     Enrich(rows, count, s);
     watch.Lap(&s->nanos.enrich);
   }
-  Score(*rows, count, *ask, s);
-  Stopwatch writing(NowNanos());
+  Score(*rows, count, *ask, &watch, s);
   for (int row = 0; row < count; ++row) {
     AppendResult(row, *ask, s);
     ask->out->push_back(',');
   }
-  writing.Lap(&s->nanos.post_processing);
+  watch.Lap(&s->nanos.post_processing);
 }
 
 }  // namespace
