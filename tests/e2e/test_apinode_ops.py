@@ -377,3 +377,54 @@ def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tm
         with pytest.raises(urllib.error.HTTPError) as refused:
             nginx.post("/admin/api/services", {})
         assert refused.value.code == 404
+
+
+DOM = r"""
+"use strict";
+const [,, page, base] = process.argv;
+const html = require("fs").readFileSync(page, "utf8");
+const all = [];
+function element(tag) {
+  const node = {tag, children: [], listeners: {}, attributes: {}, value: "", hidden: false, text: "",
+    setAttribute(name, value) { this.attributes[name] = value; },
+    append(...children) { this.children.push(...children); },
+    addEventListener(name, f) { this.listeners[name] = f; },
+    get textContent() { return this.text + this.children.map(c => typeof c === "string" ? c : c.textContent).join(""); },
+    set textContent(value) { this.text = value; this.children = []; }};
+  all.push(node);
+  return node;
+}
+const main = element("main"), data = element("script");
+data.textContent = html.match(/id="data">(.*?)<\/script>/s)[1];
+globalThis.document = {createElement: element, getElementById: id => ({main, data})[id]};
+const realFetch = fetch;
+globalThis.fetch = (path, options) => realFetch(base + path, options);
+(0, eval)(html.match(/<script>(.*?)<\/script>/s)[1]);
+(async () => {
+  const outputs = [];
+  for (const card of all.filter(n => n.attributes.class === "endpoint")) {
+    const inside = n => [n, ...(n.children || []).flatMap(c => typeof c === "string" ? [] : inside(c))];
+    const parts = inside(card);
+    parts.find(n => n.tag === "button").listeners.click();
+    const status = parts.find(n => n.attributes.role === "status");
+    for (let i = 0; i < 500 && !/ in .* ms/.test(status.text); ++i) await new Promise(r => setTimeout(r, 10));
+    outputs.push({status: status.text, answer: parts.find(n => n.tag === "pre").text});
+  }
+  console.log(JSON.stringify({text: main.textContent, outputs}));
+})();
+"""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here: the page's script is not run")
+def test_the_pages_forms_ask_and_show_the_answer(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    (tmp_path / "page.html").write_bytes(node.get("/").body)
+    (tmp_path / "dom.js").write_text(DOM)
+    ran = subprocess.run(["node", str(tmp_path / "dom.js"), str(tmp_path / "page.html"), node.url], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    seen = json.loads(ran.stdout)
+    assert "shop" in seen["text"] and "v1" in seen["text"] and "100 %" in seen["text"]
+    assert len(seen["outputs"]) == 7
+    for output in seen["outputs"]:
+        assert output["status"].startswith("200 "), output
+        assert "serviceGeneration" in output["answer"]

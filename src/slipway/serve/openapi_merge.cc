@@ -8,6 +8,13 @@ namespace {
 constexpr std::string_view kComponents = "#/components/";
 constexpr std::string_view kSecurity = "securitySchemes";
 
+// Names that begin with the service already are its own.
+std::string OwnName(const std::string& service, std::string_view name) {
+  if (name.starts_with(service) && name.substr(service.size()).starts_with('.'))
+    return std::string(name);
+  return service + "." + std::string(name);
+}
+
 // "#/components/schemas/Fare" -> "#/components/schemas/SERVICE.Fare".
 void PrefixReference(const std::string& service, std::string* reference) {
   if (!reference->starts_with(kComponents)) return;
@@ -16,7 +23,7 @@ void PrefixReference(const std::string& service, std::string* reference) {
   if (std::string_view(*reference).substr(kComponents.size(), slash - kComponents.size()) ==
       kSecurity)
     return;
-  reference->insert(slash + 1, service + ".");
+  *reference = reference->substr(0, slash + 1) + OwnName(service, reference->substr(slash + 1));
 }
 
 // Every reference below. A list of what is left instead of recursion: the document is foreign.
@@ -32,7 +39,7 @@ void PrefixReferences(const std::string& service, Json* document) {
         if (name == "$ref" && value.is_string()) {
           PrefixReference(service, value.get_ptr<std::string*>());
         } else if (name == "operationId" && value.is_string()) {
-          value = service + "." + value.get<std::string>();
+          value = OwnName(service, value.get<std::string>());
         } else {
           left.push_back(&value);
         }
@@ -47,7 +54,7 @@ void MergeComponents(const std::string& service, const Json& components, Json* m
   for (const auto& [kind, members] : components.items()) {
     if (!members.is_object()) continue;
     for (const auto& [name, value] : members.items())
-      (*merged)[kind][kind == kSecurity ? name : service + "." + name] = value;
+      (*merged)[kind][kind == kSecurity ? name : OwnName(service, name)] = value;
   }
 }
 

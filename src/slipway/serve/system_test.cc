@@ -11,6 +11,7 @@
 #include "slipway/serve/log.h"
 #include "slipway/serve/metrics_text.h"
 #include "slipway/serve/openapi_merge.h"
+#include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/page.h"
 #include "slipway/serve/process_figures.h"
 
@@ -77,6 +78,20 @@ TEST(OpenApiMerge, KeepsServicesWithTheSameNamesApart) {
       << "examples are data";
 }
 
+TEST(OpenApiMerge, LeavesNamesThatBeginWithTheService) {
+  const Json doc = ParseJson(R"({"paths":{"/p":{"post":{"operationId":"a.e.predict",
+    "x":{"$ref":"#/components/schemas/a.e.In"},"y":{"$ref":"#/components/schemas/ab.In"}}}},
+    "components":{"schemas":{"a.e.In":{},"ab.In":{}}}})")
+                       .value();
+  const Json merged = MergeOpenApi({{"a", &doc}}, "1");
+  const Json& post = merged["paths"]["/p"]["post"];
+  EXPECT_EQ(post["operationId"], "a.e.predict");
+  EXPECT_EQ(post["x"]["$ref"], "#/components/schemas/a.e.In");
+  EXPECT_EQ(post["y"]["$ref"], "#/components/schemas/a.ab.In");
+  EXPECT_TRUE(merged["components"]["schemas"].contains("a.e.In"));
+  EXPECT_TRUE(merged["components"]["schemas"].contains("a.ab.In"));
+}
+
 TEST(OpenApiMerge, TakesNothingFromWhatIsNoDescription) {
   const Json odd = ParseJson(R"({"paths":[1],"components":3,"info":[]})").value();
   const Json list = Json::array();
@@ -84,6 +99,57 @@ TEST(OpenApiMerge, TakesNothingFromWhatIsNoDescription) {
   EXPECT_TRUE(merged["paths"].empty());
   EXPECT_TRUE(merged["components"].empty());
   EXPECT_TRUE(MergeOpenApi({}, "1")["paths"].is_object());
+}
+
+TEST(Swagger2, SaysTheSameInTheOlderWords) {
+  const Json doc = ParseJson(R"({"openapi":"3.1.0","info":{"title":"fares","version":"v1"},
+    "security":[{"basic":[]}],
+    "paths":{"/public/api/v1/fares/fare/predict":{"post":{"operationId":"fare",
+      "parameters":[{"name":"x","in":"query","schema":{"type":["number","null"],"examples":[1]}}],
+      "requestBody":{"required":true,"content":{"application/json":{"schema":
+        {"type":"object","required":["features"],"properties":{
+          "features":{"$ref":"#/components/schemas/In"},
+          "n":{"type":["integer","null"],"examples":[3],"minimum":1},
+          "any":{"type":["string","number"]},"one":{"const":"a"},"l":{"type":"array"},
+          "o":{"anyOf":[{"type":"string"}]}}}}}},
+      "responses":{"200":{"description":"d","content":{"application/json":{"schema":{"type":"object"}}}},
+        "400":{"$ref":"#/components/responses/Bad"}}}}},
+    "components":{"schemas":{"In":{"type":"object","additionalProperties":{"type":"number"}}},
+      "responses":{"Bad":{"description":"b"}},
+      "securitySchemes":{"basic":{"type":"http","scheme":"basic"},
+        "bearer":{"type":"http","scheme":"bearer"}}}})")
+                       .value();
+  const Json two = ToSwagger2(doc);
+  EXPECT_EQ(two["swagger"], "2.0");
+  EXPECT_FALSE(two.contains("openapi"));
+  EXPECT_EQ(two["info"]["version"], "v1");
+  EXPECT_EQ(DumpJson(two["consumes"]), R"(["application/json"])");
+  const Json& post = two["paths"]["/public/api/v1/fares/fare/predict"]["post"];
+  EXPECT_EQ(DumpJson(post["parameters"][0]),
+            R"({"name":"x","in":"query","x-nullable":true,"type":"number"})");
+  const Json& body = post["parameters"][1];
+  EXPECT_EQ(body["in"], "body");
+  EXPECT_EQ(body["required"], true);
+  const Json& properties = body["schema"]["properties"];
+  EXPECT_EQ(properties["features"]["$ref"], "#/definitions/In");
+  EXPECT_EQ(DumpJson(properties["n"]),
+            R"({"minimum":1,"x-nullable":true,"type":"integer","example":3})");
+  EXPECT_EQ(DumpJson(properties["any"]), "{}");
+  EXPECT_EQ(DumpJson(properties["one"]), R"({"enum":["a"]})");
+  EXPECT_EQ(DumpJson(properties["l"]), R"({"type":"array","items":{}})");
+  EXPECT_EQ(DumpJson(properties["o"]), "{}");
+  EXPECT_EQ(post["responses"]["200"]["schema"]["type"], "object");
+  EXPECT_EQ(post["responses"]["400"]["$ref"], "#/responses/Bad");
+  EXPECT_EQ(two["definitions"]["In"]["additionalProperties"]["type"], "number");
+  EXPECT_EQ(DumpJson(two["securityDefinitions"]["basic"]), R"({"type":"basic"})");
+  EXPECT_EQ(two["securityDefinitions"]["bearer"]["in"], "header");
+}
+
+TEST(Swagger2, OddDescriptionsAreNoTrouble) {
+  for (const char* odd : {"{}", "[]", "3", R"({"paths":[],"components":[]})",
+                          R"({"paths":{"/":{"get":3,"post":{"parameters":{},"responses":[]}}}})",
+                          R"({"info":3,"components":{"schemas":{"a":[]},"responses":{"b":1}}})"})
+    EXPECT_EQ(ToSwagger2(ParseJson(odd).value())["swagger"], "2.0") << odd;
 }
 
 TEST(Page, StandsAloneAndAllowsItsOwnScriptOnly) {
