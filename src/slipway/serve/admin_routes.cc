@@ -23,10 +23,10 @@ Result<NodeState::Epoch> EpochOf(const Request& request) {
   if (!epoch || *epoch < 0)
     return InvalidArgument("X-Slipway-Epoch is '" + at->second.substr(0, 100) + "'",
                            "it is a whole number, 0 or more");
-  return NodeState::Epoch(*epoch);
+  return epoch;
 }
 
-Response OkResponse(Json more) {
+Response OkResponse(const Json& more) {
   Json json = {{"ok", true}};
   json.update(more);
   return JsonResponse(json);

@@ -29,7 +29,7 @@ void AddNodeRoutes(NodeParts* parts, Router* router);
 // Shared by them.
 Result<NodeState::Epoch> EpochOf(const Request& request);
 // {"ok": true}, with more members.
-Response OkResponse(Json more = Json::object());
+Response OkResponse(const Json& more = Json::object());
 // The body as an object; an empty body is an empty object. Content-Type is not looked at.
 Result<Json> BodyObject(const Request& request);
 // Milliseconds since 1970 of "2026-11-22T22:40:42Z"; nullopt: no such text.

@@ -194,30 +194,32 @@ void NodeStateImpl::Publish() {
     served.id = id;
     served.enabled = service.enabled;
     served.settings = service.settings;
-    const auto add = [&](const std::string& generation, double probability) {
-      const auto at = runtime_.find({id, generation});
-      if (at == runtime_.end() || at->second.generation == nullptr) return;
-      ServedGeneration out;
-      out.generation = at->second.generation;
-      out.probability = probability;
-      for (int i = 0; stats_ != nullptr && i < out.generation->endpoint_count(); ++i)
-        out.stats.push_back(
-            stats_->Get(id, out.generation->endpoint(i).definition().id, generation));
-      served.generations.push_back(std::move(out));
-    };
     for (const MappingEntry& entry : service.mapping) {
-      if (entry.probability > 0) add(entry.generation, entry.probability);
+      if (entry.probability > 0) AddServed(entry.generation, entry.probability, &served);
     }
     for (const DesiredGeneration& generation : service.generations) {
       const bool has_traffic = std::any_of(
           service.mapping.begin(), service.mapping.end(), [&](const MappingEntry& entry) {
             return entry.generation == generation.id && entry.probability > 0;
           });
-      if (!has_traffic) add(generation.id, 0);
+      if (!has_traffic) AddServed(generation.id, 0, &served);
     }
     table->services.emplace(id, std::move(served));
   }
   tables_.Publish(std::move(table));
+}
+
+void NodeStateImpl::AddServed(const std::string& generation, double probability,
+                              ServedService* service) const {
+  const auto at = runtime_.find({service->id, generation});
+  if (at == runtime_.end() || at->second.generation == nullptr) return;
+  ServedGeneration out;
+  out.generation = at->second.generation;
+  out.probability = probability;
+  for (int i = 0; stats_ != nullptr && i < out.generation->endpoint_count(); ++i)
+    out.stats.push_back(
+        stats_->Get(service->id, out.generation->endpoint(i).definition().id, generation));
+  service->generations.push_back(std::move(out));
 }
 
 Result<DesiredService> NodeStateImpl::Desired(std::string_view service) const {

@@ -85,6 +85,9 @@ class NodeStateImpl : public NodeState {
   Status Commit(Epoch epoch, const Edit& edit, Prepared prepared = {}) EXCLUDES_LOCK(mutex_);
   Status WriteDesired(const DesiredState& next, const DesiredState& previous) const;
   void Publish() REQUIRES_LOCK(mutex_);
+  // When it is loaded.
+  void AddServed(const std::string& generation, double probability, ServedService* service) const
+      REQUIRES_LOCK(mutex_);
   void LetGo() REQUIRES_LOCK(mutex_);
 
   Result<DesiredService> Desired(std::string_view service) const EXCLUDES_LOCK(mutex_);
