@@ -292,6 +292,17 @@ bool CanStand(std::string_view json) {
          json.find("Infinity") == std::string_view::npos;
 }
 
+// The answer of a record that failed says why, with the value that was wrong: masked too where
+// features are.
+bool AppendResult(std::string_view result, std::span<const std::string_view> redact,
+                  std::string* out) {
+  if (result.find("\"error\"") == std::string_view::npos)
+    return AppendCompactJson(result, redact, out);
+  std::vector<std::string_view> more(redact.begin(), redact.end());
+  more.insert(more.end(), {"message", "detailedMessage"});
+  return AppendCompactJson(result, more, out);
+}
+
 void AppendMember(std::string_view name, std::string_view text, std::string* out) {
   out->append(",\"").append(name).append("\":");
   if (text.empty()) {

@@ -307,14 +307,6 @@ TEST_F(QueryLogTest, AMaskedValueIsNotInTheReasonOfAFailureEither) {
             R"({"ignored":true,"error":{"message":"***","errorType":"E"}})");
 }
 
-TEST_F(QueryLogTest, WritesNumbersBeyondADoubleAsNullAlsoWithoutMasks) {
-  records_ = {{R"({"a": 1e999, "b": 1e-5})", R"({"prediction":1e300})"}};
-  const auto log = OpenLog();
-  log->Submit(0, Query());
-  log->Flush();
-  EXPECT_EQ(DumpJson(ReadLog(options_.folder).at(0)["features"]), R"({"a":null,"b":1e-05})");
-}
-
 TEST_F(QueryLogTest, TheEndWritesWhatIsInTheRings) {
   options_.slots = 3;
   {
