@@ -108,6 +108,8 @@ std::string_view HttpMethodName(uint8_t method) {
       return "OPTIONS";
     case HTTP_PATCH:
       return "PATCH";
+    case HTTP_TRACE:  // for handlers to answer 405; nothing echoes it
+      return "TRACE";
     default:
       return {};
   }

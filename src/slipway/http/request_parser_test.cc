@@ -143,7 +143,6 @@ std::vector<Shape> Shapes() {
       {"star for GET", Head("GET * HTTP/1.1", ""), 400},
       {"another host's URL", Head("GET http://b/ HTTP/1.1", ""), 400},
       {"CONNECT", Head("CONNECT a:80 HTTP/1.1", ""), 501},
-      {"TRACE", Head("TRACE / HTTP/1.1", ""), 501},
       {"unknown method", Head("BREW / HTTP/1.1", ""), 501},
       {"lower-case method", Head("get / HTTP/1.1", ""), 501},
       {"CR before the line", "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400},

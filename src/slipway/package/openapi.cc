@@ -190,20 +190,24 @@ class EndpointPaths {
  private:
   Json& Schemas() { return (*api_)["components"]["schemas"]; }
 
-  // A record of fields: none must be there, others are passed over.
+  // A record of fields: few must be there, others are passed over.
   static Json RecordSchema(const std::vector<DescribedField>& fields) {
-    Json properties = Json::object();
+    Json properties = Json::object(), required = Json::array();
     for (const DescribedField& described : fields) {
-      Json schema = RequestValueSchema(described.field.type);
+      Json schema = described.required ? RequiredValueSchema(described.field.type)
+                                       : RequestValueSchema(described.field.type);
+      if (described.required) required.push_back(described.field.name);
       schema["description"] = described.description;
       if (!described.examples.empty()) schema["examples"] = described.examples;
       properties[described.field.name] = std::move(schema);
     }
-    return Json{{"type", "object"},
-                {"description",
-                 "What is absent, null or an empty text is missing; what has another name is "
-                 "passed over."},
-                {"properties", std::move(properties)}};
+    Json schema = {{"type", "object"},
+                   {"description",
+                    "What is absent, null or an empty text is missing; what has another name is "
+                    "passed over."},
+                   {"properties", std::move(properties)}};
+    if (!required.empty()) schema["required"] = std::move(required);
+    return schema;
   }
 
   static Json ManySchema(Json record) {
@@ -303,9 +307,9 @@ class EndpointPaths {
       const std::string& name = described.field.name;
       Json parameter = {{"name", name},
                         {"in", "query"},
-                        {"required", false},
+                        {"required", described.required},
                         {"description", described.description},
-                        {"schema", QueryValueSchema(described.field.type)}};
+                        {"schema", QueryValueSchema(described.field.type, described.required)}};
       if (!samples.empty()) {
         const Json* const example = FindMember(samples[0], name);
         if (example != nullptr) parameter["example"] = *example;

@@ -94,6 +94,30 @@ std::string_view HowToWrite(Type type) {
   return "";
 }
 
+// What stands in an example where there is no sample.
+Json Placeholder(Type type) {
+  switch (type) {
+    case Type::kBoolean:
+      return true;
+    case Type::kInt64:
+      return 1;
+    case Type::kDouble:
+      return 1.5;
+    case Type::kString:
+      return "A";
+    case Type::kDate:
+      return "2026-01-31";
+    case Type::kTimestamp:
+      return "2026-01-31T13:45:00Z";
+  }
+  return nullptr;
+}
+
+bool Fills(const TableUse& use, const std::string& field) {
+  return std::any_of(use.columns.begin(), use.columns.end(),
+                     [&](const TableUse::Pair& column) { return column.field == field; });
+}
+
 DescribedField Described(const Field& field) {
   DescribedField described;
   described.field = field;
@@ -101,20 +125,26 @@ DescribedField Described(const Field& field) {
   return described;
 }
 
-// The keys of the tables that are not there yet.
+// The keys of the tables that are not there yet; those that a record must have.
 void AddKeys(const std::vector<TableUse>& uses, const std::vector<const Schema*>& schemas,
              std::vector<DescribedField>* fields) {
   for (size_t i = 0; i < uses.size() && i < schemas.size(); ++i) {
     for (const TableUse::Pair& key : uses[i].keys) {
       const int column = schemas[i] == nullptr ? -1 : schemas[i]->Find(key.column);
-      const bool there =
-          std::any_of(fields->begin(), fields->end(),
-                      [&](const DescribedField& known) { return known.field.name == key.field; });
-      if (column < 0 || there) continue;
-      DescribedField field =
-          Described({key.field, schemas[i]->fields[static_cast<size_t>(column)].type});
-      field.description += fmt::format(" Key of the table '{}'.", uses[i].table);
-      fields->push_back(std::move(field));
+      auto there = std::find_if(fields->begin(), fields->end(), [&](const DescribedField& known) {
+        return known.field.name == key.field;
+      });
+      if (there == fields->end()) {
+        if (column < 0) continue;
+        DescribedField field =
+            Described({key.field, schemas[i]->fields[static_cast<size_t>(column)].type});
+        field.description += fmt::format(" Key of the table '{}'.", uses[i].table);
+        there = fields->insert(fields->end(), std::move(field));
+      }
+      const bool given =
+          std::none_of(uses.begin(), uses.begin() + static_cast<ptrdiff_t>(i),
+                       [&](const TableUse& earlier) { return Fills(earlier, key.field); });
+      if (given && uses[i].missing_key == LookupPolicy::kError) there->required = true;
     }
   }
 }
@@ -164,8 +194,11 @@ std::vector<Json> SampleRecords(const EndpointDescription& description, size_t m
     const std::vector<std::string>& row = bundle.sample_rows[i];
     if (i < bundle.sample_scores.size() && bundle.sample_scores[i].empty()) continue;
     Json record = Json::object();
-    for (size_t k = 0; k < row.size() && k < fields.size(); ++k)
-      record[fields[k].field.name] = CellToJson(row[k], fields[k].field.type);
+    for (size_t k = 0; k < fields.size(); ++k) {
+      Json value = k < row.size() ? CellToJson(row[k], fields[k].field.type) : Json();
+      if (value.is_null() && fields[k].required) value = Placeholder(fields[k].field.type);
+      if (k < row.size() || fields[k].required) record[fields[k].field.name] = std::move(value);
+    }
     records.push_back(std::move(record));
   }
   return records;

@@ -151,6 +151,22 @@ TEST(OpenApi, DescribesEveryPathOfTheService) {
   }
 }
 
+TEST(OpenApi, AKeyThatARecordMustHaveIsRequiredAndInEveryExample) {
+  PackageManifest manifest = ManifestForTest();
+  manifest.endpoints[0].enrichments[0].missing_key = LookupPolicy::kError;
+  BundleContent bundle = TestContent();
+  const Json api = Described(manifest, &bundle);
+  const Json& features = At(api, "/components/schemas/fares.fare.features");
+  EXPECT_EQ(At(features, "/required"), Json({"pickup_zone", "pickup_day"}));
+  EXPECT_EQ(At(features, "/properties/pickup_zone/type"), Json({"integer", "string"}));
+  EXPECT_TRUE(At(features, "/properties/pickup_zone").contains("not")) << "a blank text is missing";
+  const Json& predict = At(api, "/paths/~1public~1api~1v1~1fares~1fare~1predict/post");
+  const Json& sample =
+      At(predict, "/requestBody/content/application~1json/examples/sample 1/value/features");
+  EXPECT_EQ(At(sample, "/pickup_zone"), Json(1));
+  EXPECT_EQ(At(sample, "/pickup_day"), Json("2026-01-31"));
+}
+
 TEST(OpenApi, FeaturesHaveTypesRangesCategoriesAndExamples) {
   const PackageManifest manifest = ManifestForTest();
   BundleContent bundle = TestContent();

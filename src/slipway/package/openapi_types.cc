@@ -75,14 +75,28 @@ Json RequestValueSchema(Type type) {
   return Json{{"type", {"string", "number", "boolean", "null", "array", "object"}}};
 }
 
-Json QueryValueSchema(Type type) {
+Json RequiredValueSchema(Type type) {
   Json schema = RequestValueSchema(type);
-  if (type == Type::kString) return Json{{"type", "string"}};
   Json types = Json::array();
   for (const Json& name : schema["type"]) {
     if (name != "null") types.push_back(name);
   }
   schema["type"] = std::move(types);
+  if (type == Type::kString) {
+    schema["minLength"] = 1;
+  } else {
+    schema["not"] = Json{{"type", "string"}, {"pattern", "^[ \\t\\n\\r\\f\\v]*$"}};
+  }
+  return schema;
+}
+
+Json QueryValueSchema(Type type, bool required) {
+  Json schema = RequiredValueSchema(type);
+  if (type == Type::kString) schema["type"] = "string";
+  if (!required) {
+    schema.erase("minLength");
+    schema.erase("not");
+  }
   return schema;
 }
 

@@ -12,8 +12,10 @@ namespace slipway {
 
 // In a JSON body; null, the empty text and absence are missing.
 Json RequestValueSchema(Type type);
+// The same for a value that must not be missing.
+Json RequiredValueSchema(Type type);
 // In a query string.
-Json QueryValueSchema(Type type);
+Json QueryValueSchema(Type type, bool required = false);
 // In an answer; null when missing.
 Json AnswerValueSchema(Type type);
 // The texts that a request may have for the type; empty: any.

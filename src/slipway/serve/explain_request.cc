@@ -1,5 +1,7 @@
 #include "slipway/serve/explain_request.h"
 
+#include <cmath>
+
 #include "slipway/base/text.h"
 #include "slipway/bundle/explanations.h"
 
@@ -16,6 +18,10 @@ bool WholeNumber(RequestScanner* scanner, std::string_view name, int64_t most,
   if (token == JsonToken::kNumber) {
     if (!scanner->Number(&number)) return false;
     *out = ParseInt64(number.text);
+    // JSON does not tell 5 from 5.0.
+    const std::optional<double> real = *out ? std::nullopt : ParseDouble(number.text);
+    if (real && *real >= 1 && *real <= static_cast<double>(most) && *real == std::floor(*real))
+      *out = static_cast<int64_t>(*real);
   }
   if (*out && **out >= 1 && **out <= most) return true;
   *error = InvalidArgument("explanations." + std::string(name) + " is no whole number from 1 to " +
