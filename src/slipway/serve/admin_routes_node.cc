@@ -45,11 +45,25 @@ Json NodeMetrics(NodeParts* parts) {
                         {"serving", service.serving},
                         {"generations", std::move(generations)}});
   }
+  Json shadows = Json::array();
+  if (parts->shadow != nullptr) {
+    for (const ShadowRow& row : parts->shadow->Rows())
+      shadows.push_back({{"service", row.service},
+                         {"endpoint", row.endpoint},
+                         {"generation", row.generation},
+                         {"shadow", row.shadow},
+                         {"equal", row.equal},
+                         {"different", row.different},
+                         {"failed", row.failed},
+                         {"dropped", row.dropped},
+                         {"largestDifference", row.largest}});
+  }
   const NodeMemory memory = parts->state->memory();
   const AdmissionStats admission = parts->admission->stats();
   const QueryLogStats log = parts->query_log->stats();
   return {{"endpoints", std::move(endpoints)},
           {"services", std::move(services)},
+          {"shadows", std::move(shadows)},
           {"memory",
            {{"generations", memory.generations},
             {"modelBytes", memory.bytes},

@@ -1,5 +1,6 @@
 #include "slipway/serve/metrics_text.h"
 
+#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -117,6 +118,37 @@ void AddQueryLog(const QueryLogStats& stats, MetricsText* out) {
   out->Add(int64_t{!stats.last_error.empty()});
 }
 
+void AddShadow(const std::vector<ShadowRow>& rows, MetricsText* out) {
+  if (rows.empty()) return;
+  const auto labels = [](const ShadowRow& row) {
+    return std::array<std::pair<std::string_view, std::string_view>, 4>{
+        {{"service", row.service},
+         {"endpoint", row.endpoint},
+         {"generation", row.generation},
+         {"shadow", row.shadow}}};
+  };
+  out->Family("slipway_shadow_records_total", "counter",
+              "Records that the shadow answered, by whether it answered the same.");
+  for (const ShadowRow& row : rows) {
+    const auto l = labels(row);
+    out->Add(row.equal, {l[0], l[1], l[2], l[3], {"outcome", "equal"}});
+    out->Add(row.different, {l[0], l[1], l[2], l[3], {"outcome", "different"}});
+  }
+  out->Family("slipway_shadow_requests_unscored_total", "counter",
+              "Requests that the shadow failed on, and those dropped while the node was busy.");
+  for (const ShadowRow& row : rows) {
+    const auto l = labels(row);
+    out->Add(row.failed, {l[0], l[1], l[2], l[3], {"outcome", "failed"}});
+    out->Add(row.dropped, {l[0], l[1], l[2], l[3], {"outcome", "dropped"}});
+  }
+  out->Family("slipway_shadow_largest_difference", "gauge",
+              "Largest absolute difference of a number between answer and shadow.");
+  for (const ShadowRow& row : rows) {
+    const auto l = labels(row);
+    out->Add(row.largest, {l[0], l[1], l[2], l[3]});
+  }
+}
+
 void AddHttp(const HttpStats& stats, MetricsText* out) {
   const auto one = [out](std::string_view name, std::string_view type, std::string_view help,
                          int64_t value) {
@@ -208,6 +240,7 @@ std::string NodeMetrics(const NodeParts& parts, const HttpStats* http) {
   AddGenerations(*parts.state->tables().Get(), &out);
   AddAdmission(parts.admission->stats(), parts.admission->workers(), &out);
   AddQueryLog(parts.query_log->stats(), &out);
+  if (parts.shadow != nullptr) AddShadow(parts.shadow->Rows(), &out);
   if (http != nullptr) AddHttp(*http, &out);
   AddProcess(&out);
   return out.text();

@@ -103,6 +103,7 @@ Result<std::unique_ptr<Node>> Node::Open(NodeConfig config, int loops) {
   parts.config = std::move(config);
   parts.loops = loops;
   parts.admission = Admission::Make(parts.config.admission);
+  parts.shadow = std::make_unique<ShadowRunner>(parts.admission.get(), loops);
   parts.stats = std::make_unique<StatsRegistry>(parts.slots());
   ASSIGN_OR_RETURN(parts.state, NodeState::Open(parts.config.home, parts.stats.get()));
   ASSIGN_OR_RETURN(parts.keys, KeyStore::Open(parts.config.home));

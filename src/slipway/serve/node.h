@@ -14,6 +14,7 @@
 #include "slipway/serve/node_state.h"
 #include "slipway/serve/query_log.h"
 #include "slipway/serve/rate_limit.h"
+#include "slipway/serve/shadow.h"
 #include "slipway/serve/stats.h"
 
 namespace slipway {
@@ -27,6 +28,7 @@ struct NodeParts {
   std::unique_ptr<RateLimiter> rates = std::make_unique<RateLimiter>();
   std::unique_ptr<QueryLog> query_log;
   std::unique_ptr<Admission> admission;
+  std::unique_ptr<ShadowRunner> shadow;
   std::unique_ptr<NodeState> state;
   std::atomic<bool> draining{false};
   // Slots of per-thread things (stats, query log): loops first, then workers.

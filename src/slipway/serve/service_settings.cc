@@ -11,7 +11,7 @@ namespace {
 const std::vector<std::string>& SettingNames() {
   static const std::vector<std::string> names = {"auth",        "max_concurrent", "max_records",
                                                  "deadline_ms", "rate_per_key",   "log_sample",
-                                                 "redact",      "shadow"};
+                                                 "redact",      "shadow",         "shadow_sample"};
   return names;
 }
 
@@ -36,6 +36,8 @@ Status ReadSetting(const std::string& key, const Json& json, ServiceSettings* se
     ASSIGN_OR_RETURN(settings->redact, GetStrings(json, key));
   } else if (key == "shadow") {
     ASSIGN_OR_RETURN(settings->shadow, GetString(json, key));
+  } else if (key == "shadow_sample") {
+    ASSIGN_OR_RETURN(settings->shadow_sample, GetDouble(json, key));
   } else {
     std::string hint = DidYouMean(key, SettingNames());
     if (hint.empty()) hint = "settings are " + QuotedList(SettingNames());
@@ -60,7 +62,8 @@ Json ServiceSettingsToJson(const ServiceSettings& settings) {
           {"rate_per_key", settings.rate_per_key},
           {"log_sample", settings.log_sample},
           {"redact", settings.redact},
-          {"shadow", settings.shadow}};
+          {"shadow", settings.shadow},
+          {"shadow_sample", settings.shadow_sample}};
 }
 
 Result<ServiceSettings> ServiceSettingsFromJson(const Json& json) {
@@ -88,6 +91,9 @@ Status CheckServiceSettings(const ServiceSettings& settings) {
   if (!(sample == -1 || (sample >= 0 && sample <= 1)))
     return InvalidArgument("'log_sample' is " + FormatDouble(sample),
                            "it is a share from 0 to 1, or -1 for the node's");
+  if (!(settings.shadow_sample >= 0 && settings.shadow_sample <= 1))
+    return InvalidArgument("'shadow_sample' is " + FormatDouble(settings.shadow_sample),
+                           "it is a share from 0 to 1");
   if (settings.redact.size() > 10'000)
     return InvalidArgument("'redact' names more than 10000 features");
   return {};

@@ -35,6 +35,7 @@ struct ServiceSettings {
   double log_sample = -1;           // 0..1; -1: the node's
   std::vector<std::string> redact;  // features that the query log masks, beside the node's list
   std::string shadow;               // a loaded generation that is scored beside, answers unused
+  double shadow_sample = 1;         // share of the requests for it
 };
 
 // The request's `dispatch`.

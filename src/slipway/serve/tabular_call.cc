@@ -191,6 +191,11 @@ Status LiveSession::Part(int64_t count, EndpointScratch* scratch, bool log,
     reported_ = outcome.status;
     return std::move(*outcome.error);
   }
+  const ServedService& service = *call_->model.service;
+  if (!service.settings.shadow.empty() && parts_->shadow != nullptr)
+    parts_->shadow->Offer({&service, call_->model.generation, call_->model.endpoint,
+                           Verb::kPredictMulti, asked.input, std::string_view(results).substr(1)},
+                          thread_->ids.Random());
   records_ += outcome.records;
   ignored_ += outcome.ignored;
   failed_ += outcome.failed;

@@ -277,6 +277,10 @@ void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrive
     status = outcome.status != 0 ? outcome.status : ErrorStatus(outcome.error->code);
     Fail(status, *outcome.error, call, reply);
   } else {
+    if (!service.settings.shadow.empty() && parts->shadow != nullptr)
+      parts->shadow->Offer({&service, call.generation, call.endpoint, call.verb, input,
+                            std::string_view(body).substr(1)},
+                           thread.ids.Random());
     AppendTail(outcome.timing, service.id, call.endpoint, generation.id(), &body);
   }
   const int64_t latency_ns = SteadyNanos() - arrived_ns;
