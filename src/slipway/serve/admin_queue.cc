@@ -1,5 +1,6 @@
 #include "slipway/serve/admin_queue.h"
 
+#include "slipway/serve/background.h"
 namespace slipway {
 
 AdminQueue::AdminQueue(int threads, size_t capacity) : capacity_(capacity) {
@@ -27,6 +28,7 @@ bool AdminQueue::Add(Work work) {
 }
 
 void AdminQueue::Run() {
+  EnterBackground("slipway-admin", 5);
   for (;;) {
     Work work;
     {

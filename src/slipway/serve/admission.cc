@@ -13,6 +13,8 @@
 
 #include <sched.h>
 
+#include "slipway/serve/background.h"
+
 namespace slipway {
 namespace {
 
@@ -47,7 +49,10 @@ class WorkerAdmission final : public Admission {
         slots_(static_cast<size_t>(options.workers)) {
     threads_.reserve(slots_.size() + 1);
     for (int slot = 0; slot < options.workers; ++slot)
-      threads_.emplace_back([this, slot] { Work(slot); });
+      threads_.emplace_back([this, slot] {
+        EnterBackground("slipway-worker", 0);
+        Work(slot);
+      });
     threads_.emplace_back([this] { Sweep(); });
   }
 

@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include "slipway/serve/background.h"
+
 namespace slipway {
 
 std::shared_ptr<GenerationReaper> GenerationReaper::Make() {
@@ -49,6 +51,7 @@ void GenerationReaper::Flush() {
 }
 
 void GenerationReaper::Run() {
+  EnterBackground("slipway-reaper", 5);
   MutexLock lock(mutex_);
   for (;;) {
     while (ended_.empty() && !stop_) changed_.Wait(mutex_);

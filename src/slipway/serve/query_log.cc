@@ -12,6 +12,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/mutex.h"
+#include "slipway/serve/background.h"
 #include "slipway/serve/log.h"
 #include "slipway/serve/query_log_files.h"
 #include "slipway/serve/query_log_line.h"
@@ -190,6 +191,7 @@ class FileQueryLog final : public QueryLog {
 
   // The writing thread.
   void Run() {
+    EnterBackground("slipway-log", 5);
     // Woken early when a ring fills: between two looks a line is at most half of flush_seconds old.
     const double half = std::max(options_.flush_seconds / 2, 0.001);
     for (;;) {
