@@ -1,6 +1,7 @@
 #include "slipway/serve/admin_queue.h"
 
 #include "slipway/serve/background.h"
+
 namespace slipway {
 
 AdminQueue::AdminQueue(int threads, size_t capacity) : capacity_(capacity) {
