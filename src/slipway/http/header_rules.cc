@@ -108,8 +108,10 @@ std::string_view HttpMethodName(uint8_t method) {
       return "OPTIONS";
     case HTTP_PATCH:
       return "PATCH";
-    case HTTP_TRACE:  // for handlers to answer 405; nothing echoes it
+    case HTTP_TRACE:  // these two for handlers to answer 405; nothing echoes
       return "TRACE";
+    case HTTP_QUERY:
+      return "QUERY";
     default:
       return {};
   }

@@ -142,7 +142,9 @@ class EndpointPaths {
 
   void AddPrediction() {
     const std::vector<DescribedField> fields = DescribePredictionFields(description_);
-    Schemas()[name_ + ".features"] = RecordSchema(fields);
+    Json features = RecordSchema(fields);
+    AddKeyConditions(fields, &features);
+    Schemas()[name_ + ".features"] = std::move(features);
     Schemas()[name_ + ".result"] = ResultSchema();
     const std::vector<Json> samples = SampleRecords(description_, kSamples);
 
@@ -192,22 +194,39 @@ class EndpointPaths {
 
   // A record of fields: few must be there, others are passed over.
   static Json RecordSchema(const std::vector<DescribedField>& fields) {
-    Json properties = Json::object(), required = Json::array();
+    Json properties = Json::object();
     for (const DescribedField& described : fields) {
-      Json schema = described.required ? RequiredValueSchema(described.field.type)
-                                       : RequestValueSchema(described.field.type);
-      if (described.required) required.push_back(described.field.name);
+      Json schema = RequestValueSchema(described.field.type);
       schema["description"] = described.description;
       if (!described.examples.empty()) schema["examples"] = described.examples;
       properties[described.field.name] = std::move(schema);
     }
-    Json schema = {{"type", "object"},
-                   {"description",
-                    "What is absent, null or an empty text is missing; what has another name is "
-                    "passed over."},
-                   {"properties", std::move(properties)}};
-    if (!required.empty()) schema["required"] = std::move(required);
-    return schema;
+    return Json{{"type", "object"},
+                {"description",
+                 "What is absent, null or an empty text is missing; what has another name is "
+                 "passed over."},
+                {"properties", std::move(properties)}};
+  }
+
+  // Where a missing key is an error, a record has the keys, or what they would give.
+  void AddKeyConditions(const std::vector<DescribedField>& fields, Json* schema) const {
+    for (const TableUse& use : description_.endpoint->enrichments) {
+      if (use.missing_key != LookupPolicy::kError) continue;
+      const auto all_of = [&fields](const std::vector<TableUse::Pair>& pairs) {
+        Json all = {{"required", Json::array()}, {"properties", Json::object()}};
+        for (const DescribedField& described : fields) {
+          for (const TableUse::Pair& pair : pairs) {
+            if (pair.field != described.field.name) continue;
+            all["required"].push_back(pair.field);
+            all["properties"][pair.field] = RequiredValueSchema(described.field.type);
+          }
+        }
+        return all;
+      };
+      Json keys = all_of(use.keys), given = all_of(use.columns);
+      if (keys["required"].empty() || given["required"].empty()) continue;
+      (*schema)["allOf"].push_back(Json{{"anyOf", {std::move(keys), std::move(given)}}});
+    }
   }
 
   static Json ManySchema(Json record) {
@@ -307,9 +326,9 @@ class EndpointPaths {
       const std::string& name = described.field.name;
       Json parameter = {{"name", name},
                         {"in", "query"},
-                        {"required", described.required},
+                        {"required", false},
                         {"description", described.description},
-                        {"schema", QueryValueSchema(described.field.type, described.required)}};
+                        {"schema", QueryValueSchema(described.field.type)}};
       if (!samples.empty()) {
         const Json* const example = FindMember(samples[0], name);
         if (example != nullptr) parameter["example"] = *example;

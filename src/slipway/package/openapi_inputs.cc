@@ -125,7 +125,7 @@ DescribedField Described(const Field& field) {
   return described;
 }
 
-// The keys of the tables that are not there yet; those that a record must have.
+// The keys of the tables that are not there yet, and which ones a record must have.
 void AddKeys(const std::vector<TableUse>& uses, const std::vector<const Schema*>& schemas,
              std::vector<DescribedField>* fields) {
   for (size_t i = 0; i < uses.size() && i < schemas.size(); ++i) {
@@ -144,7 +144,7 @@ void AddKeys(const std::vector<TableUse>& uses, const std::vector<const Schema*>
       const bool given =
           std::none_of(uses.begin(), uses.begin() + static_cast<ptrdiff_t>(i),
                        [&](const TableUse& earlier) { return Fills(earlier, key.field); });
-      if (given && uses[i].missing_key == LookupPolicy::kError) there->required = true;
+      if (given && uses[i].missing_key == LookupPolicy::kError) there->key = true;
     }
   }
 }
@@ -196,8 +196,8 @@ std::vector<Json> SampleRecords(const EndpointDescription& description, size_t m
     Json record = Json::object();
     for (size_t k = 0; k < fields.size(); ++k) {
       Json value = k < row.size() ? CellToJson(row[k], fields[k].field.type) : Json();
-      if (value.is_null() && fields[k].required) value = Placeholder(fields[k].field.type);
-      if (k < row.size() || fields[k].required) record[fields[k].field.name] = std::move(value);
+      if (value.is_null() && fields[k].key) value = Placeholder(fields[k].field.type);
+      if (k < row.size() || fields[k].key) record[fields[k].field.name] = std::move(value);
     }
     records.push_back(std::move(record));
   }

@@ -14,7 +14,7 @@ struct DescribedField {
   Field field;
   std::string description;
   Json examples = Json::array();  // of the sample rows, and categories seen in training
-  bool required = false;          // a record without it is an error
+  bool key = false;               // a record without it may be an error: examples have it
 };
 
 // The model's inputs, then the keys of its tables. Empty for a bare model file without tables.

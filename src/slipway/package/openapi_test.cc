@@ -151,15 +151,18 @@ TEST(OpenApi, DescribesEveryPathOfTheService) {
   }
 }
 
-TEST(OpenApi, AKeyThatARecordMustHaveIsRequiredAndInEveryExample) {
+TEST(OpenApi, AKeyThatARecordMustHaveIsAskedForAndInEveryExample) {
   PackageManifest manifest = ManifestForTest();
   manifest.endpoints[0].enrichments[0].missing_key = LookupPolicy::kError;
+  manifest.endpoints[0].enrichments[0].columns[0].field = "size";
   BundleContent bundle = TestContent();
   const Json api = Described(manifest, &bundle);
   const Json& features = At(api, "/components/schemas/fares.fare.features");
-  EXPECT_EQ(At(features, "/required"), Json({"pickup_zone", "pickup_day"}));
-  EXPECT_EQ(At(features, "/properties/pickup_zone/type"), Json({"integer", "string"}));
-  EXPECT_TRUE(At(features, "/properties/pickup_zone").contains("not")) << "a blank text is missing";
+  EXPECT_EQ(At(features, "/allOf/0/anyOf/0/required"), Json({"pickup_zone", "pickup_day"}));
+  const Json& zone = At(features, "/allOf/0/anyOf/0/properties/pickup_zone");
+  EXPECT_EQ(At(zone, "/type"), Json({"integer", "string"}));
+  EXPECT_TRUE(zone.contains("not")) << "a blank text is missing";
+  EXPECT_EQ(At(features, "/allOf/0/anyOf/1/required"), Json::array({"size"}));
   const Json& predict = At(api, "/paths/~1public~1api~1v1~1fares~1fare~1predict/post");
   const Json& sample =
       At(predict, "/requestBody/content/application~1json/examples/sample 1/value/features");

@@ -90,13 +90,10 @@ Json RequiredValueSchema(Type type) {
   return schema;
 }
 
-Json QueryValueSchema(Type type, bool required) {
+Json QueryValueSchema(Type type) {
+  if (type == Type::kString) return Json{{"type", "string"}};
   Json schema = RequiredValueSchema(type);
-  if (type == Type::kString) schema["type"] = "string";
-  if (!required) {
-    schema.erase("minLength");
-    schema.erase("not");
-  }
+  schema.erase("not");  // an empty text is missing
   return schema;
 }
 

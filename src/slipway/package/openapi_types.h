@@ -15,7 +15,7 @@ Json RequestValueSchema(Type type);
 // The same for a value that must not be missing.
 Json RequiredValueSchema(Type type);
 // In a query string.
-Json QueryValueSchema(Type type, bool required = false);
+Json QueryValueSchema(Type type);
 // In an answer; null when missing.
 Json AnswerValueSchema(Type type);
 // The texts that a request may have for the type; empty: any.
