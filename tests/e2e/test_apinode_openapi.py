@@ -11,14 +11,16 @@ import pytest
 
 from apinode import API, nodes, shop  # noqa: F401  (fixtures)
 
-EXAMPLES = int(os.environ.get("SLIPWAY_SCHEMATHESIS_EXAMPLES", "25"))
-SECONDS = int(os.environ.get("SLIPWAY_SCHEMATHESIS_SECONDS", "40"))
+EXAMPLES = int(os.environ.get("SLIPWAY_SCHEMATHESIS_EXAMPLES", "15"))
+SECONDS = int(os.environ.get("SLIPWAY_SCHEMATHESIS_SECONDS", "25"))
 
 
 def schemathesis(node, folder, *more, seed=1):
     command = [str(pathlib.Path(sys.executable).with_name("schemathesis")), "run", node.url + "/openapi.json", "--checks", "all", "--phases",
                "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", str(seed), "--max-time", str(SECONDS), "--workers", "1",
-               "--generation-database", "none", "--request-timeout", "20", "--no-color", "--continue-on-failure", *more]
+               "--generation-database", "none", "--request-timeout", "20", "--no-color", "--continue-on-failure",
+               # A query string's parameters cannot say "the key, or what it would give", which the body's schema says.
+               "--exclude-path", f"{API}/shop/rich/predict-simple", *more]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=SECONDS * 10 + 120)
 
 
