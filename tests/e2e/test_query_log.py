@@ -55,6 +55,24 @@ def test_what_clients_send_that_is_no_json_becomes_json(nodes, shop):
     assert simple["verb"] == "predict-simple" and simple["features"] == {"x": "1.5", "c": "a b c"}
 
 
+def test_a_records_context_goes_with_it(nodes, shop):
+    node = nodes(package=shop.v1, config=QUICK)
+    record = shop.records[0]
+    assert node.request("POST", f"{API}/shop/fare/predict", json.dumps({"context": {"order": 7}, "features": record}).encode()).status == 200
+    items = {"items": [{"features": record, "context": "a"}, {"features": record}]}
+    assert node.request("POST", f"{API}/shop/fare/predict-multi", json.dumps(items).encode()).status == 200
+    assert [line.get("context") for line in lines_of(node, 3)] == [{"order": 7}, "a", None]
+
+
+def test_a_request_that_fails_is_a_line_without_records(nodes, shop):
+    node = nodes(package=shop.v1, config=QUICK)
+    assert node.request("POST", f"{API}/shop/fare/predict", b'{"features": {"x": "no number"}}').status == 400
+    assert node.request("POST", f"{API}/shop/fare/predict", b'{"features": ').status == 400
+    lines = lines_of(node, 2)
+    assert [line["status"] for line in lines] == [400, 400]
+    assert not any({"features", "result", "record"} & set(line) for line in lines)
+
+
 def test_masks_what_the_node_and_the_service_name(nodes, shop):
     node = nodes(package=shop.v1, config=QUICK + 'redact = ["zone"]\n')
     assert node.admin("PUT", "services/shop/settings", {"redact": ["c"]}).status == 200

@@ -45,6 +45,7 @@ struct CallTiming {
 struct LoggedRecord {
   std::string_view features;  // the JSON object as it came; kPredictSimple: the query string
   std::string_view result;    // the JSON object as it goes
+  std::string_view context;   // the record's `context`, any JSON; empty: none
 };
 
 struct CallOutcome {

@@ -255,7 +255,7 @@ void LookupEndpoint::Answer(const EndpointCall& call, EndpointScratch* scratch, 
     out->reserve(out->size() + std::max(kAnswerTail, out->size() / 4));
   for (const LookupLogPlace& place : s->logged) {
     outcome->logged.push_back(
-        {place.features, std::string_view(*out).substr(place.begin, place.size)});
+        {place.features, std::string_view(*out).substr(place.begin, place.size), {}});
   }
 }
 

@@ -40,7 +40,7 @@ class Stopwatch {
 };
 
 struct LogPlace {
-  std::string_view features;
+  std::string_view features, context;
   size_t begin = 0, size = 0;  // of the result in the output
 };
 
@@ -67,6 +67,7 @@ class PredictionScratch : public EndpointScratch {
   std::vector<std::unique_ptr<TableJoin::Scratch>> joins;
   std::vector<EnrichmentOutcome> outcomes;  // per row of the block
   std::vector<std::string_view> features;   // per row of the block, for the log
+  std::vector<std::string_view> contexts;   // the same
   std::vector<LogPlace> logged;
   CallTiming nanos;
 };
@@ -291,8 +292,9 @@ void PredictionEndpoint::FinishLog(PredictionScratch* s, const Ask& ask) const {
   if (ask.out->capacity() - ask.out->size() < kAnswerTail)
     ask.out->reserve(ask.out->size() + std::max(kAnswerTail, ask.out->size() / 4));
   for (const LogPlace& place : s->logged) {
-    ask.outcome->logged.push_back(
-        {place.features, std::string_view(*ask.out).substr(place.begin, place.size)});
+    ask.outcome->logged.push_back({place.features,
+                                   std::string_view(*ask.out).substr(place.begin, place.size),
+                                   place.context});
   }
 }
 
@@ -317,6 +319,8 @@ bool PredictionEndpoint::ReadOne(std::string_view body, PredictionScratch* s, As
       if (!ReadExplainRequest(&scanner, &ask->explain, &ask->outcome->error)) return false;
     } else if (!scanner.Skip(&raw)) {
       return false;
+    } else if (key == "context") {
+      s->contexts[0] = raw;
     }
   }
   if (!scanner.Finish()) return false;
@@ -330,6 +334,7 @@ bool PredictionEndpoint::AnswerOne(const EndpointCall& call, PredictionScratch* 
   Stopwatch watch(NowNanos());
   s->outcomes.resize(1);
   s->features.resize(1);
+  s->contexts.assign(1, {});
   s->outcomes[0] = {};
   ask->outcome->records = 1;
   s->one.Begin(0);
@@ -363,6 +368,7 @@ bool PredictionEndpoint::ReadItem(RecordRows* rows, int row, PredictionScratch* 
   rows->Begin(row);
   outcome = {};
   s->features[static_cast<size_t>(row)] = {};
+  s->contexts[static_cast<size_t>(row)] = {};
   if (scanner.Peek() != JsonToken::kObject) {
     outcome.error = InvalidArgument("the record is no object", R"(send {"features": {..}})");
     return scanner.Skip(&raw);
@@ -371,7 +377,9 @@ bool PredictionEndpoint::ReadItem(RecordRows* rows, int row, PredictionScratch* 
   bool seen = false;
   while (scanner.NextKey(&key)) {
     if (key != "features" || scanner.Peek() != JsonToken::kObject) {
+      const bool context = key == "context";
       if (!scanner.Skip(&raw)) return false;
+      if (context) s->contexts[static_cast<size_t>(row)] = raw;
       continue;
     }
     if (seen) return scanner.Fail("'features' stands twice");
@@ -441,6 +449,7 @@ bool PredictionEndpoint::AnswerMany(const EndpointCall& call, PredictionScratch*
   Stopwatch watch(NowNanos());
   s->outcomes.resize(kBatchRows);
   s->features.resize(kBatchRows);
+  s->contexts.resize(kBatchRows);
   ask->out->append("\"results\":[");
   bool seen = false, looked_ahead = false;
   int rows = 0;
@@ -533,7 +542,7 @@ void PredictionEndpoint::AppendResult(int row, const Ask& ask, PredictionScratch
     }
     out->append(",\"ignored\":false}");
   }
-  if (ask.log) s->logged.push_back({s->features[at], begin, out->size() - begin});
+  if (ask.log) s->logged.push_back({s->features[at], s->contexts[at], begin, out->size() - begin});
 }
 
 void PredictionEndpoint::FinishBlock(RecordRows* rows, int count, Ask* ask,

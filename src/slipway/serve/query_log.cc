@@ -34,7 +34,7 @@ struct QueryHead {
   uint32_t lengths[kTexts] = {};
 };
 struct RecordHead {
-  uint32_t features = 0, result = 0;
+  uint32_t features = 0, result = 0, context = 0;
 };
 
 class Packer {
@@ -115,7 +115,8 @@ class FileQueryLog final : public QueryLog {
       size_t bytes = common, end = first;
       while (end < query.records.size() && (end == first || bytes < most)) {
         const LoggedRecord& record = query.records[end++];
-        bytes += sizeof(RecordHead) + record.features.size() + record.result.size();
+        bytes += sizeof(RecordHead) + record.features.size() + record.result.size() +
+                 record.context.size();
       }
       head.first = static_cast<uint32_t>(first);
       head.count = static_cast<uint32_t>(end - first);
@@ -166,9 +167,11 @@ class FileQueryLog final : public QueryLog {
     }
     for (const LoggedRecord& record : query.records.subspan(first, end - first)) {
       pack.Value(RecordHead{static_cast<uint32_t>(record.features.size()),
-                            static_cast<uint32_t>(record.result.size())});
+                            static_cast<uint32_t>(record.result.size()),
+                            static_cast<uint32_t>(record.context.size())});
       pack.Bytes(record.features);
       pack.Bytes(record.result);
+      pack.Bytes(record.context);
     }
   }
 
@@ -254,6 +257,7 @@ class FileQueryLog final : public QueryLog {
       LoggedRecord record;
       record.features = from.Bytes(lengths.features);
       record.result = from.Bytes(lengths.result);
+      record.context = from.Bytes(lengths.context);
       AddLine(query, &record, head.first + i, head.batch);
     }
   }

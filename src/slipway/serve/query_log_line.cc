@@ -391,6 +391,10 @@ void AppendQueryLine(const LoggedQuery& query, const LoggedRecord* record, int64
     } else {
       append(record->features);
     }
+    if (!record->context.empty()) {
+      out->append(",\"context\":");
+      append(record->context);
+    }
     out->append(",\"result\":");
     if (redact.empty()) {
       append(record->result);

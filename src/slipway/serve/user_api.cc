@@ -18,6 +18,7 @@
 #include "slipway/serve/dispatch.h"
 #include "slipway/serve/listen_address.h"
 #include "slipway/serve/node.h"
+#include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/user_request.h"
 
 namespace slipway {
@@ -108,7 +109,7 @@ struct UserApi::State {
   bool Choose(std::string_view body, ThreadState* thread, UserCall* call, HttpReply* reply);
   void AnswerCall(int slot, std::string_view input, int64_t arrived_ns, const UserCall& call,
                   HttpReply* reply);
-  void Log(int slot, int64_t latency_ns, const UserCall& call);
+  void Log(int slot, int status, int64_t latency_ns, const UserCall& call);
   bool ShouldLog(const ServedService& service, ThreadState* thread) const;
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
                     double estimate, const std::string& headers, HttpExchange* exchange);
@@ -286,11 +287,12 @@ void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrive
   const int64_t latency_ns = SteadyNanos() - arrived_ns;
   call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
       slot, HowAnswered(status), latency_ns, outcome.records, outcome.ignored, outcome.failed);
-  if (log && status == 200) Log(slot, latency_ns, call);
+  if (log) Log(slot, status, latency_ns, call);
 }
 
-void UserApi::State::Log(int slot, int64_t latency_ns, const UserCall& call) {
+void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCall& call) {
   LoggedQuery query;
+  query.status = status;
   query.time_micros = NowMicros();
   query.request_id = call.request_id;
   query.service = call.service->id;
@@ -300,7 +302,8 @@ void UserApi::State::Log(int slot, int64_t latency_ns, const UserCall& call) {
   query.trace_id = call.trace_id;
   query.verb = call.verb_name;
   query.latency_us = latency_ns / 1000;
-  query.records = threads[static_cast<size_t>(slot)]->outcome.logged;
+  // What was refused as a whole has no records: its body may be anything.
+  if (status == 200) query.records = threads[static_cast<size_t>(slot)]->outcome.logged;
   query.redact = call.service->settings.redact;
   parts->query_log->Submit(slot, query);
 }
@@ -439,7 +442,8 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
       Fail(503, Unavailable("no generation of service '" + call.service->id + "' serves"), call,
            reply);
     } else {
-      reply->body = DumpJson(generation->generation->openapi());
+      const Json& openapi = generation->generation->openapi();
+      reply->body = DumpJson(route.endpoint == "swagger" ? ToSwagger2(openapi) : openapi);
     }
     return HttpOutcome::kReplied;
   }
