@@ -110,7 +110,7 @@ def test_altered_packages_are_refused(nodes, shop, tmp_path):
     other = forge(shop.v3, tmp_path / "same-name.zip", generation="v1")
     assert node.upload(other).status == 409
     answers(node, shop)
-    assert not list((node.home / "spool").iterdir())
+    until(lambda: not list((node.home / "spool").iterdir()), what="uploads stay")
 
 
 def test_an_epoch_keeps_an_old_deployer_out(nodes, shop):
@@ -396,12 +396,18 @@ def test_sigterm_ends_idle_and_silent_connections(nodes, shop):
 # ---------------------------------------------------------------- what strangers send
 
 
-def raw(node, data, timeout=10):
+def post(path, body):
+    body = json.dumps(body).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def raw(node, data, timeout=10, half_close=True):
     """Everything that comes back until the server closes."""
     with socket.create_connection((node.host, node.port), timeout=timeout) as s:
         with contextlib.suppress(OSError):
             s.sendall(data)
-            s.shutdown(socket.SHUT_WR)
+            if half_close:
+                s.shutdown(socket.SHUT_WR)
         got = b""
         with contextlib.suppress(OSError):
             while piece := s.recv(1 << 16):
@@ -482,15 +488,21 @@ def test_too_many_records(shared_node, shop):
 def test_pipelined_requests_are_answered_in_order(shared_node, shop):
     requests = b""
     for record in shop.records[:50]:
-        body = json.dumps({"features": record}).encode()
-        requests += f"POST {FARE} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-    heavy = json.dumps(scenarios.heavy_bodies(shop, 50)[0]).encode()
-    requests += f"POST {HEAVY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(heavy)}\r\n\r\n".encode() + heavy + GET
-    got = raw(shared_node, requests)
+        requests += post(FARE, {"features": record})
+    requests += post(HEAVY, scenarios.heavy_bodies(shop, 50)[0]) + GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    got = raw(shared_node, requests, half_close=False)
     assert statuses(got) == [200] * 52
     predictions = [float(v) for v in re.findall(rb'\{"prediction":\s*([-\d.e]+)', got)]
     assert predictions[:50] == [float(row["prediction"]) for row in shop.batch("fare@2")[:50]]
-    assert predictions[50:100] == [float(row["prediction"]) for row in shop.batch("heavy")[:50]]
+    assert predictions[50:] == [float(row["prediction"]) for row in shop.batch("heavy")[:50]]
+
+
+def test_who_closes_his_half_gets_a_whole_answer_or_an_error(shared_node, shop):
+    """A worker may spare itself what nobody waits for; it never says 200 with nothing."""
+    for _ in range(20):
+        got = raw(shared_node, post(HEAVY, scenarios.heavy_bodies(shop, 20)[0]))
+        assert statuses(got) in ([200], [503]), got
+        assert json.loads(got.split(b"\r\n\r\n", 1)[1]).keys() & {"results", "message"}, got
 
 
 DEEP = 100_000

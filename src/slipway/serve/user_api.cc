@@ -409,6 +409,10 @@ void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
       Fail(503, Unavailable("there is not enough memory for this request", "send fewer records"),
            call, reply);
     }
+  } else {  // nobody waits for it, unless only the sending half is closed
+    Fail(503, Unavailable("the connection was half closed before the request had its turn"), call,
+         reply);
+    reply->close = true;
   }
   if (deferred->running != nullptr) deferred->running->fetch_sub(1);
   deferred->pending->Send();
