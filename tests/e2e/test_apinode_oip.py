@@ -2,6 +2,7 @@
 import gzip
 import json
 import struct
+import zlib
 
 import pytest
 
@@ -215,10 +216,13 @@ def test_a_large_request_goes_in_parts_over_a_worker(shop, shared_node):
     assert answer.status == 413 and "max_records" in answer.json["error"]
 
 
-def test_gzip(shop, shared_node):
-    body = gzip.compress(json.dumps({"inputs": columns_of(shop.records[:3])}).encode())
-    answer = infer(shared_node, "shop.fare", body, {"Content-Encoding": "gzip"})
-    assert answer.json["outputs"][0]["data"] == predictions(shared_node, shop.records[:3])
+def test_compressed_bodies(shop, shared_node):
+    plain = json.dumps({"inputs": columns_of(shop.records[:3])}).encode()
+    for coding, body in (("gzip", gzip.compress(plain)), ("deflate", zlib.compress(plain)), ("identity", plain)):
+        answer = infer(shared_node, "shop.fare", body, {"Content-Encoding": coding, "X-Request-Id": "kept"})
+        assert answer.json["outputs"][0]["data"] == predictions(shared_node, shop.records[:3])
+        assert answer.headers["X-Request-Id"] == "kept"
+    assert infer(shared_node, "shop.fare", plain, {"Content-Encoding": "gzip"}).status == 400
     assert infer(shared_node, "shop.fare", body, {"Content-Encoding": "br"}).status == 415
 
 

@@ -342,7 +342,8 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
   int64_t records = 0, ignored = 0, failed = 0;
   const auto run = [&]() -> Status {
     if (!columns.ok()) return columns.error();
-    if (request.Header("content-encoding") == "gzip") {
+    const std::string_view coding = request.Header("content-encoding");
+    if (coding == "gzip" || coding == "deflate") {
       Result<std::string_view> inflated =
           InflateBody(body, parts->config.body_bytes, &thread.inflated);
       if (!inflated.ok()) {
@@ -452,11 +453,11 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
     return HttpOutcome::kReplied;
   }
   const std::string_view coding = headers.content_encoding;
-  if (!coding.empty() && coding != "identity" && coding != "gzip") {
+  if (!coding.empty() && coding != "identity" && coding != "gzip" && coding != "deflate") {
     Fail(415,
          InvalidArgument(
              "the Content-Encoding '" + std::string(coding.substr(0, 40)) + "' is not read here",
-             "send the body as it is, or with gzip"),
+             "send the body as it is, or with gzip or deflate"),
          dialect, reply);
     return HttpOutcome::kReplied;
   }
@@ -467,7 +468,7 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   asked.verb = Verb::kPredictMulti;
   asked.input = request.body;
   const double estimate = generation.endpoint(call->endpoint_index).EstimateMicros(asked);
-  if (coding == "gzip" || estimate > parts->config.admission.inline_micros)
+  if (!coding.empty() || estimate > parts->config.admission.inline_micros)
     return Defer(std::move(call), estimate, reply->headers, exchange);
   Answer(slot, *call, request, reply);
   return HttpOutcome::kReplied;

@@ -139,12 +139,22 @@ bool UserGate::NeedsKey(const ServedService& service) const {
   return !all_public && !open_;
 }
 
+// Whether it says so itself, not only by the node's rule.
+static bool AsksForKeys(const ServedService& service) {
+  if (!service.settings.auth.empty()) return service.settings.auth != "public";
+  return std::any_of(service.generations.begin(), service.generations.end(),
+                     [](const ServedGeneration& served) {
+                       const std::string& auth = served.generation->manifest().auth;
+                       return !auth.empty() && auth != "public";
+                     });
+}
+
 UserAccess UserGate::Check(const ServedService& service, std::string_view authorization,
                            std::string_view client_subject) {
   UserAccess access;
   if (service.settings.auth == "jwt") {
     access = CheckToken(authorization);
-  } else if (authorization.empty() && !client_subject.empty() && service.settings.auth.empty()) {
+  } else if (authorization.empty() && !client_subject.empty() && !AsksForKeys(service)) {
     access.label = client_subject;
   } else {
     access = CheckKey(service, authorization);
@@ -215,7 +225,7 @@ UserAccess UserGate::CheckKey(const ServedService& service, std::string_view aut
 
 Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out) {
   z_stream stream{};
-  if (inflateInit2(&stream, 15 + 16) != Z_OK) return Unavailable("no memory to inflate the body");
+  if (inflateInit2(&stream, 15 + 32) != Z_OK) return Unavailable("no memory to inflate the body");
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
   stream.avail_in = static_cast<uInt>(body.size());
   size_t size = 0;

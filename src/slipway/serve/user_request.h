@@ -88,7 +88,7 @@ class UserGate {
   uint64_t version_ = ~uint64_t{0};
 };
 
-// A gzip body, inflated into *out with kHttpPadding bytes behind; at most `most` bytes.
+// A gzip (or zlib) body, inflated into *out with kHttpPadding bytes behind; at most `most` bytes.
 Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out);
 
 }  // namespace slipway
