@@ -65,12 +65,11 @@ def swaps(node, shop, folder, count, requests=0, connections=8, seed=1):
     records = records_for(node, shop, generations, 2)
     expected = expectations(node, records, generations)
     node.switch("v1")
-    load = Load(node, FARE, [{"features": r} for r in records], folder, expected, connections=connections, seconds=86400,
-                requests=requests, window=1)
+    load = Load(node, FARE, [{"features": r} for r in records], folder, expected, connections=connections, seconds=86400, window=1)
     started = time.monotonic()
     calm = 5.0 if requests > 1_000_000 else 1.0
     time.sleep(calm)
-    seconds = 0.95 * (requests - answered(node)) / (answered(node) / calm) if requests else 0.0
+    seconds = (requests - answered(node)) / (answered(node) / calm) if requests else 0.0
     kinds = {"switch": 0, "weights": 0, "bad refused": 0, "rollback": 0, "import again": 0}
     took, mapped, before = [], {"v1"}, "v1"
     begin = time.monotonic()
@@ -102,8 +101,9 @@ def swaps(node, shop, folder, count, requests=0, connections=8, seed=1):
         kinds[kind] += 1
         took.append(time.monotonic() - at)
         time.sleep(max(0.0, begin + (i + 1) * seconds / count - time.monotonic()))
-    assert not requests or load.process.poll() is None, "the load ended before the changes did"
-    result = load.result() if requests else load.stop()
+    while answered(node) < requests and load.process.poll() is None:
+        time.sleep(0.5)
+    result = load.stop()
     took.sort()
     steady = [w["p99_us"] for w in result["windows"] if w["at"] + 1 <= calm] or [result["windows"][0]["p99_us"]] if result["windows"] else [0]
     during = sorted(w["p99_us"] for w in result["windows"] if w["at"] >= calm) or [0]
@@ -207,6 +207,11 @@ def slow(node, shop, folder, mode, connections, seconds, rate=500):
     options = dict(rate=rate, seconds=seconds, connections=8)
     alone = Load(node, FARE, [{"features": record}], folder, expected, **options).result()
     with slow_clients(node, shop, folder, mode, connections) as process:
+        # What they asked for is work; here it counts that they do not read it.
+        before = -1
+        while before != (now := json.dumps(node.admin("GET", "metrics").json["admission"])):
+            before = now
+            time.sleep(1)
         result = Load(node, FARE, [{"features": record}], folder, expected, **options).result()
         rss, fds = node.rss_mb(), node.fds()
     return {"mode": mode, "connections": connections, "load": result, "alone": alone, "rss_mb": rss, "fds": fds, **process.slow}
