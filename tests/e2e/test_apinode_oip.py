@@ -288,3 +288,6 @@ def test_keys_and_the_query_log(shop, nodes):
     assert [line["features"] for line in lines] == [{k: r[k] for k in ("x", "z", "c", "at")} for r in records]
     assert {(line["request_id"], line["key"], line["verb"], line["generation"]) for line in lines} == {("oip-1", "robot", "infer", "v1")}
     assert [line["result"]["prediction"] for line in lines] == answer.json["outputs"][0]["data"]
+    assert infer(node, "shop.fare", "{", {"Authorization": f"Bearer {key}"}).status == 400
+    refused = lines_of(node, 3)[2]
+    assert refused["status"] == 400 and refused["verb"] == "infer" and "features" not in refused

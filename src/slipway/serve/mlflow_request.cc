@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "slipway/base/text.h"
-#include "slipway/serve/json_text.h"
+#include "slipway/serve/mlflow_columns.h"
 
 namespace slipway {
 namespace {
@@ -73,39 +73,6 @@ int64_t CountItems(std::string_view array) {
 }
 
 bool IsArray(std::string_view text) { return text.starts_with('['); }
-
-// Which columns of the model have been seen.
-class SeenColumns {
- public:
-  explicit SeenColumns(const Schema& columns)
-      : columns_(&columns), seen_(static_cast<size_t>(columns.size()), 0) {}
-  void See(std::string_view name) {
-    // Records repeat their names in one order.
-    if (columns_->size() == 0) return;
-    next_ = next_ + 1 < columns_->size() ? next_ + 1 : 0;
-    if (columns_->fields[static_cast<size_t>(next_)].name != name) {
-      const int at = columns_->Find(name);
-      if (at < 0) return;
-      next_ = at;
-    }
-    seen_[static_cast<size_t>(next_)] = 1;
-  }
-  // In MLflow's words.
-  Status Check() const {
-    std::vector<std::string> missing;
-    for (size_t i = 0; i < seen_.size(); ++i) {
-      if (seen_[i] == 0) missing.push_back(columns_->fields[i].name);
-    }
-    if (missing.empty()) return {};
-    return InvalidArgument("Model is missing inputs " + QuotedList(missing) + ".",
-                           "send null where a value is missing");
-  }
-
- private:
-  const Schema* columns_;
-  std::vector<uint8_t> seen_;
-  int next_ = -1;
-};
 
 // Records as they are.
 class RecordItems : public TabularRows {
@@ -208,27 +175,6 @@ class ColumnItems : public TabularRows {
 
 using Rows = std::unique_ptr<TabularRows>;
 
-// The keys of named places; empty where the model has no such column.
-std::vector<std::string> KeysOf(const std::vector<std::string>& names,
-                                const EndpointColumns& columns) {
-  std::vector<std::string> keys;
-  for (const std::string& name : names) {
-    const bool known = columns.inputs.Find(name) >= 0 || columns.looked_up.Find(name) >= 0;
-    keys.push_back(known ? JsonKey(name) : std::string());
-  }
-  return keys;
-}
-
-Status CheckNames(const std::vector<std::string>& names, const EndpointColumns& columns) {
-  SeenColumns seen(columns.inputs);
-  for (const std::string& name : names) seen.See(name);
-  std::vector<std::string> sorted = names;
-  std::sort(sorted.begin(), sorted.end());
-  if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
-    return InvalidArgument("column '" + *twice + "' stands there twice");
-  return seen.Check();
-}
-
 Status CheckWidths(std::string_view array, size_t width, std::string_view what) {
   JsonItems items(array);
   std::string_view row;
@@ -246,7 +192,7 @@ Status CheckWidths(std::string_view array, size_t width, std::string_view what) 
 Result<Rows> MatrixRows(std::string_view array, const EndpointColumns& columns,
                         std::string_view what) {
   RETURN_IF_ERROR(CheckWidths(array, columns.inputs.fields.size(), what));
-  return Rows(std::make_unique<ListItems>(array, KeysOf(columns.inputs.Names(), columns)));
+  return Rows(std::make_unique<ListItems>(array, MlflowKeys(columns.inputs.Names(), columns)));
 }
 
 // Reads the members. The scanner has checked the text that JsonItems goes over again.
@@ -299,9 +245,9 @@ Result<Rows> MlflowParser::Split() {
   if (!scan_.ok()) return JsonError();
   if (data.empty()) return BadBody("dataframe_split has no list 'data'");
   if (!has_names) return MatrixRows(data, columns_, "dataframe_split");
-  RETURN_IF_ERROR(CheckNames(names, columns_));
+  RETURN_IF_ERROR(CheckMlflowColumns(names, columns_));
   RETURN_IF_ERROR(CheckWidths(data, names.size(), "dataframe_split"));
-  return Rows(std::make_unique<ListItems>(data, KeysOf(names, columns_)));
+  return Rows(std::make_unique<ListItems>(data, MlflowKeys(names, columns_)));
 }
 
 // A list of objects, or (instances) of lists.
@@ -353,8 +299,8 @@ Result<Rows> MlflowParser::Columns() {
     arrays.push_back(raw);
   }
   if (!scan_.ok()) return JsonError();
-  RETURN_IF_ERROR(CheckNames(names, columns_));
-  const std::vector<std::string> keys = KeysOf(names, columns_);
+  RETURN_IF_ERROR(CheckMlflowColumns(names, columns_));
+  const std::vector<std::string> keys = MlflowKeys(names, columns_);
   std::vector<ColumnItems::Source> sources;
   int64_t rows = 0;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -402,119 +348,12 @@ Result<Rows> MlflowParser::Parse(std::string_view body) {
   return rows;
 }
 
-// One field of CSV at a time.
-class CsvFields {
- public:
-  explicit CsvFields(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
-  bool done() const { return at_ >= end_; }
-  // *last: it is the line's last. A text without a closing quote ends at the end.
-  void Next(std::string* field, bool* last) {
-    field->clear();
-    bool quoted = false;
-    while (at_ < end_) {
-      const char c = *at_++;
-      if (quoted) {
-        if (c != '"') {
-          field->push_back(c);
-        } else if (at_ < end_ && *at_ == '"') {
-          field->push_back(*at_++);
-        } else {
-          quoted = false;
-        }
-      } else if (c == '"' && field->empty()) {
-        quoted = true;
-      } else if (c == ',') {
-        *last = false;
-        return;
-      } else if (c == '\n') {
-        if (!field->empty() && field->back() == '\r') field->pop_back();
-        *last = true;
-        return;
-      } else {
-        field->push_back(c);
-      }
-    }
-    if (!field->empty() && field->back() == '\r') field->pop_back();
-    *last = true;
-  }
-
- private:
-  const char* at_;
-  const char* end_;
-};
-
-class CsvItems : public TabularRows {
- public:
-  CsvItems(CsvFields fields, int64_t rows, std::vector<std::string> keys)
-      : rows_(rows), fields_(fields), keys_(std::move(keys)) {}
-  int64_t rows() const override { return rows_; }
-  int64_t AppendItems(int64_t most, size_t bytes, std::string* out) override {
-    int64_t count = 0;
-    std::string text;
-    for (; count < most && next_ < rows_ && out->size() < bytes; ++count, ++next_) {
-      *out += count == 0 ? R"({"features":{)" : R"(,{"features":{)";
-      bool first = true;
-      bool last = false;
-      do {  // lines without anything are no rows
-        fields_.Next(&text, &last);
-      } while (last && text.empty() && keys_.size() > 1);
-      for (const std::string& key : keys_) {
-        if (&key != &keys_.front()) fields_.Next(&text, &last);
-        if (key.empty()) continue;
-        if (!first) *out += ',';
-        first = false;
-        *out += key;
-        AppendJsonText(text, out);
-      }
-      *out += "}}";
-    }
-    return count;
-  }
-
- private:
-  int64_t rows_, next_ = 0;
-  CsvFields fields_;
-  std::vector<std::string> keys_;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<TabularRows>> ParseMlflowJson(std::string_view body,
                                                      const EndpointColumns& columns,
                                                      TextArena* arena) {
   return MlflowParser(columns, arena).Parse(body);
-}
-
-Result<std::unique_ptr<TabularRows>> ParseMlflowCsv(std::string_view body,
-                                                    const EndpointColumns& columns) {
-  if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
-  if (!IsValidUtf8(body)) return InvalidArgument("the CSV is not valid UTF-8");
-  CsvFields fields(body);
-  std::vector<std::string> names;
-  std::string text;
-  bool last = false;
-  while (!last) {
-    fields.Next(&text, &last);
-    names.push_back(text);
-  }
-  RETURN_IF_ERROR(CheckNames(names, columns));
-  const CsvFields begin = fields;
-  int64_t rows = 0;
-  while (!fields.done()) {
-    size_t count = 0;
-    do {
-      fields.Next(&text, &last);
-      ++count;
-    } while (!last);
-    if (count == 1 && text.empty() && names.size() > 1) continue;
-    if (count != names.size())
-      return InvalidArgument("row " + std::to_string(rows) + " of the CSV has " +
-                             std::to_string(count) + " fields, but its first line " +
-                             std::to_string(names.size()));
-    ++rows;
-  }
-  return std::unique_ptr<TabularRows>(
-      std::make_unique<CsvItems>(begin, rows, KeysOf(names, columns)));
 }
 
 }  // namespace slipway

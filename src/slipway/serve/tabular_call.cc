@@ -9,17 +9,11 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/mutex.h"
-#include "slipway/base/text.h"
-#include "slipway/serve/json_text.h"
 #include "slipway/serve/listen_address.h"
+#include "slipway/serve/tabular_session.h"
 
 namespace slipway {
 namespace {
-
-// A part of the rows that is scored at once: bounds the text that names blow up, and fills a batch.
-constexpr int64_t kPartRows = 2048;
-constexpr size_t kPartBytes = size_t{4} << 20;
-constexpr size_t kKeptColumns = 8;
 
 int64_t NanosNow() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -31,184 +25,6 @@ Answered AnsweredWith(int status) {
   if (status < 400) return Answered::kOk;
   if (status == 503 || status == 504 || status == 429) return Answered::kRejected;
   return status < 500 ? Answered::kClientError : Answered::kServerError;
-}
-
-bool SameOwner(const std::weak_ptr<const Generation>& a,
-               const std::shared_ptr<const Generation>& b) {
-  return !a.owner_before(b) && !b.owner_before(a);
-}
-
-// What one thread of the node keeps between requests.
-struct alignas(64) TabularThread {
-  TabularThread(const NodeParts& parts, bool open, uint64_t seed)
-      : reader(&parts.state->tables()),
-        gate(parts.keys.get(), open, parts.tokens.get(), parts.rates.get()),
-        ids(seed) {}
-
-  struct Kept {
-    std::weak_ptr<const Generation> generation;  // does not keep old models in memory
-    int endpoint = -1;
-    std::shared_ptr<const EndpointColumns> columns;
-  };
-  Result<std::shared_ptr<const EndpointColumns>> ColumnsOf(
-      const std::shared_ptr<const Generation>& generation, int endpoint);
-
-  ServiceTableReader reader;
-  UserGate gate;
-  RequestIds ids;
-  CallOutcome outcome;
-  std::string inflated, items, results;
-  std::vector<Kept> kept;
-};
-
-Result<std::shared_ptr<const EndpointColumns>> TabularThread::ColumnsOf(
-    const std::shared_ptr<const Generation>& generation, int endpoint) {
-  for (const Kept& each : kept) {
-    if (each.endpoint == endpoint && SameOwner(each.generation, generation)) return each.columns;
-  }
-  ASSIGN_OR_RETURN(EndpointColumns columns, ColumnsOfEndpoint(generation->endpoint(endpoint)));
-  if (kept.size() >= kKeptColumns) kept.erase(kept.begin());
-  kept.push_back(
-      {generation, endpoint, std::make_shared<const EndpointColumns>(std::move(columns))});
-  return kept.back().columns;
-}
-
-// A request whose model is known; the table keeps everything that it points to.
-struct TabularCall {
-  std::shared_ptr<const ServiceTable> table;
-  TabularTarget target;
-  TabularModel model;
-  const TabularDialect* dialect = nullptr;
-  int endpoint_index = -1;
-  int slot = 0;  // of the loop that it came from
-  std::string request_id, trace_id, key_label;
-  int retry_seconds = 0;                 // the caller asks too often
-  std::unique_ptr<HttpPending> pending;  // when a worker answers it
-  std::shared_ptr<std::atomic<int>> running;
-
-  EndpointStats& stats() const {
-    return *model.generation->stats[static_cast<size_t>(endpoint_index)];
-  }
-};
-
-class LiveSession : public TabularSession {
- public:
-  LiveSession(NodeParts* parts, TabularThread* thread, const TabularCall* call, int slot,
-              std::shared_ptr<const EndpointColumns> columns)
-      : parts_(parts), thread_(thread), call_(call), slot_(slot), columns_(std::move(columns)) {}
-
-  const EndpointColumns& columns() const override { return *columns_; }
-  const TabularTarget& target() const override { return call_->target; }
-  std::string_view generation() const override { return call_->model.generation->generation->id(); }
-  Status Score(TabularRows* rows, TabularAnswers* answers) override;
-  void SetStatus(int status) override { reported_ = status; }
-
-  int status() const { return reported_; }
-  int64_t records() const { return records_; }
-  int64_t ignored() const { return ignored_; }
-  int64_t failed() const { return failed_; }
-
- private:
-  Status Part(int64_t count, EndpointScratch* scratch, bool log, TabularAnswers* answers);
-  bool ShouldLog() const;
-  void Log();
-
-  NodeParts* parts_;
-  TabularThread* thread_;
-  const TabularCall* call_;
-  int slot_;
-  std::shared_ptr<const EndpointColumns> columns_;
-  int reported_ = 0;
-  int64_t records_ = 0, ignored_ = 0, failed_ = 0;
-  int64_t started_ns_ = 0;
-};
-
-bool LiveSession::ShouldLog() const {
-  if (!parts_->config.query_log.enabled || parts_->query_log == nullptr) return false;
-  const ServiceSettings& settings = call_->model.service->settings;
-  const double share = settings.log_sample >= 0 ? settings.log_sample : parts_->config.log_sample;
-  return share >= 1 || (share > 0 && thread_->ids.Random() < share);
-}
-
-void LiveSession::Log() {
-  LoggedQuery query;
-  query.time_micros = NowMicros();
-  query.request_id = call_->request_id;
-  query.service = call_->model.service->id;
-  query.endpoint = call_->model.endpoint;
-  query.generation = generation();
-  query.key_label = call_->key_label;
-  query.trace_id = call_->trace_id;
-  query.verb = call_->dialect->verb();
-  query.latency_us = (NanosNow() - started_ns_) / 1000;
-  query.records = thread_->outcome.logged;
-  query.redact = call_->model.service->settings.redact;
-  parts_->query_log->Submit(slot_, query);
-}
-
-Status LiveSession::Score(TabularRows* rows, TabularAnswers* answers) {
-  const int64_t of_service = call_->model.service->settings.max_records;
-  const int64_t most = of_service > 0 ? of_service : parts_->config.max_records;
-  if (most > 0 && rows->rows() > most) {
-    reported_ = 413;
-    return InvalidArgument("the request has " + std::to_string(rows->rows()) +
-                               " rows, more than the " + std::to_string(most) + " it may have",
-                           "send them in several requests, or raise max_records");
-  }
-  const ServedEndpoint& endpoint =
-      call_->model.generation->generation->endpoint(call_->endpoint_index);
-  std::unique_ptr<EndpointScratch> own;
-  if (slot_ >= kEndpointSlots) own = endpoint.MakeScratch();
-  EndpointScratch* const scratch = own != nullptr ? own.get() : endpoint.ScratchOf(slot_);
-  const bool log = ShouldLog();
-  std::string& items = thread_->items;
-  for (;;) {
-    started_ns_ = NanosNow();
-    items = R"({"explanations":{"enabled":false},"items":[)";
-    const int64_t count = rows->AppendItems(kPartRows, kPartBytes, &items);
-    if (count == 0) return {};
-    RETURN_IF_ERROR(Part(count, scratch, log, answers));
-  }
-}
-
-Status LiveSession::Part(int64_t count, EndpointScratch* scratch, bool log,
-                         TabularAnswers* answers) {
-  std::string& items = thread_->items;
-  std::string& results = thread_->results;
-  CallOutcome& outcome = thread_->outcome;
-  items += "]}";
-  const size_t size = items.size();
-  items.append(kHttpPadding, ' ');
-  EndpointCall asked;
-  asked.verb = Verb::kPredictMulti;
-  asked.input = std::string_view(items).substr(0, size);
-  asked.arrived_ns = started_ns_;
-  outcome.Clear();
-  results.assign(1, '{');
-  call_->model.generation->generation->endpoint(call_->endpoint_index)
-      .Answer(asked, scratch, &results, log, &outcome);
-  if (outcome.error) {
-    reported_ = outcome.status;
-    return std::move(*outcome.error);
-  }
-  const ServedService& service = *call_->model.service;
-  if (!service.settings.shadow.empty() && parts_->shadow != nullptr)
-    parts_->shadow->Offer({&service, call_->model.generation, call_->model.endpoint,
-                           Verb::kPredictMulti, asked.input, std::string_view(results).substr(1)},
-                          thread_->ids.Random());
-  records_ += outcome.records;
-  ignored_ += outcome.ignored;
-  failed_ += outcome.failed;
-  results.push_back('}');
-  const size_t answered = results.size();
-  results.append(kHttpPadding, ' ');  // less than kAnswerTail: the logged views stay
-  const int64_t before = answers->rows();
-  RETURN_IF_ERROR(answers->Append(std::string_view(results).substr(0, answered)));
-  if (answers->rows() - before != count)
-    return Internal("an endpoint answered " + std::to_string(answers->rows() - before) + " of " +
-                    std::to_string(count) + " records");
-  if (log) Log();
-  return {};
 }
 
 std::string_view AuthorizationOf(const HttpRequest& request) {
@@ -340,8 +156,10 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
       thread.ColumnsOf(call.model.generation->generation, call.endpoint_index);
   int status = 200;
   int64_t records = 0, ignored = 0, failed = 0;
+  std::optional<LiveTabularSession> session;
   const auto run = [&]() -> Status {
     if (!columns.ok()) return columns.error();
+    session.emplace(parts, &thread, &call, slot, request.arrived_ns, *columns);
     const std::string_view coding = request.Header("content-encoding");
     if (coding == "gzip" || coding == "deflate") {
       Result<std::string_view> inflated =
@@ -352,17 +170,17 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
       }
       body = *inflated;
     }
-    LiveSession session(parts, &thread, &call, slot, *columns);
-    Status answered = call.dialect->Answer(request, body, &session, reply);
-    records = session.records();
-    ignored = session.ignored();
-    failed = session.failed();
-    if (!answered.ok() && session.status() != 0) status = session.status();
+    Status answered = call.dialect->Answer(request, body, &*session, reply);
+    records = session->records();
+    ignored = session->ignored();
+    failed = session->failed();
+    if (!answered.ok() && session->status() != 0) status = session->status();
     return answered;
   };
   if (const Status answered = run(); !answered.ok()) {
     if (status == 200) status = ErrorStatus(answered.error().code);
     Fail(status, answered.error(), *call.dialect, reply);
+    if (session) session->LogRefusal(status);
   }
   call.stats().Observe(slot, AnsweredWith(status), NanosNow() - request.arrived_ns, records,
                        ignored, failed);
@@ -378,8 +196,14 @@ void TabularCalls::State::Refuse(int status, const Error& error, TabularCall* ca
 void TabularCalls::State::Work(int worker, TabularCall* call) {
   HttpReply* const reply = call->pending->reply();
   try {
-    if (!call->pending->abandoned())
+    if (call->pending
+            ->abandoned()) {  // nobody waits for it, unless only the sending half is closed
+      Fail(503, Unavailable("the connection was half closed before the request had its turn"),
+           *call->dialect, reply);
+      reply->close = true;
+    } else {
       Answer(parts->loops + worker, *call, call->pending->request(), reply);
+    }
   } catch (const std::bad_alloc&) {
     std::string().swap(reply->body);
     Fail(503,
