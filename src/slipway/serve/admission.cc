@@ -12,8 +12,6 @@
 #include <vector>
 
 #include <sched.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "slipway/serve/background.h"
 
@@ -27,7 +25,6 @@ constexpr double kInterval = 100e3;        // microseconds; CoDel's
 constexpr double kTarget = 5e3;            // microseconds: the least wait that is a standing queue
 constexpr double kShareOfDeadline = 0.25;  // or so much of what callers are told to wait at most
 constexpr double kServicesWaited = 2;      // or so many average services, for work that takes long
-constexpr int kWorkerNice = 5;
 constexpr double kDecrease = 0.8, kIncrease = 1.1;
 constexpr double kSmooth = 0.05;         // of the moving averages
 constexpr double kMostCorrection = 100;  // of an estimate, either way
@@ -163,9 +160,6 @@ class WorkerAdmission final : public Admission {
   }
 
   void Work(int number) {
-    // A core that both want is the loops' first: short answers, refusals and health do not wait
-    // for long work. Where it is refused, all are equal.
-    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNice);
     Slot& slot = slots_[static_cast<size_t>(number)];
     std::unique_lock lock(mutex_);
     for (;;) {
