@@ -313,7 +313,7 @@ TEST_F(UserApiTest, CountsAndLogsWhatItAnswers) {
   EXPECT_EQ(totals.records, 3);
   EXPECT_EQ(totals.failed, 1);
   parts_->query_log->Flush();
-  EXPECT_EQ(parts_->query_log->stats().written, 3);
+  EXPECT_EQ(parts_->query_log->stats().written, 4);  // three records, one refusal
 }
 
 TEST_F(UserApiTest, AWarmPredictAllocatesNothing) {
