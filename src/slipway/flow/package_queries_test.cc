@@ -59,9 +59,7 @@ TEST_F(DrawRowsTest, TheSeedDecidesAndFewerRowsAreTheFirstOfMore) {
   EXPECT_EQ(numbers(5, 7), std::vector<int64_t>(twenty.begin(), twenty.begin() + 5));
 }
 
-TEST_F(DrawRowsTest, AllOfASmallFile) {
-  EXPECT_EQ(Draw(Rows(3), 10, 1).size(), 3u);
-}
+TEST_F(DrawRowsTest, AllOfASmallFile) { EXPECT_EQ(Draw(Rows(3), 10, 1).size(), 3u); }
 
 // 10 of 100, 300 times: every row is drawn 30 times in the mean (sigma 5.2).
 TEST_F(DrawRowsTest, EveryRowIsEquallyLikely) {
