@@ -150,10 +150,14 @@ class Probes(threading.Thread):
         self.join()
 
 
-def capacity(node, bodies, folder, seconds=2.0, connections=4):
-    result = Load(node, HEAVY, bodies, folder, core=LOAD_CORE, connections=connections, seconds=seconds).result()
-    nothing_lost(result)
-    return result["ok_per_second"]
+def capacity(node, bodies, folder, seconds=1.0, slices=3, connections=4):
+    """The best of some slices: what else runs on the machine can only take away."""
+    best = 0.0
+    for _ in range(slices):
+        result = Load(node, HEAVY, bodies, folder, core=LOAD_CORE, connections=connections, seconds=seconds).result()
+        nothing_lost(result)
+        best = max(best, result["ok_per_second"])
+    return best
 
 
 def overload(node, shop, folder, factor, seconds, deadline_ms=1500, connections=400, measured=None, rest=5.0, then=0.5):
@@ -175,7 +179,7 @@ def overload(node, shop, folder, factor, seconds, deadline_ms=1500, connections=
     result = load.result()
     probes.stop()
     after = Load(node, HEAVY, bodies, folder, core=LOAD_CORE, rate=then * full, seconds=rest, connections=50, deadline_ms=deadline_ms, window=1).result()
-    again = capacity(node, bodies, folder, seconds=1.0)
+    again = capacity(node, bodies, folder)
     refusal = next((a for s, a in rejected.items() if s in (429, 503)), None)
     return {"factor": factor, "capacity": full, "goodput": result["good_per_second"] / full, "load": result, "after": after,
             "capacity_after": again, "reject_p99_ms": result["reject_latency_us"]["p99"] / 1e3, "refusal": refusal,

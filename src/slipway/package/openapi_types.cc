@@ -85,7 +85,10 @@ Json RequiredValueSchema(Type type) {
   if (type == Type::kString) {
     schema["minLength"] = 1;
   } else {
-    schema["not"] = Json{{"type", "string"}, {"pattern", "^[ \\t\\n\\r\\f\\v]*$"}};
+    // Blank, and what is no number.
+    schema["not"] =
+        Json{{"type", "string"},
+             {"pattern", "^[ \\t\\n\\r\\f\\v]*([+-]?[nN][aA][nN])?[ \\t\\n\\r\\f\\v]*$"}};
   }
   return schema;
 }
