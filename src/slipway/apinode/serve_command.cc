@@ -103,16 +103,28 @@ std::string UrlOf(const ListenAddress& address, bool tls) {
   return (tls ? "https://" : "http://") + host + ":" + std::to_string(address.port);
 }
 
-// --package: import and activate first; nothing to do when that is how things stand.
+// --package: import, and activate when the service serves nothing yet. A mapping that somebody made
+// stays: a unit file that names a package must not undo a switch at every restart.
 Status ActivatePackage(NodeState& state, const std::string& path) {
   ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
   ASSIGN_OR_RETURN(const std::string generation,
                    state.Import(manifest.service, AbsolutePath(path), true, std::nullopt));
   ASSIGN_OR_RETURN(const ServiceInfo service, state.Service(manifest.service));
+  bool mapped = false, has_traffic = false;
   for (const GenerationInfo& info : service.generations) {
-    if (info.id == generation && info.probability == 1 && info.loaded && service.enabled) return {};
+    mapped = mapped || info.probability > 0;
+    has_traffic = has_traffic || (info.id == generation && info.probability > 0);
   }
-  return state.SetMapping(manifest.service, {{generation, 1}}, std::nullopt);
+  if (!mapped) return state.SetMapping(manifest.service, {{generation, 1}}, std::nullopt);
+  if (!has_traffic) {
+    LogWarning("the package was imported and takes no traffic: the service has a mapping already",
+               {{"service", manifest.service}, {"generation", generation}});
+    std::fprintf(stderr,
+                 "slipway-apinode: warning: service '%s' goes on serving what it is mapped to; to "
+                 "switch: slipway-apinode admin service-switch-to-generation %s %s\n",
+                 manifest.service.c_str(), manifest.service.c_str(), generation.c_str());
+  }
+  return {};
 }
 
 // As many connections as the system allows this process; a shell's soft limit is often 1,024.
@@ -262,7 +274,9 @@ int RunServe(const std::vector<std::string>& arguments) {
                  "ADDRESS:PORT of the admin API alone; without it, it is on --listen too");
   app.add_option("--config", flags.config,
                  "a TOML file (default: HOME/apinode.toml when it is there)");
-  app.add_option("--package", flags.package, "imports and activates this service package first")
+  app.add_option(
+         "--package", flags.package,
+         "imports this service package first, and activates it when its service serves nothing yet")
       ->check(CLI::ExistingFile);
   app.add_option("--loops", flags.loops, "threads that serve (default: one per core)")
       ->check(CLI::Range(1, 1024));
