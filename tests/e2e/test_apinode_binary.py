@@ -2,6 +2,7 @@
 import re
 import subprocess
 
+from apinode import nodes, shop  # noqa: F401  (fixtures)
 from conftest import BINARY
 
 NODE = BINARY.parent / "slipway-apinode"
@@ -51,3 +52,13 @@ def test_unknown_flags_and_addresses_are_refused(tmp_path):
     assert run("--lissen", "x").returncode == 2
     done = run("--home", tmp_path / "h", "--listen", "nonsense", "--check")
     assert done.returncode == 2 and "ADDRESS:PORT" in done.stderr
+
+
+def test_a_package_on_the_command_line_does_not_undo_a_switch(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.serve(shop.v2)
+    assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v2"
+    node.kill()
+    node.start()  # with --package v1 again, as a unit file would
+    assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v2"
+    assert "takes no traffic" in node.log()

@@ -116,13 +116,19 @@ void Explanations::AppendLargest(const double* all, const double* scores, size_t
   out->push_back('}');
 }
 
-void Explanations::AppendRow(const double* features, const double* scores, int most,
-                             Scratch* scratch, std::string* out) const {
+void Explanations::ExplainRows(const double* features, int rows, Scratch* scratch) const {
   const size_t outputs = static_cast<size_t>(explainer_->outputs());
   const size_t width = static_cast<size_t>(explainer_->feature_count());
-  scratch->all.resize(outputs * (width + 1));
-  explainer_->Explain(features, 1, static_cast<int64_t>(width), scratch->all.data());
-  AppendLargest(scratch->all.data(), scores, static_cast<size_t>(most), scratch, out);
+  scratch->all.resize(static_cast<size_t>(rows) * outputs * (width + 1));
+  explainer_->Explain(features, rows, static_cast<int64_t>(width), scratch->all.data());
+}
+
+void Explanations::AppendRow(int row, const double* scores, int most, Scratch* scratch,
+                             std::string* out) const {
+  const size_t outputs = static_cast<size_t>(explainer_->outputs());
+  const size_t width = static_cast<size_t>(explainer_->feature_count());
+  AppendLargest(&scratch->all[static_cast<size_t>(row) * outputs * (width + 1)], scores,
+                static_cast<size_t>(most), scratch, out);
 }
 
 void Explanations::Write(const double* matrix, int rows, const uint8_t* keep, const double* scores,

@@ -221,6 +221,12 @@ TEST(FastExplainer, BlocksAndThreadsDoNotChangeABit) {
     explainer->Explain(matrix.data() + row * 6, 1, 6, single.data() + row * 14);
   EXPECT_EQ(whole, parallel);
   EXPECT_EQ(whole, single);
+  // Few rows have kernels of their own.
+  for (const int64_t count : {2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 63, 64, 65}) {
+    std::vector<double> few(static_cast<size_t>(count) * 14);
+    explainer->Explain(matrix.data() + 600, count, 6, few.data());
+    EXPECT_TRUE(std::equal(few.begin(), few.end(), whole.begin() + 1400)) << count;
+  }
 }
 
 TEST(FastExplainer, TablesMadeForEachBlockGiveTheSameBits) {

@@ -31,8 +31,9 @@ class FastExplainer final : public Explainer {
   void Explain(const double* features, int64_t rows, int64_t stride, double* out) const override;
 
  private:
-  // Working memory of one call.
+  // Working memory of one call, and the kernels that suit its rows.
   struct Scratch {
+    const ExplainKernels* kernels = nullptr;
     RowCodes::Block codes;
     std::vector<double> sums;  // [output][walk of rows][used feature][row of the walk]
     std::vector<uint16_t> offsets;
@@ -53,11 +54,11 @@ class FastExplainer final : public Explainer {
   void MakeTables(size_t most_bytes);
   void FillTables(const Group& group, Lanes* table) const;
   void ExplainGroup(const Group& group, const Lanes* table, int64_t rows, Scratch* scratch) const;
-  void FindOffsets(const TreePart& part, int64_t begin, const RowCodes::Block& codes,
-                   uint16_t* all) const;
+  void FindOffsets(const ExplainKernels& kernels, const TreePart& part, int64_t begin,
+                   const RowCodes::Block& codes, uint16_t* all) const;
   void WriteRows(const Scratch& scratch, int64_t rows, double* out) const;
 
-  const ExplainKernels& kernels_;
+  const Isa isa_;
   int feature_count_ = 0;
   std::vector<double> base_;   // each output's
   std::vector<int32_t> used_;  // features that some node reads, ascending
@@ -72,10 +73,7 @@ class FastExplainer final : public Explainer {
 };
 
 FastExplainer::FastExplainer(const Forest& forest, Isa isa, size_t most_table_bytes)
-    : kernels_(KernelsFor(isa)),
-      feature_count_(forest.feature_count),
-      base_(forest.base),
-      codes_(forest) {
+    : isa_(isa), feature_count_(forest.feature_count), base_(forest.base), codes_(forest) {
   base_.resize(static_cast<size_t>(forest.outputs));
   FindUsed(forest);
   for (size_t i = 0; i < forest.trees.size(); ++i) {
@@ -176,6 +174,7 @@ void FastExplainer::FillTables(const Group& group, Lanes* table) const {
 void FastExplainer::Explain(const double* features, int64_t rows, int64_t stride,
                             double* out) const {
   Scratch scratch;
+  scratch.kernels = &KernelsFor(isa_, rows);
   const int64_t block = std::min(block_rows_, (rows + kStripRows - 1) / kStripRows * kStripRows);
   scratch.sums.resize(base_.size() * used_.size() * static_cast<size_t>(block));
   scratch.offsets.resize(most_nodes_ * kStripRows);
@@ -207,7 +206,7 @@ void FastExplainer::ExplainGroup(const Group& group, const Lanes* table, int64_t
   for (int64_t strip = 0; strip < rows; strip += kStripRows) {
     uint16_t* offsets = scratch->offsets.data();
     for (size_t i = group.begin; i < group.end; ++i) {
-      FindOffsets(parts_[i], strip, scratch->codes, offsets);
+      FindOffsets(*scratch->kernels, parts_[i], strip, scratch->codes, offsets);
       offsets += parts_[i].nodes.size() * kStripRows;
     }
     const int64_t end = std::min<int64_t>(kStripRows, rows - strip);
@@ -217,20 +216,20 @@ void FastExplainer::ExplainGroup(const Group& group, const Lanes* table, int64_t
       for (size_t i = group.begin; i < group.end; ++i) {
         const TreePart& part = parts_[i];
         for (int pass = 0; pass < part.passes; ++pass) {
-          kernels_.walk(part, pass_table, offsets, scratch->products.data(),
-                        scratch->accumulators.data());
+          scratch->kernels->walk(part, pass_table, offsets, scratch->products.data(),
+                                 scratch->accumulators.data());
           pass_table += part.table_lanes;
         }
         offsets += part.nodes.size() * kStripRows;
       }
-      kernels_.flush(group.features, scratch->accumulators.data(),
-                     sums + (strip + walk) * static_cast<int64_t>(used_.size()));
+      scratch->kernels->flush(group.features, scratch->accumulators.data(),
+                              sums + (strip + walk) * static_cast<int64_t>(used_.size()));
     }
   }
 }
 
-void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCodes::Block& codes,
-                                uint16_t* all) const {
+void FastExplainer::FindOffsets(const ExplainKernels& kernels, const TreePart& part, int64_t begin,
+                                const RowCodes::Block& codes, uint16_t* all) const {
   for (size_t i = 0; i < part.nodes.size(); ++i) {
     const PartNode& node = part.nodes[i];
     const NodeTest& test = tests_[static_cast<size_t>(node.test)];
@@ -239,11 +238,11 @@ void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCo
         node.same_feature < 0 ? nullptr : all + node.same_feature * kStripRows;
     uint16_t* const offsets = all + i * kStripRows;
     if (test.set < 0) {
-      kernels_.find_offsets(node, codes.ranks.data() + at, test.bound, above, offsets);
+      kernels.find_offsets(node, codes.ranks.data() + at, test.bound, above, offsets);
       continue;
     }
     const uint32_t* const categories = codes.categories.data() + at;
-    for (size_t row = 0; row < size_t{kStripRows}; ++row) {
+    for (size_t row = 0; row < kernels.strip_rows; ++row) {
       const bool inside = above == nullptr || above[row] == node.same_feature_offset;
       offsets[row] = node.offset(!inside                                  ? Follows::kOut
                                  : codes_.GoesLeft(test, categories[row]) ? Follows::kLeft
@@ -251,7 +250,7 @@ void FastExplainer::FindOffsets(const TreePart& part, int64_t begin, const RowCo
     }
   }
   for (const PartStep& step : part.steps) {
-    if (step.nodes > 1) kernels_.add_offsets(step.nodes, all + step.node * kStripRows);
+    if (step.nodes > 1) kernels.add_offsets(step.nodes, all + step.node * kStripRows);
   }
 }
 

@@ -36,16 +36,13 @@ namespace avx2 {
 
 }  // namespace
 
-const ExplainKernels& KernelsFor(Isa isa) {
-  static constexpr ExplainKernels kPortable = {portable::FindOffsets, portable::AddOffsets,
-                                               portable::Walk, portable::Flush};
+const ExplainKernels& KernelsFor(Isa isa, int64_t rows) {
+  const size_t set = rows <= 1 ? 0 : rows <= 4 ? 1 : rows <= 8 ? 2 : rows <= 16 ? 3 : 4;
 #if defined(__x86_64__)
-  static constexpr ExplainKernels kAvx2 = {avx2::FindOffsets, avx2::AddOffsets, avx2::Walk,
-                                           avx2::Flush};
-  if (isa >= Isa::kAvx2) return kAvx2;
+  if (isa >= Isa::kAvx2) return *avx2::kKernelsByRows[set];
 #endif
   static_cast<void>(isa);
-  return kPortable;
+  return *portable::kKernelsByRows[set];
 }
 
 }  // namespace slipway

@@ -1,16 +1,19 @@
 // No include guard: kernels.cc includes it once per instruction set, in a namespace of its own,
 // with SLIPWAY_MUL_ADD(a, b, c) = a * b + c.
+// kStrip and kRows: how many rows of a strip and of a walk are there; the places of the others stay
+// as they are, so that few rows cost little.
 // Loops over rows are unrolled whole: the rows' chains of products do not wait for each other.
 
 using Ranks = int16_t __attribute__((vector_size(32)));
 using Offsets = uint16_t __attribute__((vector_size(32)));
 
+template <size_t kStrip>
 void FindOffsets(const PartNode& node, const int16_t* ranks, int16_t bound, const uint16_t* above,
                  uint16_t* offsets) {
   constexpr size_t kStep = sizeof(Ranks) / sizeof(int16_t);
-  static_assert(kStripRows % kStep == 0);
+  static_assert(kStrip % kStep == 0);
   const uint16_t left = node.offset(Follows::kLeft), out = node.offset(Follows::kOut);
-  for (size_t row = 0; row < size_t{kStripRows}; row += kStep) {
+  for (size_t row = 0; row < kStrip; row += kStep) {
     Ranks rank;
     std::memcpy(&rank, ranks + row, sizeof rank);
     Offsets offset = reinterpret_cast<Offsets>(rank <= bound) & left;
@@ -24,8 +27,9 @@ void FindOffsets(const PartNode& node, const int16_t* ranks, int16_t bound, cons
   }
 }
 
+template <size_t kStrip>
 void AddOffsets(int count, uint16_t* offsets) {
-  for (size_t row = 0; row < size_t{kStripRows}; row += sizeof(Offsets) / sizeof(uint16_t)) {
+  for (size_t row = 0; row < kStrip; row += sizeof(Offsets) / sizeof(uint16_t)) {
     Offsets sum;
     std::memcpy(&sum, offsets + row, sizeof sum);
     for (int i = 1; i < count; ++i) {
@@ -53,10 +57,10 @@ struct Place {
   Lanes* sums[PartStep::kMostNodes];
 };
 
-template <size_t kFeatures>
+template <size_t kRows, size_t kFeatures>
 void WalkSmallTree(const Place& place, Lanes* here) {
 #pragma GCC unroll 8
-  for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+  for (size_t row = 0; row < kRows; ++row) {
     const Lanes* const e = Entry(place.entries, place.offset[row]);
     const Lanes product = here[row];
     here[row] = product * e[0];
@@ -70,9 +74,11 @@ void WalkSmallTree(const Place& place, Lanes* here) {
 
 // By its number of features, less one.
 static_assert(PartStep::kMostNodes == 3);
-constexpr void (*kWalkSmallTree[])(const Place&, Lanes*) = {WalkSmallTree<1>, WalkSmallTree<2>,
-                                                            WalkSmallTree<3>};
+template <size_t kRows>
+constexpr void (*kWalkSmallTree[])(const Place&, Lanes*) = {
+    WalkSmallTree<kRows, 1>, WalkSmallTree<kRows, 2>, WalkSmallTree<kRows, 3>};
 
+template <size_t kRows>
 void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lanes* products,
           Lanes* accumulators) {
   using Kind = PartStep::Kind;
@@ -81,7 +87,7 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
   const auto place_of = [&](size_t step) {
     return Place(steps[step], table, offsets, accumulators);
   };
-  for (size_t row = 0; row < size_t{kWalkRows}; ++row) products[row] = Lanes{} + 1.0;
+  for (size_t row = 0; row < kRows; ++row) products[row] = Lanes{} + 1.0;
   // Down: a step's place holds G, of a small tree H already.
   for (size_t i = 0; i < count; ++i) {
     const PartStep& step = steps[i];
@@ -90,12 +96,12 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
     Lanes* const first = here + kWalkRows;
     switch (step.kind) {
       case Kind::kSmallTree:
-        kWalkSmallTree[step.features - 1](place, here);
+        kWalkSmallTree<kRows>[step.features - 1](place, here);
         break;
       case Kind::kFork: {
         Lanes* const second = products + static_cast<size_t>(step.second) * kWalkRows;
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+        for (size_t row = 0; row < kRows; ++row) {
           const Lanes* const e = Entry(place.entries, place.offset[row]);
           const Lanes product = here[row];
           first[row] = product * e[0];
@@ -105,12 +111,12 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
       }
       case Kind::kOneChild:
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row)
+        for (size_t row = 0; row < kRows; ++row)
           first[row] = here[row] * Entry(place.entries, place.offset[row])[2];
         break;
       case Kind::kPassage:
 #pragma GCC unroll 8
-        for (size_t row = 0; row < size_t{kWalkRows}; ++row)
+        for (size_t row = 0; row < kRows; ++row)
           first[row] = here[row] * Entry(place.entries, place.offset[row])[0];
         break;
     }
@@ -126,7 +132,7 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
     if (step.kind == Kind::kFork) {
       const Lanes* const second = products + static_cast<size_t>(step.second) * kWalkRows;
 #pragma GCC unroll 8
-      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+      for (size_t row = 0; row < kRows; ++row) {
         const Lanes* const e = Entry(place.entries, place.offset[row]);
         const Lanes left = first[row], right = second[row];
         here[row] = left + right;
@@ -135,7 +141,7 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
       }
     } else if (step.kind == Kind::kOneChild) {
 #pragma GCC unroll 8
-      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+      for (size_t row = 0; row < kRows; ++row) {
         const Lanes* const e = Entry(place.entries, place.offset[row]);
         const Lanes product = here[row], below = first[row];
         here[row] = SLIPWAY_MUL_ADD(product, e[0], below);
@@ -144,7 +150,7 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
       }
     } else {
 #pragma GCC unroll 8
-      for (size_t row = 0; row < size_t{kWalkRows}; ++row) {
+      for (size_t row = 0; row < kRows; ++row) {
         const Lanes below = first[row];
         here[row] = below;
         sum[row] = SLIPWAY_MUL_ADD(below, Entry(place.entries, place.offset[row])[1], sum[row]);
@@ -153,11 +159,12 @@ void Walk(const TreePart& part, const Lanes* table, const uint16_t* offsets, Lan
   }
 }
 
+template <size_t kRows>
 void Flush(std::span<const int32_t> features, Lanes* accumulators, double* sums) {
   for (const int32_t feature : features) {
     double* const to = sums + static_cast<size_t>(feature) * kWalkRows;
 #pragma GCC unroll 2
-    for (size_t row = 0; row < size_t{kWalkRows}; row += 4) {
+    for (size_t row = 0; row < kRows; row += 4) {
       const Lanes a = accumulators[row], b = accumulators[row + 1], c = accumulators[row + 2],
                   d = accumulators[row + 3];
       const Lanes ab = __builtin_shufflevector(a, b, 0, 4, 2, 6) +
@@ -178,3 +185,12 @@ void Flush(std::span<const int32_t> features, Lanes* accumulators, double* sums)
     accumulators += kWalkRows;
   }
 }
+
+template <size_t kStrip, size_t kRows>
+constexpr ExplainKernels kKernels = {kStrip, kRows, FindOffsets<kStrip>, AddOffsets<kStrip>,
+                                     Walk<kRows>, Flush<(kRows < 4 ? 4 : kRows)>};
+
+// By how many rows there are: at most 1, 4, 8, 16, and more.
+constexpr const ExplainKernels* kKernelsByRows[] = {&kKernels<16, 1>, &kKernels<16, 4>,
+                                                    &kKernels<16, 8>, &kKernels<16, 16>,
+                                                    &kKernels<kStripRows, kWalkRows>};

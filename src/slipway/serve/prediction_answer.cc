@@ -106,6 +106,7 @@ bool PredictionEndpoint::AnswerOne(const EndpointCall& call, PredictionScratch* 
   if (!NeedExplanations(ask)) return false;
   Score(s->one, 1, *ask, &watch, s);
   ask->out->append("\"result\":");
+  Explain(0, 1, *ask, s);
   AppendResult(0, *ask, s);
   watch.Lap(&s->nanos.post_processing);
   return true;
@@ -261,6 +262,16 @@ void PredictionEndpoint::Score(const RecordRows& rows, int count, const Predicti
   watch->Lap(&s->nanos.prediction);
 }
 
+// The contributions of the rows from `row` on that AppendResult writes next.
+void PredictionEndpoint::Explain(int row, int count, const PredictionAsk& ask,
+                                 PredictionScratch* s) const {
+  if (ask.explanations == nullptr || row % Explanations::kRowsTogether != 0) return;
+  ask.explanations->ExplainRows(
+      s->model.matrix.data() +
+          static_cast<size_t>(row) * static_cast<size_t>(model_->feature_count()),
+      std::min(count - row, Explanations::kRowsTogether), &s->explain);
+}
+
 void PredictionEndpoint::AppendResult(int row, const PredictionAsk& ask,
                                       PredictionScratch* s) const {
   const auto at = static_cast<size_t>(row);
@@ -287,9 +298,8 @@ void PredictionEndpoint::AppendResult(int row, const PredictionAsk& ask,
     writer_.AppendPrediction(scores, out);
     if (ask.explanations != nullptr) {
       out->append(",\"explanations\":");
-      ask.explanations->AppendRow(
-          s->model.matrix.data() + at * static_cast<size_t>(model_->feature_count()), scores,
-          ask.explain.most, &s->explain, out);
+      ask.explanations->AppendRow(row % Explanations::kRowsTogether, scores, ask.explain.most,
+                                  &s->explain, out);
     }
     out->append(",\"ignored\":false}");
   }
@@ -305,6 +315,7 @@ void PredictionEndpoint::FinishBlock(RecordRows* rows, int count, PredictionAsk*
   }
   Score(*rows, count, *ask, &watch, s);
   for (int row = 0; row < count; ++row) {
+    Explain(row, count, *ask, s);
     AppendResult(row, *ask, s);
     ask->out->push_back(',');
   }

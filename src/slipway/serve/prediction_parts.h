@@ -120,6 +120,7 @@ class PredictionEndpoint : public ServedEndpoint {
   void Enrich(RecordRows* rows, int count, PredictionScratch* s) const;
   void Score(const RecordRows& rows, int count, const PredictionAsk& ask,
              PredictionStopwatch* watch, PredictionScratch* s) const;
+  void Explain(int row, int count, const PredictionAsk& ask, PredictionScratch* s) const;
   void AppendResult(int row, const PredictionAsk& ask, PredictionScratch* s) const;
   void FinishBlock(RecordRows* rows, int count, PredictionAsk* ask, PredictionScratch* s) const;
   void FinishLog(PredictionScratch* s, const PredictionAsk& ask) const;
