@@ -1,11 +1,18 @@
 #include <algorithm>
+#include <memory>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/http/tls.h"
 #include "slipway/serve/config.h"
+#include "slipway/serve/jwt_fetch.h"
+#include "slipway/serve/jwt_keys.h"
 #include "slipway/serve/listen_address.h"
 
 namespace slipway {
@@ -23,9 +30,14 @@ std::string PublicAddress(const std::vector<ListenAddress>& addresses) {
   return "";
 }
 
-void CheckReadable(const std::string& key, const std::string& path,
+std::string TextOf(const Error& error) {
+  return error.hint.empty() ? error.message : error.message + " (" + error.hint + ")";
+}
+
+// Whether there is a file that can be looked into further.
+bool CheckReadable(const std::string& key, const std::string& path,
                    std::vector<std::string>* findings) {
-  if (path.empty()) return;
+  if (path.empty()) return false;
   struct stat state{};
   if (::stat(path.c_str(), &state) != 0) {
     findings->push_back(key + ": " + FileError("read", path, errno).message);
@@ -33,7 +45,40 @@ void CheckReadable(const std::string& key, const std::string& path,
     findings->push_back(key + ": " + path + " is no file");
   } else if (::access(path.c_str(), R_OK) != 0) {
     findings->push_back(key + ": " + FileError("read", path, errno).message);
+  } else {
+    return true;
   }
+  return false;
+}
+
+// A file of certificates (PEM) of authorities.
+void CheckAuthorities(const std::string& key, const std::string& path,
+                      std::vector<std::string>* findings) {
+  if (!CheckReadable(key, path, findings)) return;
+  const std::unique_ptr<X509_STORE, decltype(&X509_STORE_free)> store(X509_STORE_new(),
+                                                                      &X509_STORE_free);
+  if (store == nullptr || X509_STORE_load_file(store.get(), path.c_str()) != 1)
+    findings->push_back(key + ": " + path + " holds no certificates (PEM)");
+  ERR_clear_error();
+}
+
+void CheckJwt(const JwtOptions& jwt, std::vector<std::string>* findings) {
+  if (!jwt.jwks_url.empty() && !jwt.jwks_file.empty())
+    findings->push_back("auth.jwt.jwks_url and auth.jwt.jwks_file are both set: set one of them");
+  if (!jwt.jwks_url.empty()) {
+    if (const auto url = ParseFetchUrl(jwt.jwks_url); !url.ok())
+      findings->push_back("auth.jwt.jwks_url: " + TextOf(url.error()));
+  }
+  if (CheckReadable("auth.jwt.jwks_file", jwt.jwks_file, findings)) {
+    const auto check = [&]() -> Status {
+      ASSIGN_OR_RETURN(const std::string text, ReadFile(jwt.jwks_file, size_t{1} << 20));
+      const auto keys = ParseJwks(text);
+      return keys.ok() ? Status() : keys.error();
+    };
+    if (const Status status = check(); !status.ok())
+      findings->push_back("auth.jwt.jwks_file: " + jwt.jwks_file + ": " + TextOf(status.error()));
+  }
+  CheckAuthorities("auth.jwt.ca_file", jwt.ca_file, findings);
 }
 
 void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
@@ -44,9 +89,15 @@ void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
         "tls.certificate_file and tls.key_file belong together: give both, or none");
   if (!tls.client_ca_file.empty() && tls.certificate_file.empty())
     findings->push_back("tls.client_ca_file needs TLS: give tls.certificate_file and tls.key_file");
-  CheckReadable("tls.certificate_file", tls.certificate_file, findings);
-  CheckReadable("tls.key_file", tls.key_file, findings);
-  CheckReadable("tls.client_ca_file", tls.client_ca_file, findings);
+  const bool certificate = CheckReadable("tls.certificate_file", tls.certificate_file, findings);
+  const bool key = CheckReadable("tls.key_file", tls.key_file, findings);
+  CheckAuthorities("tls.client_ca_file", tls.client_ca_file, findings);
+  if (certificate && key) {  // as the server will load them, which finds what does not match
+    TlsOptions pair = tls;
+    pair.client_ca_file.clear();
+    if (const auto context = HttpTlsContext::Make(pair); !context.ok())
+      findings->push_back("tls: " + TextOf(context.error()));
+  }
   struct stat state{};
   if (!tls.key_file.empty() && ::stat(tls.key_file.c_str(), &state) == 0 &&
       (state.st_mode & S_IROTH) != 0)
@@ -121,6 +172,7 @@ std::vector<std::string> CheckNodeConfig(const NodeConfig& config,
   std::vector<std::string> findings;
   CheckAddresses(config, &findings);
   CheckTls(config, &findings, warnings);
+  CheckJwt(config.jwt, &findings);
   CheckOpen(config, &findings, warnings);
   CheckSizes(config, &findings, warnings);
   return findings;

@@ -1,11 +1,15 @@
 #include "slipway/serve/config.h"
 
+#include <functional>
 #include <map>
 
 #include <sys/stat.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
@@ -17,6 +21,34 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+
+std::string PemOf(const std::function<int(BIO*)>& write) {
+  BIO* const memory = BIO_new(BIO_s_mem());
+  EXPECT_EQ(write(memory), 1);
+  char* data = nullptr;
+  const auto size = BIO_get_mem_data(memory, &data);
+  std::string text(data, static_cast<size_t>(size));
+  BIO_free(memory);
+  return text;
+}
+
+// A certificate signed by itself, and its key.
+void WriteKeyPair(const std::string& certificate_file, const std::string& key_file) {
+  EVP_PKEY* const key = EVP_EC_gen("P-256");
+  X509* const certificate = X509_new();
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), 86'400);
+  X509_set_pubkey(certificate, key);
+  X509_sign(certificate, key, EVP_sha256());
+  const auto text = PemOf([&](BIO* to) { return PEM_write_bio_X509(to, certificate); });
+  const auto secret = PemOf([&](BIO* to) {
+    return PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr);
+  });
+  ASSERT_TRUE(WriteFileAtomic(certificate_file, text, 0644).ok());
+  ASSERT_TRUE(WriteFileAtomic(key_file, secret, 0600).ok());
+  X509_free(certificate);
+  EVP_PKEY_free(key);
+}
 
 class ConfigTest : public testing::Test {
  protected:
@@ -167,8 +199,7 @@ class ConfigCheckTest : public ConfigTest {
   void HaveTls() {
     config_.tls.certificate_file = dir_.File("cert.pem");
     config_.tls.key_file = dir_.File("key.pem");
-    ASSERT_TRUE(WriteFileAtomic(config_.tls.certificate_file, "x", 0644).ok());
-    ASSERT_TRUE(WriteFileAtomic(config_.tls.key_file, "x", 0600).ok());
+    WriteKeyPair(config_.tls.certificate_file, config_.tls.key_file);
   }
   NodeConfig config_;
   std::vector<std::string> warnings_;
@@ -223,6 +254,37 @@ TEST_F(ConfigCheckTest, WarnsOfAKeyThatEveryoneReads) {
   ASSERT_EQ(::chmod(config_.tls.key_file.c_str(), 0644), 0);
   EXPECT_THAT(Check(), IsEmpty());
   EXPECT_THAT(warnings_, ElementsAre(HasSubstr("chmod 600")));
+}
+
+TEST_F(ConfigCheckTest, CertificateAndKeyMustBelongTogether) {
+  HaveTls();
+  config_.tls.client_ca_file = config_.tls.certificate_file;  // its own authority
+  EXPECT_THAT(Check(), IsEmpty());
+  WriteKeyPair(dir_.File("other.pem"), dir_.File("other-key.pem"));
+  const TlsOptions good = config_.tls;
+  config_.tls.key_file = dir_.File("other-key.pem");
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("mismatch")));
+  config_.tls.certificate_file = good.key_file;
+  config_.tls.key_file = good.certificate_file;
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("the certificate")));
+  config_.tls = good;
+  config_.tls.client_ca_file = good.key_file;
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("tls.client_ca_file")));
+}
+
+TEST_F(ConfigCheckTest, TheKeysOfTokensMustBeKeys) {
+  config_.jwt.jwks_file = dir_.File("jwks.json");
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_file")));
+  ASSERT_TRUE(WriteFileAtomic(config_.jwt.jwks_file, "no json", 0644).ok());
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_file")));
+  config_.jwt.jwks_file.clear();
+  config_.jwt.jwks_url = "http://login.example.com/jwks";
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_url")));
+  config_.jwt.jwks_url = "https://login.example.com/jwks";
+  EXPECT_THAT(Check(), IsEmpty());
+  config_.jwt.jwks_url = "ftp://login.example.com/jwks";
+  config_.jwt.ca_file = dir_.File("none.pem");
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_url"), HasSubstr("auth.jwt.ca_file")));
 }
 
 TEST(ConfigKeys, ShowTheirDefaults) {
