@@ -226,7 +226,8 @@ void HttpConnection::HandleRequest() {
   if (outcome == HttpOutcome::kDeferred) {
     reply.Clear();
     reply.status = 500;
-    loop_->handler()->DescribeRefusal(500, "the request was dropped inside the server", &reply);
+    loop_->handler()->DescribeRefusal(500, "the request was dropped inside the server", nullptr,
+                                      &reply);
   }
   Answer(&reply);
   spool_.reset();
@@ -265,7 +266,9 @@ void HttpConnection::Refuse(int status, std::string_view reason) {
   (status == 408 ? loop_->counts().timeouts : loop_->counts().bad_requests).Add(1);
   HttpReply& reply = loop_->reply();
   reply.Clear();
-  loop_->handler()->DescribeRefusal(status, reason, &reply);
+  const bool head = input_ != nullptr && input_->head_read();
+  if (head) DescribeRequest();  // again: the buffer may have moved
+  loop_->handler()->DescribeRefusal(status, reason, head ? &loop_->request() : nullptr, &reply);
   reply.status = status;
   reply.close = true;
   linger_ = true;

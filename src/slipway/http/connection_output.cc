@@ -43,7 +43,8 @@ void HttpConnection::Answer(HttpReply* reply) {
       if (file >= 0) ::close(file);
       file = -1;
       reply->Clear();
-      loop_->handler()->DescribeRefusal(500, "the file of the answer cannot be read", reply);
+      loop_->handler()->DescribeRefusal(500, "the file of the answer cannot be read", nullptr,
+                                        reply);
       reply->status = 500;
       size = static_cast<int64_t>(reply->body.size());
     } else {

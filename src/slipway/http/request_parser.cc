@@ -33,12 +33,13 @@ struct HttpRequestParser::Callbacks {
   static int ChunkHeader(llhttp_t* parser) {
     HttpRequestParser* self = Of(parser);
     if (++self->chunks_ > self->limits_->chunks) {
-      return self->Stop(413, "the body comes in too many chunks");
+      return self->Stop(413, self->Beyond("the body comes in more than",
+                                          static_cast<uint64_t>(self->limits_->chunks), " chunks"));
     }
     const uint64_t have = self->body_taken_ + self->body_size_;
     if (parser->content_length > self->max_body_ ||
         have + parser->content_length > self->max_body_) {
-      return self->Stop(413, "the body is too large");
+      return self->Stop(413, self->Beyond("the body is larger than", self->max_body_));
     }
     return 0;
   }
@@ -54,7 +55,7 @@ struct HttpRequestParser::Callbacks {
     HttpRequestParser* self = Of(parser);
     if (size > self->max_body_ -
                    std::min<uint64_t>(self->max_body_, self->body_taken_ + self->body_size_)) {
-      return self->Stop(413, "the body is too large");
+      return self->Stop(413, self->Beyond("the body is larger than", self->max_body_));
     }
     char* to = self->base() + self->head_size_ + self->body_size_;
     if (to != at) std::memmove(to, at, size);
@@ -138,10 +139,11 @@ HttpRequestParser::Step HttpRequestParser::ParseHead() {
     parsed_ = end_;
     const size_t have = end_ - begin_;
     if (fields_.empty() && have > limits_->request_line_bytes) {
-      return Refuse(414, "the request line is too long");
+      return Refuse(414, Beyond("the request line is longer than", limits_->request_line_bytes));
     }
     const size_t line = fields_.empty() ? have : fields_.front().name;
-    if (have - line > limits_->header_bytes) return Refuse(431, "the headers are too large");
+    if (have - line > limits_->header_bytes)
+      return Refuse(431, Beyond("the headers are larger than", limits_->header_bytes));
     return Step::kMore;
   }
   if (error != HPE_PAUSED) return RefuseByParser(error);
@@ -167,8 +169,10 @@ HttpRequestParser::Step HttpRequestParser::CheckHead() {
   const std::string_view protocol(base() + url_ + url_size_, std::min<size_t>(8, head_size_));
   if (protocol != " HTTP/1.") return Refuse(400, "this is no HTTP request");
   const size_t line = fields_.empty() ? head_size_ : fields_.front().name;
-  if (line > limits_->request_line_bytes) return Refuse(414, "the request line is too long");
-  if (head_size_ - line > limits_->header_bytes) return Refuse(431, "the headers are too large");
+  if (line > limits_->request_line_bytes)
+    return Refuse(414, Beyond("the request line is longer than", limits_->request_line_bytes));
+  if (head_size_ - line > limits_->header_bytes)
+    return Refuse(431, Beyond("the headers are larger than", limits_->header_bytes));
   for (const Field& field : fields_) {
     if (!CheckField(NameOf(field), ValueOf(field))) return Step::kBad;
   }
@@ -189,6 +193,7 @@ HttpRequestParser::Step HttpRequestParser::CheckHead() {
   body_left_ = lengths_ == 1 ? stated_length_ : 0;
   keep_alive_ = llhttp_should_keep_alive(&parser_) != 0;
   state_ = State::kHeadDone;
+  head_read_ = true;
   return Step::kHead;
 }
 
@@ -270,7 +275,8 @@ bool HttpRequestParser::CheckTarget() {
 
 HttpRequestParser::Step HttpRequestParser::ParseBody() {
   if (framing_ == Framing::kLength) {
-    if (body_left_ + body_taken_ > max_body_) return Refuse(413, "the body is too large");
+    if (body_left_ + body_taken_ > max_body_)
+      return Refuse(413, Beyond("the body is larger than", max_body_));
     const size_t have = end_ - begin_ - head_size_;
     parsed_ = begin_ + head_size_ + static_cast<size_t>(std::min<uint64_t>(have, body_left_));
     if (have < body_left_) return Step::kMore;
@@ -320,6 +326,12 @@ int HttpRequestParser::OnValue(const char* at, size_t size) {
   if (field.value + field.value_size != offset) return Stop(400, "a header value is folded");
   field.value_size += static_cast<uint32_t>(size);
   return 0;
+}
+
+std::string_view HttpRequestParser::Beyond(std::string_view what, uint64_t limit,
+                                           std::string_view unit) {
+  beyond_.assign(what).append(" ").append(std::to_string(limit)).append(unit);
+  return beyond_;
 }
 
 int HttpRequestParser::Stop(int status, std::string_view reason) {
@@ -409,7 +421,7 @@ void HttpRequestParser::Next() {
   head_size_ = 0;
   hosts_ = lengths_ = encodings_ = 0;
   host_size_ = 0;
-  keep_alive_ = http_1_0_ = expects_continue_ = options_of_server_ = false;
+  keep_alive_ = http_1_0_ = expects_continue_ = options_of_server_ = head_read_ = false;
   framing_ = Framing::kLength;
   max_body_ = 0;
   body_left_ = body_taken_ = stated_length_ = 0;

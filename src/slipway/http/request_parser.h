@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,7 +25,7 @@ namespace slipway {
 
 struct HttpRefusal {
   int status = 0;
-  std::string_view reason;  // a literal
+  std::string_view reason;  // good as long as the parser reads no further
 };
 
 class HttpRequestParser {
@@ -68,6 +69,8 @@ class HttpRequestParser {
   bool is_head() const { return parser_.method == HTTP_HEAD; }
   bool has_body() const { return framing_ == Framing::kChunked || body_left_ != 0; }
   bool in_body() const { return state_ == State::kBody; }
+  // The head of the request at hand is read and allowed, also when its body was refused then.
+  bool head_read() const { return head_read_; }
   bool expects_continue() const { return expects_continue_; }
   int64_t body_received() const;
   bool is_options_of_server() const { return options_of_server_; }
@@ -91,6 +94,8 @@ class HttpRequestParser {
   int OnField(const char* at, size_t size);
   int OnValue(const char* at, size_t size);
   int Stop(int status, std::string_view reason);  // from inside llhttp
+  // "the body is larger than 10 bytes", the refusal's text.
+  std::string_view Beyond(std::string_view what, uint64_t limit, std::string_view unit = " bytes");
   char* base() const { return data_ + begin_; }
   std::string_view NameOf(const Field& field) const;
   std::string_view ValueOf(const Field& field) const;
@@ -105,6 +110,7 @@ class HttpRequestParser {
   State state_ = State::kHead;
   llhttp_t parser_{};
   HttpRefusal refusal_;
+  std::string beyond_;  // Beyond's
   std::vector<Field> fields_;
   uint32_t url_ = 0, url_size_ = 0;
   uint32_t path_ = 0, path_size_ = 0, query_ = 0, query_size_ = 0;
@@ -115,7 +121,7 @@ class HttpRequestParser {
   uint32_t host_ = 0, host_size_ = 0;
   uint64_t stated_length_ = 0;
   bool keep_alive_ = false, http_1_0_ = false, expects_continue_ = false;
-  bool options_of_server_ = false;
+  bool options_of_server_ = false, head_read_ = false;
 
   Framing framing_ = Framing::kLength;
   size_t max_body_ = 0;

@@ -25,8 +25,10 @@ void HttpReply::Clear() {
   headers.clear();
 }
 
-void HttpHandler::DescribeRefusal(int status, std::string_view reason, HttpReply* reply) {
+void HttpHandler::DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                                  HttpReply* reply) {
   (void)status;  // on the status line
+  (void)head;
   reply->content_type = "application/json";
   reply->body = R"({"message":")";
   for (const char c : reason) {

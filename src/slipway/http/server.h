@@ -106,8 +106,10 @@ class HttpHandler {
   // About once a second on every loop, also on idle ones.
   virtual void Tick(int loop) { (void)loop; }
   // The answer of the server itself to bytes that are no request, to too much and to too late:
-  // fills the reply's body for this status (400, 408, 413, 414, 431, 501, 503, 505, ...).
-  virtual void DescribeRefusal(int status, std::string_view reason, HttpReply* reply);
+  // fills the reply's body for this status (400, 408, 413, 414, 431, 501, 503, 505, ...). `head`:
+  // the request without its body when that much was read, else nullptr.
+  virtual void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                               HttpReply* reply);
 };
 
 // Defaults: docs/api-node.md; RFC 9112 and common practice of nginx and Apache.

@@ -163,7 +163,10 @@ TEST_F(HttpServerTest, TooLargeIsToldBeforeTheBodyIsSent) {
   handler_.plan_.max_bytes = 10;
   Start();
   HttpTestClient client(port_);
-  EXPECT_EQ(client.Ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").status, 413);
+  const HttpTestAnswer answer =
+      client.Ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n");
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_NE(answer.body.find("the body is larger than 10 bytes"), std::string::npos) << answer.body;
   client.ShutdownWrite();
   EXPECT_TRUE(client.AtEnd());
   // And one who sends all the same gets the answer, not a reset.

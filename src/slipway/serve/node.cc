@@ -5,10 +5,12 @@
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 #include "slipway/http/router.h"
+#include "slipway/serve/answer_writer.h"
 #include "slipway/serve/host_check.h"
 #include "slipway/serve/mlflow_api.h"
 #include "slipway/serve/oip_api.h"
 #include "slipway/serve/tabular_call.h"
+#include "slipway/serve/user_request.h"
 
 namespace slipway {
 namespace {
@@ -35,21 +37,6 @@ bool IsAdmin(std::string_view path) {
          (path.size() == kAdminApi.size() || path[kAdminApi.size()] == '/');
 }
 
-// "not_found" -> "NotFoundException": clients of DSS look for such names in the text.
-std::string ErrorType(ErrorCode code) {
-  std::string out;
-  bool upper = true;
-  for (char c : ErrorCodeName(code)) {
-    if (c == '_') {
-      upper = true;
-      continue;
-    }
-    out.push_back(upper ? static_cast<char>(c - 'a' + 'A') : c);
-    upper = false;
-  }
-  return out + "Exception";
-}
-
 }  // namespace
 
 int ErrorStatus(ErrorCode code) { return HttpStatus(code); }
@@ -61,7 +48,7 @@ void AddVersionHeaders(HttpReply* reply) {
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply) {
   reply->status = status;
   reply->content_type = "application/json";
-  Json body = {{"errorType", ErrorType(error.code)},
+  Json body = {{"errorType", AnswerErrorType(error.code)},
                {"message", error.message},
                {"detailedMessage",
                 error.hint.empty() ? error.message : error.message + " (" + error.hint + ")"},
@@ -82,8 +69,9 @@ class AdminFace : public HttpHandler {
                      HttpExchange* exchange) override {
     return node_->Dispatch(request, reply, exchange, Node::Face::kAdmin);
   }
-  void DescribeRefusal(int status, std::string_view reason, HttpReply* reply) override {
-    node_->DescribeRefusal(status, reason, reply);
+  void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                       HttpReply* reply) override {
+    node_->DescribeRefusal(status, reason, head, reply);
   }
 
  private:
@@ -180,14 +168,21 @@ void Node::Tick(int loop) {
   tabular_->Tick(loop);
 }
 
-void Node::DescribeRefusal(int status, std::string_view reason, HttpReply* reply) {
+void Node::DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                           HttpReply* reply) {
   ErrorCode code = ErrorCode::kInvalidArgument;
   std::string hint;
   if (status == 503 || status == 507) code = ErrorCode::kUnavailable;
   if (status == 507) hint = "is there no space left on the disk of the node's home?";
+  if (status == 413)
+    hint = "send less at a time, or raise limits.body_bytes (packages: limits.upload_bytes)";
+  if (status == 414) hint = "send the values in a POST, or raise limits.request_line_bytes";
   if (status == 408) code = ErrorCode::kDeadlineExceeded;
   if (status == 500) code = ErrorCode::kInternal;
-  WriteError(status, Error{code, std::string(reason), hint}, "", reply);
+  std::string_view id;
+  if (head != nullptr) id = ReadUserHeaders(*head).request_id;
+  if (!id.empty()) reply->AddHeader("X-Request-Id", id);
+  WriteError(status, Error{code, std::string(reason), hint}, id, reply);
 }
 
 }  // namespace slipway

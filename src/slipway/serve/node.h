@@ -109,7 +109,8 @@ class Node : public HttpHandler {
   HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) override;
   HttpOutcome Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) override;
   void Tick(int loop) override;
-  void DescribeRefusal(int status, std::string_view reason, HttpReply* reply) override;
+  void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                       HttpReply* reply) override;
 
  private:
   friend class AdminFace;
