@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "slipway/base/json.h"
+#include "slipway/serve/user_request.h"
 
 namespace slipway {
 namespace {
@@ -83,10 +84,10 @@ function endpointCard(service, endpoint) {
   return card;
 }
 const main = document.getElementById("main");
-if (data.needs_key) main.append(make("p", {}, "Scoring asks for an API key here: ", key));
+if (data.needs_key) main.append(make("p", {}, "Scoring asks for an API key (or token) here: ", key));
 if (data.services.length === 0) main.append(make("p", {}, "Nothing is served yet. Import a package: ", make("code", {}, "slipway-apinode admin service-import-generation SERVICE FILE.zip")));
 for (const service of data.services) {
-  main.append(make("h2", {}, service.id, service.enabled ? "" : make("span", {class: "bad"}, " disabled")));
+  main.append(make("h2", {}, service.id, service.enabled ? "" : make("span", {class: "bad"}, " disabled"), service.needs_key ? make("span", {class: "muted"}, " asks for a key") : ""));
   const table = make("table", {}, make("tr", {}, make("th", {}, "generation"), make("th", {}, "share"), make("th", {}, "made")));
   for (const generation of service.generations)
     table.append(make("tr", {}, make("td", {}, generation.id), make("td", {}, (100 * generation.weight).toLocaleString() + " %"), make("td", {}, generation.created_at)));
@@ -113,9 +114,16 @@ const ServedGeneration* MainGeneration(const ServedService& service) {
   return most == service.generations.end() || most->probability <= 0 ? nullptr : &*most;
 }
 
-Json PageData(const ServiceTable& table, bool needs_key) {
+Json EmptyRequest(const PackageEndpoint& endpoint) {
+  return {{endpoint.type == EndpointType::kLookup ? "data" : "features", Json::object()}};
+}
+
+Json PageData(const ServiceTable& table, bool open, bool with_examples) {
   Json services = Json::array();
+  bool any_needs_key = !open;
   for (const auto& [id, service] : table.services) {
+    const bool needs_key = ServiceNeedsKey(service, open);
+    any_needs_key = any_needs_key || needs_key;
     Json generations = Json::array(), endpoints = Json::array();
     for (const ServedGeneration& served : service.generations)
       generations.push_back({{"id", served.generation->id()},
@@ -130,15 +138,17 @@ Json PageData(const ServiceTable& table, bool needs_key) {
              {"type", EndpointTypeName(endpoint.type)},
              {"description", endpoint.description},
              {"path", "/public/api/v1/" + id + "/" + endpoint.id + std::string(verb)},
-             {"example", ExampleRequest(*served->generation, endpoint)}});
+             {"example", with_examples || !needs_key ? ExampleRequest(*served->generation, endpoint)
+                                                     : EmptyRequest(endpoint)}});
       }
     }
     services.push_back({{"id", id},
                         {"enabled", service.enabled},
+                        {"needs_key", needs_key},
                         {"generations", std::move(generations)},
                         {"endpoints", std::move(endpoints)}});
   }
-  return {{"needs_key", needs_key}, {"services", std::move(services)}};
+  return {{"needs_key", any_needs_key}, {"services", std::move(services)}};
 }
 
 // JSON inside of a script element: no '<' may end it.
@@ -183,7 +193,7 @@ Json ExampleRequest(const Generation& generation, const PackageEndpoint& endpoin
       if (value != nullptr && value->is_object()) return *value;
     }
   }
-  return {{lookup ? "data" : "features", Json::object()}};
+  return EmptyRequest(endpoint);
 }
 
 const std::string& PagePolicy() {
@@ -195,7 +205,7 @@ const std::string& PagePolicy() {
   return policy;
 }
 
-std::string BuiltInPage(const ServiceTable& table, bool needs_key) {
+std::string BuiltInPage(const ServiceTable& table, bool open, bool with_examples) {
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -209,7 +219,7 @@ std::string BuiltInPage(const ServiceTable& table, bool needs_key) {
       "<noscript><p>The forms need JavaScript; <a href=\"/openapi.json\">/openapi.json</a> "
       "describes every endpoint.</p></noscript>\n");
   out.append("<script type=\"application/json\" id=\"data\">");
-  out.append(ForScriptElement(PageData(table, needs_key)));
+  out.append(ForScriptElement(PageData(table, open, with_examples)));
   out.append("</script>\n<script>").append(kScript).append("</script>\n</body>\n</html>\n");
   return out;
 }

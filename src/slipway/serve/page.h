@@ -8,8 +8,10 @@
 
 namespace slipway {
 
-// The page with what the table holds; `needs_key`: the form asks for one.
-std::string BuiltInPage(const ServiceTable& table, bool needs_key);
+// The page with what the table holds. `open`: the node's rule for services that do not say
+// themselves whether they ask for a key; the form asks for one when any does. `with_examples`: also
+// of services that ask for a key; else their forms begin with an empty record.
+std::string BuiltInPage(const ServiceTable& table, bool open, bool with_examples);
 // The value of Content-Security-Policy that goes with it.
 const std::string& PagePolicy();
 

@@ -8,6 +8,7 @@
 #include "slipway/serve/node.h"
 #include "slipway/serve/openapi_merge.h"
 #include "slipway/serve/page.h"
+#include "slipway/serve/user_request.h"
 
 namespace slipway {
 namespace {
@@ -37,16 +38,17 @@ struct SystemApi::State {
   void IsAlive(HttpReply* reply) const;
   void Ready(HttpReply* reply) const;
   void Metrics(HttpReply* reply);
-  void OpenApi(HttpReply* reply);
-  void Page(HttpReply* reply);
-  bool MayRead(const HttpRequest& request) const;
+  void OpenApi(bool known, HttpReply* reply);
+  void Page(bool known, HttpReply* reply);
+  bool HasKey(const HttpRequest& request) const;
 
   NodeParts* parts;
   bool open = false;  // to whoever reaches the node
   std::string not_alive_file;
   Mutex mutex;
   const HttpServer* server GUARDED_BY(mutex) = nullptr;
-  CachedText openapi GUARDED_BY(mutex), page GUARDED_BY(mutex);
+  // For callers without a key, and for those with one.
+  CachedText openapi[2] GUARDED_BY(mutex), page[2] GUARDED_BY(mutex);
 };
 
 // The process answers. The file is how DSS people take a node out of their balancer.
@@ -80,36 +82,38 @@ void SystemApi::State::Metrics(HttpReply* reply) {
   }
 }
 
-void SystemApi::State::OpenApi(HttpReply* reply) {
+// `known`: the caller has shown a key; who has not does not see what asks for one.
+void SystemApi::State::OpenApi(bool known, HttpReply* reply) {
   MutexLock lock(mutex);
+  CachedText& cached = openapi[known ? 1 : 0];
   const uint64_t version = parts->state->tables().version();
-  if (openapi.version != version) {
+  if (cached.version != version) {
     const std::shared_ptr<const ServiceTable> table = parts->state->tables().Get();
     std::vector<ServiceDocument> documents;
     for (const auto& [id, service] : table->services) {
       // Those with probability are first.
       if (service.enabled && !service.generations.empty() &&
-          service.generations.front().probability > 0)
+          service.generations.front().probability > 0 && (known || !ServiceNeedsKey(service, open)))
         documents.push_back({id, &service.generations.front().generation->openapi()});
     }
-    openapi = {version, DumpJson(MergeOpenApi(documents, SLIPWAY_VERSION))};
+    cached = {version, DumpJson(MergeOpenApi(documents, SLIPWAY_VERSION))};
   }
-  reply->body = openapi.text;
+  reply->body = cached.text;
 }
 
-void SystemApi::State::Page(HttpReply* reply) {
+void SystemApi::State::Page(bool known, HttpReply* reply) {
   reply->content_type = kHtml;
   reply->AddHeader("Content-Security-Policy", PagePolicy());
   reply->AddHeader("Referrer-Policy", "no-referrer");
   MutexLock lock(mutex);
   const uint64_t version = parts->state->tables().version();
-  if (page.version != version) page = {version, BuiltInPage(*parts->state->tables().Get(), !open)};
-  reply->body = page.text;
+  CachedText& cached = page[known ? 1 : 0];
+  if (cached.version != version)
+    cached = {version, BuiltInPage(*parts->state->tables().Get(), open, known)};
+  reply->body = cached.text;
 }
 
-// Names of services, models and examples are for those who may score.
-bool SystemApi::State::MayRead(const HttpRequest& request) const {
-  if (open) return true;
+bool SystemApi::State::HasKey(const HttpRequest& request) const {
   const std::string secret = SecretOfAuthorization(request.Header("authorization"));
   if (secret.empty()) return false;
   return parts->keys->IsAdmin(secret) || parts->keys->Find(secret, NowMicros() / 1'000'000);
@@ -152,7 +156,9 @@ bool SystemApi::Handle(std::string_view path, const HttpRequest& request, HttpRe
     return true;
   }
   reply->AddHeader("Cache-Control", "no-store");
-  if (!route->anyone && !state_->MayRead(request)) {
+  // Names of services, models and examples are for those who may score.
+  const bool known = !route->anyone && state_->HasKey(request);
+  if (!route->anyone && !known && !state_->open) {
     WriteError(401,
                PermissionDenied("this needs an API key",
                                 "send it as the user of Basic authentication, or as Bearer"),
@@ -173,10 +179,10 @@ bool SystemApi::Handle(std::string_view path, const HttpRequest& request, HttpRe
       state_->Metrics(reply);
       break;
     case What::kOpenApi:
-      state_->OpenApi(reply);
+      state_->OpenApi(known, reply);
       break;
     case What::kPage:
-      state_->Page(reply);
+      state_->Page(known, reply);
       break;
     case What::kIcon:
       reply->status = 204;

@@ -14,6 +14,7 @@
 #include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/page.h"
 #include "slipway/serve/process_figures.h"
+#include "slipway/serve/serve_for_test.h"
 
 namespace slipway {
 namespace {
@@ -153,7 +154,7 @@ TEST(Swagger2, OddDescriptionsAreNoTrouble) {
 }
 
 TEST(Page, StandsAloneAndAllowsItsOwnScriptOnly) {
-  const std::string page = BuiltInPage(ServiceTable(), true);
+  const std::string page = BuiltInPage(ServiceTable(), false, false);
   EXPECT_THAT(page, HasSubstr("\"needs_key\":true"));
   EXPECT_THAT(page, Not(HasSubstr("http://")));
   EXPECT_THAT(page, Not(HasSubstr("https://")));
@@ -162,6 +163,26 @@ TEST(Page, StandsAloneAndAllowsItsOwnScriptOnly) {
   EXPECT_THAT(page, Not(HasSubstr("onclick")));
   EXPECT_THAT(PagePolicy(), HasSubstr("default-src 'none'; script-src 'sha256-"));
   EXPECT_THAT(PagePolicy(), Not(HasSubstr("unsafe")));
+}
+
+TEST(Page, AsksForAKeyWhereAServiceDoesAndKeepsItsExampleBack) {
+  ServiceTable table;
+  const ServedPackageForTest package;
+  ServedService& shop = table.services["shop"];
+  shop.id = "shop";
+  shop.enabled = true;
+  shop.generations = {{package.Load(), 1, {}}};
+  constexpr std::string_view kExample = R"("features":{"size":1)";
+  std::string page = BuiltInPage(table, true, false);
+  EXPECT_THAT(page, HasSubstr(R"({"needs_key":false,"services")"));
+  EXPECT_THAT(page, HasSubstr(kExample));
+  shop.settings.auth = "api_keys";
+  page = BuiltInPage(table, true, false);
+  EXPECT_THAT(page, HasSubstr(R"({"needs_key":true,"services")"));
+  EXPECT_THAT(page, Not(HasSubstr(kExample)));
+  EXPECT_THAT(BuiltInPage(table, true, true), HasSubstr(kExample));
+  shop.settings.auth = "public";
+  EXPECT_THAT(BuiltInPage(table, false, false), HasSubstr(kExample));
 }
 
 TEST(NodeLog, WritesOneJsonLinePerEventAboveItsLevel) {

@@ -128,7 +128,7 @@ std::string_view RequestIds::Next() {
 double RequestIds::Random() { return static_cast<double>(Mix() >> 11) * 0x1p-53; }
 
 // What the node's administrator says wins over the package; of several generations the stricter.
-bool UserGate::NeedsKey(const ServedService& service) const {
+bool ServiceNeedsKey(const ServedService& service, bool open) {
   if (!service.settings.auth.empty()) return service.settings.auth != "public";
   bool all_public = !service.generations.empty();
   for (const ServedGeneration& served : service.generations) {
@@ -136,7 +136,7 @@ bool UserGate::NeedsKey(const ServedService& service) const {
     if (!auth.empty() && auth != "public") return true;
     all_public = all_public && auth == "public";
   }
-  return !all_public && !open_;
+  return !all_public && !open;
 }
 
 // Whether it says so itself, not only by the node's rule.
@@ -194,7 +194,7 @@ int UserGate::SecondsToWait(const ServedService& service, const UserAccess& acce
 }
 
 UserAccess UserGate::CheckKey(const ServedService& service, std::string_view authorization) {
-  const bool needed = NeedsKey(service);
+  const bool needed = ServiceNeedsKey(service, open_);
   UserAccess access;
   access.hint = "send the key as the user of Basic authentication, or as Bearer";
   if (authorization.empty()) {

@@ -55,6 +55,10 @@ struct UserAccess {
   std::string_view hint;
 };
 
+// Whether a service asks for a key or token: its setting, else what its generations say, else the
+// node's rule (`open`: it asks for none).
+bool ServiceNeedsKey(const ServedService& service, bool open);
+
 // Who may call a service: API keys, tokens of an identity provider, certificates of clients.
 // Remembers the last header it saw. Confined to one thread.
 class UserGate {
@@ -73,7 +77,6 @@ class UserGate {
                     int64_t now_ns);
 
  private:
-  bool NeedsKey(const ServedService& service) const;
   UserAccess CheckToken(std::string_view authorization);
   UserAccess CheckKey(const ServedService& service, std::string_view authorization);
 
