@@ -24,7 +24,8 @@ namespace {
 constexpr const char* kNoMemory = "there is not enough memory";
 constexpr size_t kFrameBytes = 1 << 20;  // of text, then the frame is written
 constexpr double kRetrySeconds = 1;      // after an error of the disk
-constexpr size_t kTexts = 7;
+constexpr size_t kTexts = 9;
+constexpr size_t kMessageBytes = 1000;
 
 // A request in a ring: this, the texts, the names to redact, the records. A long batch is several.
 struct QueryHead {
@@ -93,9 +94,10 @@ class FileQueryLog final : public QueryLog {
 
   void Submit(int number, const LoggedQuery& query) override {
     Slot& slot = *slots_[static_cast<size_t>(number)];
-    const std::string_view texts[kTexts] = {query.request_id, query.trace_id,   query.service,
-                                            query.endpoint,   query.generation, query.key_label,
-                                            query.verb};
+    const std::string_view texts[kTexts] = {
+        query.request_id, query.trace_id,   query.service,
+        query.endpoint,   query.generation, query.key_label,
+        query.verb,       query.error_type, query.error_message.substr(0, kMessageBytes)};
     QueryHead head;
     head.time_micros = query.time_micros;
     head.latency_us = query.latency_us;
@@ -248,6 +250,8 @@ class FileQueryLog final : public QueryLog {
     query.generation = from.Bytes(head.lengths[4]);
     query.key_label = from.Bytes(head.lengths[5]);
     query.verb = from.Bytes(head.lengths[6]);
+    query.error_type = from.Bytes(head.lengths[7]);
+    query.error_message = from.Bytes(head.lengths[8]);
     redact_.assign(options_.redact.begin(), options_.redact.end());
     for (uint32_t i = 0; i < head.redact; ++i)
       redact_.push_back(from.Bytes(from.Value<uint32_t>()));

@@ -35,6 +35,9 @@ struct LoggedQuery {
   std::string_view verb;  // "predict", ...
   int status = 200;
   int64_t latency_us = 0;
+  // Of a request that was refused or failed as a whole; empty: none. The message may quote what was
+  // sent: it is left out where anything is redacted.
+  std::string_view error_type, error_message;
   std::span<const LoggedRecord> records;
   std::span<const std::string> redact;  // of the service, beside the node's
 };

@@ -136,8 +136,14 @@ bool IsTooLarge(std::string_view number) {
   return !value || !std::isfinite(*value);
 }
 
+char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Without regard to ASCII case: better one member too many than a secret.
 bool Contains(std::span<const std::string_view> names, std::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
+  return std::any_of(names.begin(), names.end(), [name](std::string_view each) {
+    return std::equal(each.begin(), each.end(), name.begin(), name.end(),
+                      [](char a, char b) { return LowerAscii(a) == LowerAscii(b); });
+  });
 }
 
 bool EndsLiteral(char c) {
@@ -372,6 +378,12 @@ void AppendQueryLine(const LoggedQuery& query, const LoggedRecord* record, int64
   AppendMember("verb", query.verb, out);
   AppendMember("status", query.status, out);
   AppendMember("latency_us", query.latency_us, out);
+  if (!query.error_type.empty()) {
+    out->append(",\"error\":{\"errorType\":");
+    AppendJsonText(query.error_type, out);
+    if (redact.empty()) AppendMember("message", query.error_message, out);
+    out->push_back('}');
+  }
   if (record != nullptr) {
     AppendMember("record", index, out);
     AppendMember("batch", batch, out);

@@ -12,7 +12,8 @@ namespace slipway {
 
 // Appends a JSON text on one line: blanks outside of texts dropped, the bare tokens NaN, Infinity
 // and -Infinity (which clients send) and numbers beyond a double as null, the values of members
-// named in `redact`, at any depth, as "***". False, and nothing appended, when it is no JSON.
+// named in `redact` (ASCII case aside), at any depth, as "***". False, and nothing appended, when
+// it is no JSON.
 bool AppendCompactJson(std::string_view json, std::span<const std::string_view> redact,
                        std::string* out);
 

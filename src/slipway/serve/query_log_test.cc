@@ -78,6 +78,7 @@ TEST(QueryLogLine, MasksNamedMembersAtAnyDepthHoweverTheyAreSpelt) {
       Compact(R"({"card":{"n":[1,{"x":"}"}],"card":1},"fare":{"card" : NaN, "z":2}})", {"card"}),
       R"({"card":"***","fare":{"card":"***","z":2}})");
   EXPECT_EQ(Compact(R"({"c\u0061rd":[1,2]})", {"card"}), R"({"c\u0061rd":"***"})");
+  EXPECT_EQ(Compact(R"({"Card":1,"cards":2})", {"cARD"}), R"({"Card":"***","cards":2})");
   EXPECT_EQ(Compact(R"({"\ud83d\ude00":1,"\u00e9":2})", {"\xF0\x9F\x98\x80", "\xC3\xA9"}),
             R"({"\ud83d\ude00":"***","\u00e9":"***"})");
   EXPECT_EQ(Compact(R"({"a":"card","b":["card"]})", {"card"}), R"({"a":"card","b":["card"]})")
@@ -256,6 +257,9 @@ TEST_F(QueryLogTest, WritesALinePerRecord) {
   LoggedQuery refused = Query();
   refused.records = {};
   refused.status = 400;
+  refused.error_type = "InvalidArgumentException";
+  const std::string long_message = "km is " + std::string(5000, 'x');
+  refused.error_message = long_message;
   refused.trace_id = "";
   log->Submit(0, refused);
   log->Flush();
@@ -274,6 +278,9 @@ TEST_F(QueryLogTest, WritesALinePerRecord) {
   EXPECT_EQ(lines[3]["status"], 400);
   EXPECT_TRUE(lines[3]["trace_id"].is_null());
   EXPECT_FALSE(lines[3].contains("features"));
+  EXPECT_FALSE(lines[2].contains("error"));
+  EXPECT_EQ(lines[3]["error"]["errorType"], "InvalidArgumentException");
+  EXPECT_EQ(lines[3]["error"]["message"].get<std::string>(), long_message.substr(0, 1000));
   const QueryLogStats stats = log->stats();
   EXPECT_EQ(stats.written, 4);
   EXPECT_EQ(stats.dropped, 0);
@@ -294,6 +301,20 @@ TEST_F(QueryLogTest, MasksTheNodesAndTheServicesFeatures) {
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(DumpJson(lines[0]["features"]), R"({"card":"***","name":"***","km":1})");
   EXPECT_EQ(DumpJson(lines[0]["result"]), R"({"data":{"name":"***"}})");
+}
+
+TEST_F(QueryLogTest, WhereAnythingIsMaskedTheErrorOfARequestHasNoMessage) {
+  options_.redact = {"card"};
+  records_ = {};
+  LoggedQuery refused = Query();
+  refused.status = 400;
+  refused.error_type = "InvalidArgumentException";
+  refused.error_message = "'4111' is no number";
+  const auto log = OpenLog();
+  log->Submit(0, refused);
+  log->Flush();
+  EXPECT_EQ(DumpJson(ReadLog(options_.folder).at(0)["error"]),
+            R"({"errorType":"InvalidArgumentException"})");
 }
 
 TEST_F(QueryLogTest, AMaskedValueIsNotInTheReasonOfAFailureEither) {

@@ -180,7 +180,7 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
   if (const Status answered = run(); !answered.ok()) {
     if (status == 200) status = ErrorStatus(answered.error().code);
     Fail(status, answered.error(), *call.dialect, reply);
-    if (session) session->LogRefusal(status);
+    if (session) session->LogRefusal(status, answered.error());
   }
   call.stats().Observe(slot, AnsweredWith(status), NanosNow() - request.arrived_ns, records,
                        ignored, failed);

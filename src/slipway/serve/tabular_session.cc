@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "slipway/base/clock.h"
+#include "slipway/serve/answer_writer.h"
 
 namespace slipway {
 namespace {
@@ -45,8 +46,11 @@ bool LiveTabularSession::ShouldLog() const {
   return share >= 1 || (share > 0 && thread_->ids.Random() < share);
 }
 
-void LiveTabularSession::Log(int status) {
+void LiveTabularSession::Log(int status, const Error* error) {
   LoggedQuery query;
+  const std::string error_type = error != nullptr ? AnswerErrorType(error->code) : "";
+  query.error_type = error_type;
+  if (error != nullptr) query.error_message = error->message;
   query.status = status;
   query.time_micros = NowMicros();
   query.request_id = call_->request_id;

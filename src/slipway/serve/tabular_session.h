@@ -77,15 +77,15 @@ class LiveTabularSession : public TabularSession {
   int64_t ignored() const { return ignored_; }
   int64_t failed() const { return failed_; }
   // What was refused as a whole has no records: its body may be anything.
-  void LogRefusal(int status) {
+  void LogRefusal(int status, const Error& error) {
     thread_->outcome.Clear();
-    if (log_) Log(status);
+    if (log_) Log(status, &error);
   }
 
  private:
   Status Part(int64_t count, EndpointScratch* scratch, TabularAnswers* answers);
   bool ShouldLog() const;
-  void Log(int status);
+  void Log(int status, const Error* error = nullptr);
 
   NodeParts* parts_;
   TabularThread* thread_;

@@ -1,21 +1,20 @@
 // The user API: from a request to the answer of an endpoint. A loop's thread answers what is short
 // itself, everything else goes to a worker.
 #include <atomic>
-#include <charconv>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <new>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/mutex.h"
 #include "slipway/base/text.h"
+#include "slipway/serve/answer_writer.h"
 #include "slipway/serve/dispatch.h"
+#include "slipway/serve/json_text.h"
 #include "slipway/serve/listen_address.h"
 #include "slipway/serve/node.h"
 #include "slipway/serve/openapi_v2.h"
@@ -31,10 +30,8 @@ int64_t SteadyNanos() {
 }
 
 void AppendMember(std::string_view name, int64_t value, std::string* out) {
-  char digits[24];
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
   out->append(name);
-  out->append(digits, end);
+  AppendJsonInt(value, out);
 }
 
 // What follows the result; the names need no escapes (IsValidName). At most kAnswerTail bytes.
@@ -109,7 +106,7 @@ struct UserApi::State {
   bool Choose(std::string_view body, ThreadState* thread, UserCall* call, HttpReply* reply);
   void AnswerCall(int slot, std::string_view input, int64_t arrived_ns, const UserCall& call,
                   HttpReply* reply);
-  void Log(int slot, int status, int64_t latency_ns, const UserCall& call);
+  void Log(int slot, int status, int64_t latency_ns, const UserCall& call, const Error* error);
   bool ShouldLog(const ServedService& service, ThreadState* thread) const;
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
                     double estimate, const std::string& headers, HttpExchange* exchange);
@@ -211,9 +208,13 @@ bool UserApi::State::Choose(std::string_view body, ThreadState* thread, UserCall
   call->generation = service.Choose(dispatch, random ? thread->ids.Random() : 0);
   if (call->generation == nullptr) {
     if (!dispatch.forced_generation.empty()) {
+      std::vector<std::string> loaded;
+      for (const ServedGeneration& each : service.generations)
+        loaded.push_back(each.generation->id());
       Fail(404,
            NotFound("service '" + service.id + "' has no generation '" +
-                    std::string(dispatch.forced_generation.substr(0, 128)) + "' loaded"),
+                        std::string(dispatch.forced_generation.substr(0, 128)) + "' loaded",
+                    "loaded: " + (loaded.empty() ? "none" : Join(loaded, ", "))),
            *call, reply);
     } else {
       Fail(503, Unavailable("no generation of service '" + service.id + "' serves"), *call, reply);
@@ -287,11 +288,15 @@ void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrive
   const int64_t latency_ns = SteadyNanos() - arrived_ns;
   call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
       slot, HowAnswered(status), latency_ns, outcome.records, outcome.ignored, outcome.failed);
-  if (log) Log(slot, status, latency_ns, call);
+  if (log) Log(slot, status, latency_ns, call, outcome.error ? &*outcome.error : nullptr);
 }
 
-void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCall& call) {
+void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCall& call,
+                         const Error* error) {
   LoggedQuery query;
+  const std::string error_type = error != nullptr ? AnswerErrorType(error->code) : "";
+  query.error_type = error_type;
+  if (error != nullptr) query.error_message = error->message;
   query.status = status;
   query.time_micros = NowMicros();
   query.request_id = call.request_id;
