@@ -50,9 +50,10 @@ bool PredictionEndpoint::ReadOne(std::string_view body, PredictionScratch* s,
                                  PredictionAsk* ask) const {
   RequestScanner& scanner = s->scanner;
   if (!scanner.Begin(body, &s->arena) || !scanner.Enter()) return false;
-  bool seen = false;
+  bool seen = false, items = false;
   std::string_view key, raw;
   while (scanner.NextKey(&key)) {
+    items = items || key == "items";
     if (key == "features") {
       if (seen) return scanner.Fail("'features' stands twice");
       if (scanner.Peek() != JsonToken::kObject) {
@@ -74,8 +75,9 @@ bool PredictionEndpoint::ReadOne(std::string_view body, PredictionScratch* s,
   }
   if (!scanner.Finish()) return false;
   if (seen) return true;
-  ask->outcome->error =
-      InvalidArgument("the body has no 'features'", R"(send {"features": {"name": 1.5}})");
+  ask->outcome->error = InvalidArgument(
+      "the body has no 'features'", items ? "it has 'items': send several records to predict-multi"
+                                          : R"(send {"features": {"name": 1.5}})");
   return false;
 }
 

@@ -159,6 +159,9 @@ TEST_F(UserApiTest, DispatchPicksTheGeneration) {
   EXPECT_EQ(generation_of(R"({"forcedGeneration":"v2"})"), "v2");
   EXPECT_EQ(generation_of(R"({"forcedGeneration":"v2","dispatchKey":"a"})"), "v2");
   EXPECT_EQ(generation_of(R"({"forcedGeneration":"v9"})"), "404");
+  EXPECT_THAT(
+      Post("bare/predict", R"({"features":{},"dispatch":{"forcedGeneration":"v9"}})").body,
+      AnyOf(HasSubstr(R"("hint":"loaded: v1, v2")"), HasSubstr(R"("hint":"loaded: v2, v1")")));
   EXPECT_EQ(generation_of(R"(["v1"])"), "400");
   EXPECT_EQ(generation_of(R"({"dispatchKey":{}})"), "400");
   std::map<std::string, int> random, keyed;
@@ -175,6 +178,12 @@ TEST_F(UserApiTest, DispatchPicksTheGeneration) {
   const HttpReply escaped =
       Post("bare/predict", R"({"features":{},"\u0064ispatch":{"forcedGeneration":"v\u0031"}})");
   EXPECT_THAT(escaped.body, HasSubstr("\"serviceGeneration\":\"v1\""));
+}
+
+TEST_F(UserApiTest, ItemsSentToPredictAreToldWhereTheyBelong) {
+  const HttpReply reply = Post("bare/predict", R"({"items":[{"features":{}}]})");
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("predict-multi"));
 }
 
 TEST_F(UserApiTest, ADisabledServiceAnswers503) {
