@@ -114,7 +114,13 @@ Result<GenerationStore::Unpacked> GenerationStore::Unpack(const std::string& pat
   Result<PackageManifest> manifest = UnpackPackage(path, out.folder);
   if (!manifest.ok()) {
     Discard(out.folder);
-    return std::move(manifest).error();
+    Error error = std::move(manifest).error();
+    // The folder's name says nothing to anybody.
+    const std::string folder = out.folder.substr(generations_.size());
+    for (size_t at = error.message.find(folder); at != std::string::npos;
+         at = error.message.find(folder))
+      error.message.erase(at, folder.size());
+    return error;
   }
   out.manifest = *std::move(manifest);
   if (Status status = FsyncDir(out.folder); !status.ok()) {
@@ -164,13 +170,19 @@ Result<std::shared_ptr<const Generation>> GenerationStore::Load(
       "generation '" + std::string(generation) + "' of service '" + std::string(service) + "'";
   const std::string folder = Folder(service, generation);
   if (!PathExists(folder))
-    return Corruption(name + " is listed, but its folder is gone", "import the package again");
+    return Corruption(name + " is listed, but its folder is gone", std::string(kRepairHint));
   try {
     Result<std::shared_ptr<const Generation>> loaded = Generation::Load(folder);
-    if (!loaded.ok()) return loaded.error().Within(name);
+    if (!loaded.ok()) {
+      Error error = loaded.error().Within(name);
+      if (error.hint.empty() &&
+          (error.code == ErrorCode::kCorruption || error.code == ErrorCode::kNotFound))
+        error.hint = kRepairHint;
+      return error;
+    }
     if ((*loaded)->id() != generation || ManifestSha256((*loaded)->manifest()) != manifest_sha256)
       return Corruption(name + " is not what was imported: its manifest is another one",
-                        "import the package again");
+                        std::string(kRepairHint));
     return loaded;
   } catch (const std::bad_alloc&) {
     return Unavailable(name + " cannot be loaded: not enough memory",

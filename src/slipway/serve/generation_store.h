@@ -19,6 +19,10 @@ namespace slipway {
 extern void (*g_node_step)(const char* step);
 void NodeStep(const char* step);
 
+// Of errors about a generation whose files are damaged or gone.
+inline constexpr std::string_view kRepairHint =
+    "import the same package again: it replaces the damaged files";
+
 std::string ManifestSha256(const PackageManifest& manifest);
 
 // Thread-safe as far as callers do not touch one generation at the same time.

@@ -29,7 +29,8 @@ NodeStateImpl::~NodeStateImpl() = default;
 Status NodeStateImpl::Start() {
   RETURN_IF_ERROR(store_.MakeFolders());
   const std::string lock_path = JoinPath(store_.home(), "node.lock");
-  Result<FileLock> lock = FileLock::Acquire(lock_path, 0);
+  // A moment's patience: whoever asks whether a node runs holds the lock while it looks.
+  Result<FileLock> lock = FileLock::Acquire(lock_path, 0.3);
   if (!lock.ok()) {
     if (!FileLock::IsHeld(lock_path)) return lock.error();
     return Unavailable("another node runs on '" + store_.home() + "'",
@@ -90,7 +91,8 @@ void NodeStateImpl::LoadAll() {
           !status.ok()) {
         LogError("a generation cannot be served", {{"service", jobs[i].key.first},
                                                    {"generation", jobs[i].key.second},
-                                                   {"error", status.error().message}});
+                                                   {"error", status.error().message},
+                                                   {"hint", status.error().hint}});
       }
     }
   };
@@ -247,7 +249,9 @@ Status NodeStateImpl::Prepare(const std::string& service, const DesiredGeneratio
   Result<std::shared_ptr<const Generation>> loaded =
       store_.LoadAndTest(service, generation.id, generation.manifest_sha256);
   if (!loaded.ok()) {
-    SetError(key, loaded.error().message);
+    const Error& error = loaded.error();
+    SetError(key,
+             error.hint == kRepairHint ? error.message + " (" + error.hint + ")" : error.message);
     return loaded.error();
   }
   SetError(key, "");
@@ -393,7 +397,9 @@ ServiceInfo NodeStateImpl::Describe(std::string_view id, const DesiredService& s
     out.imported_at = generation.imported_at;
     out.disk_bytes = generation.disk_bytes;
     for (const MappingEntry& entry : service.mapping) {
-      if (entry.generation == generation.id) out.probability = entry.probability;
+      if (entry.generation != generation.id) continue;
+      out.mapped = true;
+      out.probability = entry.probability;
     }
     const auto at = runtime_.find({info.id, generation.id});
     if (at != runtime_.end()) {

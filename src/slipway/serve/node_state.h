@@ -32,6 +32,7 @@ struct GenerationInfo {
   std::string status;  // "imported", "loaded", "failed"
   std::string error;   // why it may not take traffic
   bool loaded = false;
+  bool mapped = false;  // also with the probability 0
   double probability = 0;
   int64_t disk_bytes = 0, memory_bytes = 0;
 };
@@ -48,6 +49,13 @@ struct ServiceInfo {
 struct MappingEntry {
   std::string generation;
   double probability = 0;
+};
+
+// What an import found.
+struct ImportedGeneration {
+  std::string id;
+  bool was_there = false;  // the same package was imported before
+  bool repaired = false;   // and its files were damaged: replaced
 };
 
 // Models in memory, now.
@@ -85,8 +93,14 @@ class NodeState {
   // From a file below HOME/import, or (trusted) any file of this node's own command line. Gives the
   // generation's id. The same package again is no error; another one of the same id is kConflict.
   // Makes the service when there is none (an upload on the command line is one step).
-  virtual Result<std::string> Import(const std::string& service, const std::string& path,
-                                     bool trusted, Epoch epoch) = 0;
+  Result<std::string> Import(const std::string& service, const std::string& path, bool trusted,
+                             Epoch epoch) {
+    ASSIGN_OR_RETURN(ImportedGeneration imported, ImportPackage(service, path, trusted, epoch));
+    return std::move(imported.id);
+  }
+  virtual Result<ImportedGeneration> ImportPackage(const std::string& service,
+                                                   const std::string& path, bool trusted,
+                                                   Epoch epoch) = 0;
   // Unpack -> verify -> load -> warm up -> test queries.
   virtual Status Preload(const std::string& service, const std::string& generation,
                          Epoch epoch) = 0;

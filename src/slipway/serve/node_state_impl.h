@@ -41,8 +41,8 @@ class NodeStateImpl : public NodeState {
   Status SeeEpoch(Epoch epoch) override { return RaiseEpoch(epoch); }
   Status CreateService(const std::string& id, Epoch epoch) override;
   Status DeleteService(const std::string& id, Epoch epoch) override;
-  Result<std::string> Import(const std::string& service, const std::string& path, bool trusted,
-                             Epoch epoch) override;
+  Result<ImportedGeneration> ImportPackage(const std::string& service, const std::string& path,
+                                           bool trusted, Epoch epoch) override;
   Status Preload(const std::string& service, const std::string& generation, Epoch epoch) override;
   Result<std::vector<TestOutcome>> Test(const std::string& service,
                                         const std::string& generation) override;
@@ -100,9 +100,11 @@ class NodeStateImpl : public NodeState {
                        Prepared* prepared);
   Status MapOne(const std::string& service, const std::vector<MappingEntry>& mapping, Epoch epoch);
   Status DeleteOne(const std::string& service, const std::string& generation, Epoch epoch);
-  Result<std::string> ImportNew(const std::string& service, const std::string& path, Epoch epoch);
-  Status Repair(const std::string& service, const DesiredGeneration& known,
-                const std::string& path);
+  Result<ImportedGeneration> ImportNew(const std::string& service, const std::string& path,
+                                       Epoch epoch);
+  // Whether there was something to repair.
+  Result<bool> Repair(const std::string& service, const DesiredGeneration& known,
+                      const std::string& path);
   void LoadAll();
   ServiceInfo Describe(std::string_view id, const DesiredService& service) const
       REQUIRES_LOCK(mutex_);

@@ -59,20 +59,21 @@ Status NodeStateImpl::DeleteService(const std::string& id, Epoch epoch) {
   return {};
 }
 
-Result<std::string> NodeStateImpl::Import(const std::string& service, const std::string& path,
-                                          bool trusted, Epoch epoch) {
+Result<ImportedGeneration> NodeStateImpl::ImportPackage(const std::string& service,
+                                                        const std::string& path, bool trusted,
+                                                        Epoch epoch) {
   RETURN_IF_ERROR(CheckServiceId(service));
   ServiceTurn turn(this, service);
   RETURN_IF_ERROR(RaiseEpoch(epoch));
   if (trusted) return ImportNew(service, path, epoch);
   ASSIGN_OR_RETURN(const ImportFile file, ImportFile::Open(import_folder(), path));
-  Result<std::string> id = ImportNew(service, file.path(), epoch);
-  if (!id.ok()) return Shown(id.error(), file.path(), path);
-  return id;
+  Result<ImportedGeneration> imported = ImportNew(service, file.path(), epoch);
+  if (!imported.ok()) return Shown(imported.error(), file.path(), path);
+  return imported;
 }
 
-Result<std::string> NodeStateImpl::ImportNew(const std::string& service, const std::string& path,
-                                             Epoch epoch) {
+Result<ImportedGeneration> NodeStateImpl::ImportNew(const std::string& service,
+                                                    const std::string& path, Epoch epoch) {
   ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
   if (!IsValidName(manifest.id))
     return Corruption("the package's id '" + manifest.id.substr(0, 200) + "' is no id");
@@ -84,8 +85,8 @@ Result<std::string> NodeStateImpl::ImportNew(const std::string& service, const s
         return Conflict("service '" + service + "' has another generation '" + manifest.id + "'",
                         "a generation never changes: make the package again under a new id, or "
                         "delete the one on the node first");
-      RETURN_IF_ERROR(Repair(service, *known, path));
-      return manifest.id;
+      ASSIGN_OR_RETURN(const bool repaired, Repair(service, *known, path));
+      return ImportedGeneration{manifest.id, true, repaired};
     }
   }
   ASSIGN_OR_RETURN(const GenerationStore::Unpacked unpacked, store_.Unpack(path));
@@ -107,15 +108,15 @@ Result<std::string> NodeStateImpl::ImportNew(const std::string& service, const s
     store_.Remove(service, manifest.id);
     return std::move(status).error();
   }
-  return manifest.id;
+  return ImportedGeneration{manifest.id};
 }
 
 // The same package again: nothing to do, unless what lies on disk is no longer it.
-Status NodeStateImpl::Repair(const std::string& service, const DesiredGeneration& known,
-                             const std::string& path) {
+Result<bool> NodeStateImpl::Repair(const std::string& service, const DesiredGeneration& known,
+                                   const std::string& path) {
   const Key key{service, known.id};
   Result<PackageManifest> on_disk = VerifyPackageFolder(store_.Folder(service, known.id));
-  if (on_disk.ok() && ManifestSha256(*on_disk) == known.manifest_sha256) return {};
+  if (on_disk.ok() && ManifestSha256(*on_disk) == known.manifest_sha256) return false;
   ASSIGN_OR_RETURN(const GenerationStore::Unpacked unpacked, store_.Unpack(path));
   if (Status status = store_.Place(unpacked.folder, service, known.id); !status.ok()) {
     store_.Discard(unpacked.folder);
@@ -126,10 +127,12 @@ Status NodeStateImpl::Repair(const std::string& service, const DesiredGeneration
   SetError(key, "");
   ASSIGN_OR_RETURN(const DesiredService wanted, Desired(service));
   const DesiredGeneration* again = wanted.Find(known.id);
-  if (again == nullptr || !wanted.WantsLoaded(*again)) return {};
+  if (again == nullptr || !wanted.WantsLoaded(*again)) return true;
   Prepared prepared;
   RETURN_IF_ERROR(Prepare(service, *again, &prepared));
-  return Commit(std::nullopt, [](DesiredState*) -> Status { return {}; }, std::move(prepared));
+  RETURN_IF_ERROR(
+      Commit(std::nullopt, [](DesiredState*) -> Status { return {}; }, std::move(prepared)));
+  return true;
 }
 
 Status NodeStateImpl::DeleteOne(const std::string& service, const std::string& generation,
