@@ -144,8 +144,11 @@ def test_keys_from_a_file_and_without_a_provider(nodes, shop, provider, tmp_path
     (tmp_path / "keys.json").write_text(json.dumps(provider.jwks()))
     node = served(nodes, shop, f'[auth.jwt]\njwks_file = "{tmp_path}/keys.json"\n', auth="jwt")
     assert node.predict(shop.records[0], headers=bearer(provider.token(iss="anyone"))).status == 200
-    bare = served(nodes, shop, "", auth="jwt")
-    answer = bare.predict(shop.records[0], headers=bearer(provider.token()))
+    bare = nodes(package=shop.v1)
+    refused = bare.admin("PUT", "services/shop/settings", {"auth": "jwt"})
+    assert refused.status == 409 and "[auth.jwt]" in refused.json["hint"]
+    (node.home / "apinode.toml").unlink()
+    answer = node.restart().predict(shop.records[0], headers=bearer(provider.token()))
     assert answer.status == 503 and "jwks_url" in answer.json["hint"]
 
 

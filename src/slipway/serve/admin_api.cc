@@ -1,14 +1,15 @@
 // The admin API on a connection: who may, where the body goes, which thread answers, the log.
-#include <cassert>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/serve/admin_log.h"
 #include "slipway/serve/admin_queue.h"
 #include "slipway/serve/admin_routes.h"
-#include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
 
 namespace slipway {
@@ -72,11 +73,17 @@ bool IsUpload(std::string_view method, std::string_view path) {
          std::string_view::npos;
 }
 
-// A secret may be the last part of a path; logs do not show it.
-std::string LoggedPath(const std::string& path) {
-  constexpr std::string_view kKeys = "/admin/api/keys/";
-  if (path.starts_with(kKeys)) return std::string(kKeys) + "*";
-  return path.substr(0, 500);
+std::string RequestId(const HttpRequest& request) {
+  std::string id(request.Header("x-request-id").substr(0, 200));
+  return id.empty() ? RandomId() : id;
+}
+
+// What a file in this folder may grow to; -1: unknown.
+int64_t FreeBytes(const std::string& folder) {
+  struct statvfs info{};
+  if (::statvfs(folder.c_str(), &info) != 0 || info.f_blocks == 0) return -1;
+  const auto blocks = ::geteuid() == 0 ? info.f_bfree : info.f_bavail;
+  return static_cast<int64_t>(blocks * info.f_frsize);
 }
 
 // A browser that holds the key must not change a node because another site's page says so.
@@ -95,35 +102,48 @@ struct AdminApi::State {
   explicit State(NodeParts* node_parts)
       : parts(node_parts), router(MakeAdminRouter(node_parts)), reads(1, 256), changes(4, 64) {}
 
-  // False: `reply` says why not.
-  bool Authorize(const HttpRequest& request, HttpReply* reply) const {
-    const std::string_view id = request.Header("x-request-id");
+  // False: `reply` says why not, and so does the log.
+  bool Authorize(std::string_view path, const HttpRequest& request, HttpReply* reply) const {
     const std::string secret = SecretOfAuthorization(request.Header("authorization"));
+    AdminOutcome outcome;
+    outcome.who = "?";
+    Error error;
     if (!parts->keys->IsAdmin(secret)) {
-      const std::string where = "the admin key is in '" +
-                                JoinPath(parts->config.home, "admin.key") +
-                                "' on the node; send it as the user of Basic or as Bearer";
-      if (parts->keys->Find(secret, NowMicros() / 1'000'000)) {
-        WriteError(403, PermissionDenied("this key may score, not administer the node", where), id,
-                   reply);
-        return false;
+      // No path: a stranger reads this.
+      const std::string where =
+          "send the admin key (admin.key in the node's home) as the user of Basic or as Bearer";
+      if (const auto key = parts->keys->Find(secret, NowMicros() / 1'000'000)) {
+        outcome.who = "key:" + key->id;
+        outcome.status = 403;
+        error = PermissionDenied("this key may score, not administer the node", where);
+      } else {
+        outcome.status = 401;
+        error = PermissionDenied(
+            secret.empty() ? "the admin API asks for the admin key" : "this is not the admin key",
+            where);
+        reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway-apinode admin\"");
       }
-      WriteError(401,
-                 PermissionDenied(secret.empty() ? "the admin API asks for the admin key"
-                                                 : "this is not the admin key",
-                                  where),
-                 id, reply);
-      reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway-apinode admin\"");
-      return false;
+    } else if (request.method != "GET" && request.method != "HEAD" && IsFromAnotherSite(request)) {
+      outcome.who = "admin";
+      outcome.status = 403;
+      error = PermissionDenied("a page of another site asked for this change",
+                               "change the node from its own page or a program");
+    } else {
+      return true;
     }
-    if (request.method != "GET" && request.method != "HEAD" && IsFromAnotherSite(request)) {
-      WriteError(403,
-                 PermissionDenied("a page of another site asked for this change",
-                                  "change the node from its own page or a program"),
-                 id, reply);
-      return false;
-    }
-    return true;
+    Refuse(path, request, error, std::move(outcome), reply);
+    return false;
+  }
+
+  // Answers and logs.
+  static void Refuse(std::string_view path, const HttpRequest& request, const Error& error,
+                     AdminOutcome outcome, HttpReply* reply) {
+    outcome.request_id = RequestId(request);
+    outcome.path = CanonicalPath(path);
+    outcome.error = error.message;
+    WriteError(outcome.status, error, outcome.request_id, reply);
+    AddVersionHeaders(reply);
+    LogAdmin(request, outcome);
   }
 
   void Answer(const std::string& path, HttpPending* pending) const;
@@ -136,7 +156,6 @@ struct AdminApi::State {
 void AdminApi::State::Answer(const std::string& path, HttpPending* pending) const {
   const HttpRequest& http = pending->request();
   HttpReply* reply = pending->reply();
-  AddVersionHeaders(reply);
   const double began = SteadySeconds();
   Request request;
   request.method = http.method;
@@ -149,8 +168,9 @@ void AdminApi::State::Answer(const std::string& path, HttpPending* pending) cons
   if (!http.body_file.empty()) request.headers.emplace(kAdminBodyFile, http.body_file);
   request.body = http.body;
   request.who = "admin";
-  std::string id(http.Header("x-request-id").substr(0, 200));
-  if (id.empty()) id = RandomId();
+  const std::string id = RequestId(http);
+  const bool changes_something = request.method != "GET" && request.method != "HEAD";
+  const AdminChange change(*parts->state, request);
 
   const Response response = router.Dispatch(request);
   std::string problem;
@@ -165,19 +185,14 @@ void AdminApi::State::Answer(const std::string& path, HttpPending* pending) cons
     reply->body = response.body;
   }
   AddVersionHeaders(reply);
-  if (request.method == "GET" || request.method == "HEAD") return;
-  const auto level = reply->status >= 500   ? LogLevel::kError
-                     : reply->status >= 400 ? LogLevel::kWarning
-                                            : LogLevel::kInfo;
-  Log(level, "admin",
-      {{"who", request.who},
-       {"remote", http.remote},
-       {"method", request.method},
-       {"path", LoggedPath(request.path)},
-       {"status", reply->status},
-       {"error", problem},
-       {"milliseconds", (SteadySeconds() - began) * 1e3},
-       {"request_id", id}});
+  if (!changes_something) return;
+  LogAdmin(http, {.who = request.who,
+                  .path = request.path,
+                  .status = reply->status,
+                  .error = problem,
+                  .change = change.Text(response),
+                  .request_id = id,
+                  .milliseconds = (SteadySeconds() - began) * 1e3});
 }
 
 AdminApi::AdminApi(NodeParts* parts) : state_(std::make_unique<State>(parts)) {}
@@ -188,30 +203,43 @@ HttpBodyPlan AdminApi::PlanBody(std::string_view path, const HttpRequest& head,
   HttpBodyPlan plan;
   plan.max_bytes = kMaxAdminBody;
   // Before a byte of the body is read: a stranger's upload must not fill the disk.
-  if (!state_->Authorize(head, refusal)) {
-    AddVersionHeaders(refusal);
+  if (!state_->Authorize(path, head, refusal)) {
     plan.refuse = true;
     return plan;
   }
   if (IsUpload(head.method, CanonicalPath(path))) {
     plan.max_bytes = static_cast<size_t>(state_->parts->config.upload_bytes);
     plan.spool_folder = state_->parts->state->spool_folder();
+    const std::optional<int64_t> bytes = ParseInt64(head.Header("content-length"));
+    const int64_t room = FreeBytes(plan.spool_folder);
+    if (bytes && room >= 0 && *bytes > room && *bytes <= state_->parts->config.upload_bytes) {
+      AdminOutcome outcome;
+      outcome.who = "admin";
+      outcome.status = 507;
+      State::Refuse(path, head,
+                    Unavailable("the package has " + FormatBytes(*bytes) +
+                                    ", and the disk of the node's home has no space for it: " +
+                                    FormatBytes(room) + " are free",
+                                "delete generations (services-clean), or give the home more space"),
+                    std::move(outcome), refusal);
+      plan.refuse = true;
+    }
   }
   return plan;
 }
 
 HttpOutcome AdminApi::Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
                              HttpExchange* exchange) {
-  if (!state_->Authorize(request, reply)) {
-    AddVersionHeaders(reply);
-    return HttpOutcome::kReplied;
-  }
+  if (!state_->Authorize(path, request, reply)) return HttpOutcome::kReplied;
   const bool read = request.method == "GET" || request.method == "HEAD";
-  const std::string id(request.Header("x-request-id").substr(0, 200));
   // Shared, as std::function copies; used by one of the two only.
   const std::shared_ptr<HttpPending> pending = exchange->Defer();
-  const auto refuse = [pending, id](const std::string& why) {
-    WriteError(503, Unavailable(why, "try again in a few seconds"), id, pending->reply());
+  const auto refuse = [pending, where = std::string(path)](const std::string& why) {
+    AdminOutcome outcome;
+    outcome.who = "admin";
+    outcome.status = 503;
+    State::Refuse(where, pending->request(), Unavailable(why, "try again in a few seconds"),
+                  std::move(outcome), pending->reply());
     pending->reply()->AddHeader("Retry-After", "5");
     pending->Send();
   };

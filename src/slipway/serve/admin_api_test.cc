@@ -1,7 +1,11 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include "slipway/base/text.h"
 #include "slipway/serve/admin_routes.h"
+#include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
 #include "slipway/serve/node_state_for_test.h"
 #include "slipway/serve/serve_for_test.h"
@@ -135,6 +139,132 @@ TEST_F(AdminApiTest, APageOfAnotherSiteChangesNothing) {
             200);
 }
 
+// The lines of the log while it lives, as JSON.
+class LogForAdminTest {
+ public:
+  LogForAdminTest() : fd_(::memfd_create("log", MFD_CLOEXEC)) { SetLogDescriptor(fd_); }
+  ~LogForAdminTest() {
+    SetLogDescriptor(STDERR_FILENO);
+    ::close(fd_);
+  }
+  std::string text() const { return *ReadFile("/proc/self/fd/" + std::to_string(fd_)); }
+  Json last() const {
+    std::vector<std::string> lines = Split(Trim(text()), '\n');
+    return lines.back().empty() ? Json() : *ParseJson(lines.back());
+  }
+
+ private:
+  int fd_;
+};
+
+TEST_F(AdminApiTest, RefusedCallsAreLoggedAndTellStrangersNoPath) {
+  const NewApiKey scoring = *parts_.keys->Create({.label = "scores"});
+  const LogForAdminTest log;
+  struct Case {
+    std::string authorization, who;
+    int status;
+    std::string origin;
+  };
+  for (const Case& each : {Case{"", "?", 401, ""}, Case{"Bearer wrong-secret", "?", 401, ""},
+                           Case{"Bearer " + scoring.secret, "key:" + scoring.key.id, 403, ""},
+                           Case{"Bearer " + key_, "admin", 403, "https://evil.example"}}) {
+    SCOPED_TRACE(each.who + each.origin);
+    const AdminReply reply =
+        Ask("DELETE", "/admin/api/services/shop", "",
+            {{"Authorization", each.authorization}, {"Origin", each.origin}}, false);
+    EXPECT_EQ(reply.status, each.status);
+    EXPECT_EQ(reply.body.find(home_), std::string::npos) << reply.body;
+    const Json line = log.last();
+    EXPECT_EQ(line["level"], "warning");
+    EXPECT_EQ(line["who"], each.who);
+    EXPECT_EQ(line["remote"], "127.0.0.1");
+    EXPECT_EQ(line["method"], "DELETE");
+    EXPECT_EQ(line["path"], "/admin/api/services/shop");
+    EXPECT_EQ(line["status"], each.status);
+    EXPECT_EQ(line["error"], reply.message());
+    EXPECT_NE(reply.json().value("request_id", ""), "");
+    EXPECT_EQ(line["request_id"], reply.json()["request_id"]);
+  }
+  EXPECT_EQ(Split(Trim(log.text()), '\n').size(), 4u);
+  for (const std::string& secret : {std::string("wrong-secret"), scoring.secret, key_})
+    EXPECT_EQ(log.text().find(secret), std::string::npos);
+}
+
+TEST_F(AdminApiTest, TheLogSaysWhatWasSet) {
+  ASSERT_EQ(Import({.id = "v1"}).status, 200);
+  ASSERT_EQ(Import({.id = "v2"}).status, 200);
+  const LogForAdminTest log;
+  const std::string shop = "/admin/api/services/shop";
+  ASSERT_EQ(
+      Ask("POST", shop + "/actions/setMapping",
+          R"({"entries": [{"generation": "v1", "proba": 1}, {"generation": "v2", "proba": 0}]})")
+          .status,
+      200);
+  EXPECT_EQ(log.last()["change"], "v1=1 v2=0");
+  ASSERT_EQ(Ask("PUT", shop + "/settings", R"({"auth": "api_keys", "max_records": 0})").status,
+            200);
+  EXPECT_EQ(log.last()["change"], "auth=api_keys");
+  ASSERT_EQ(Ask("POST", shop + "/actions/switchToNewest").status, 200);
+  EXPECT_EQ(log.last()["change"], "generation=v2");
+  const AdminReply key = Ask("POST", "/admin/api/keys", R"({"label": "tills"})");
+  EXPECT_EQ(log.last()["change"], "id=" + key.json().value("id", "") + " label=tills");
+  EXPECT_EQ(log.text().find(key.json().value("key", "none")), std::string::npos);
+}
+
+TEST_F(AdminApiTest, AnUploadThatTheDiskCannotHoldIsRefusedAtOnce) {
+  const LogForAdminTest log;
+  parts_.config.upload_bytes = int64_t{1} << 62;
+  const AdminReply reply = Ask("POST", "/admin/api/services/shop/generations", "",
+                               {{"Content-Length", std::to_string(int64_t{1} << 61)}});
+  EXPECT_EQ(reply.status, 507);
+  EXPECT_NE(reply.message().find("no space"), std::string::npos);
+  EXPECT_EQ(log.last()["status"], 507);
+  EXPECT_EQ(log.last()["who"], "admin");
+}
+
+TEST_F(AdminApiTest, AnImportSaysWhatItFound) {
+  const AdminReply first = Import({.id = "v1"});
+  EXPECT_EQ(first.json()["import"], "new");
+  EXPECT_EQ(first.json()["mappedPercent"], 0);
+  ASSERT_EQ(Ask("POST", "/admin/api/services/shop/actions/switchToNewest").status, 200);
+  const AdminReply again = Import({.id = "v1"});
+  EXPECT_EQ(again.json()["import"], "unchanged");
+  EXPECT_EQ(again.json()["mappedPercent"], 100);
+  EXPECT_EQ(again.json()["enabled"], true);
+
+  const std::string model = JoinPath(home_, "generations/shop/v1/bare.txt");
+  ASSERT_TRUE(WriteFileAtomic(model, "damaged").ok());
+  ASSERT_EQ(Ask("POST", "/admin/api/services/shop/actions/disable").status, 200);
+  const AdminReply refused = Ask("POST", "/admin/api/services/shop/actions/enable");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.json().value("hint", "").find("import the same package again"),
+            std::string::npos)
+      << refused.body;
+  EXPECT_EQ(Import({.id = "v1"}).json()["import"], "repaired");
+  EXPECT_EQ(Ask("POST", "/admin/api/services/shop/actions/enable").status, 200);
+  ASSERT_TRUE(RemoveAll(JoinPath(home_, "generations/shop/v1")).ok());
+  ASSERT_EQ(Ask("POST", "/admin/api/services/shop/actions/disable").status, 200);
+  const AdminReply gone = Ask("POST", "/admin/api/services/shop/actions/enable");
+  EXPECT_EQ(gone.status, 422);
+  EXPECT_NE(gone.json().value("hint", "").find("import the same package again"), std::string::npos)
+      << gone.body;
+}
+
+TEST_F(AdminApiTest, AMappedGenerationWithoutTrafficIsShown) {
+  ASSERT_EQ(Import({.id = "v1"}).status, 200);
+  ASSERT_EQ(Import({.id = "v2"}).status, 200);
+  ASSERT_EQ(Import({.id = "v3"}).status, 200);
+  const Json mapping = {
+      {"entries",
+       {{{"generation", "v1"}, {"proba", 1.0}}, {{"generation", "v2"}, {"proba", 0.0}}}}};
+  ASSERT_EQ(Ask("POST", "/admin/api/services/shop/actions/setMapping", DumpJson(mapping)).status,
+            200);
+  EXPECT_EQ(Ask("GET", "/admin/api/services/shop").json()["mapping"], mapping);
+  const Json list = Ask("GET", "/admin/api/services/shop/generations").json()["generations"];
+  for (const auto& [at, mapped] : {std::pair{0, true}, {1, true}, {2, false}})
+    EXPECT_EQ(list[static_cast<size_t>(at)]["mapped"], mapped) << at;
+}
+
 TEST_F(AdminApiTest, TheLifeOfAService) {
   EXPECT_EQ(Ask("GET", "/admin/api/services").json(), Json::array());
   EXPECT_EQ(Ask("POST", "/admin/api/services", R"({"serviceId": "shop"})").json()["ok"], true);
@@ -229,6 +359,9 @@ TEST_F(AdminApiTest, Settings) {
   const AdminReply wrong = Ask("PUT", "/admin/api/services/shop/settings", R"({"atuh": "public"})");
   EXPECT_EQ(wrong.status, 400);
   EXPECT_NE(wrong.body.find("auth"), std::string::npos);
+  const AdminReply nobody = Ask("PUT", "/admin/api/services/shop/settings", R"({"auth": "jwt"})");
+  EXPECT_EQ(nobody.status, 409);
+  EXPECT_NE(nobody.json().value("hint", "").find("[auth.jwt]"), std::string::npos);
 }
 
 TEST_F(AdminApiTest, Keys) {
@@ -239,6 +372,12 @@ TEST_F(AdminApiTest, Keys) {
   ASSERT_EQ(made.status, 200) << made.body;
   const std::string secret = made.json()["key"], id = made.json()["id"];
   EXPECT_TRUE(parts_.keys->Find(secret, 0));
+  EXPECT_FALSE(made.json().contains("warnings"));
+  const AdminReply elsewhere = Ask("POST", "/admin/api/keys", R"({"services": ["nothere"]})");
+  ASSERT_EQ(elsewhere.status, 200);
+  EXPECT_NE(elsewhere.json()["warnings"].dump().find("nothere"), std::string::npos);
+  EXPECT_EQ(Ask("DELETE", "/admin/api/keys/" + elsewhere.json().value("id", "") + "/key").status,
+            200);
   const AdminReply listed = Ask("GET", "/admin/api/keys");
   EXPECT_EQ(listed.json()[0]["label"], "a");
   EXPECT_EQ(listed.body.find(secret), std::string::npos);

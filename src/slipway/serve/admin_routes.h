@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
@@ -28,6 +29,8 @@ void AddNodeRoutes(NodeParts* parts, Router* router);
 
 // Shared by them.
 Result<NodeState::Epoch> EpochOf(const Request& request);
+// Of setMapping's body.
+Result<std::vector<MappingEntry>> MappingFromBody(const Request& request);
 // {"ok": true}, with more members.
 Response OkResponse(const Json& more = Json::object());
 // The body as an object; an empty body is an empty object. Content-Type is not looked at.

@@ -21,6 +21,7 @@ Json GenerationToJson(const GenerationInfo& generation) {
           {"createdOn", MillisOrNull(generation.created_at)},
           {"importedOn", MillisOrNull(generation.imported_at)},
           {"mounted", generation.loaded},
+          {"mapped", generation.mapped},
           {"mappedPercent", generation.probability * 100},
           {"status", generation.status},
           {"error", generation.error},
@@ -28,9 +29,35 @@ Json GenerationToJson(const GenerationInfo& generation) {
           {"memoryBytes", generation.memory_bytes}};
 }
 
-Response Imported(const std::string& service, const std::string& generation) {
-  return OkResponse(
-      {{"serviceId", service}, {"generation", generation}, {"generationId", generation}});
+Response Imported(NodeParts* parts, const std::string& service,
+                  const ImportedGeneration& generation) {
+  Json json = {{"serviceId", service},
+               {"generation", generation.id},
+               {"generationId", generation.id},
+               {"import", generation.repaired    ? "repaired"
+                          : generation.was_there ? "unchanged"
+                                                 : "new"}};
+  if (const Result<ServiceInfo> found = parts->state->Service(service); found.ok()) {
+    json["enabled"] = found->enabled;
+    for (const GenerationInfo& each : found->generations) {
+      if (each.id == generation.id) json["mappedPercent"] = each.probability * 100;
+    }
+  }
+  return OkResponse(json);
+}
+
+// Errors about the file that an upload lies in name the upload: the file's own name says nothing to
+// the client.
+Error OfUpload(Error error, const std::string& file) {
+  constexpr std::string_view kUpload = "the uploaded package";
+  for (const std::string& name : {"'" + file + "'", file}) {
+    for (size_t at = error.message.find(name); at != std::string::npos;
+         at = error.message.find(name))
+      error.message.replace(at, name.size(), kUpload);
+  }
+  if (error.code == ErrorCode::kCorruption && error.message.find(kUpload) == std::string::npos)
+    return error.Within(kUpload);
+  return error;
 }
 
 std::string HeaderOf(const Request& request, std::string_view name) {
@@ -51,23 +78,19 @@ Result<Response> Upload(NodeParts* parts, const Request& request) {
   std::string package = body_file, extracted;
   if (IsMultipart(content_type)) {
     extracted = JoinPath(parts->state->spool_folder(), "part-" + RandomId());
-    ASSIGN_OR_RETURN(const int64_t bytes,
-                     ExtractMultipartFile(body_file, content_type, "file", extracted));
-    if (bytes == 0) {
+    const Result<int64_t> bytes = ExtractMultipartFile(body_file, content_type, "file", extracted);
+    if (!bytes.ok()) return OfUpload(OfUpload(bytes.error(), body_file), extracted);
+    if (*bytes == 0) {
       ::unlink(extracted.c_str());
       return InvalidArgument("the field 'file' of the form is empty");
     }
     package = extracted;
   }
-  Result<std::string> generation = parts->state->Import(service, package, true, epoch);
+  const Result<ImportedGeneration> generation =
+      parts->state->ImportPackage(service, package, true, epoch);
   if (!extracted.empty()) ::unlink(extracted.c_str());
-  if (generation.ok()) return Imported(service, *generation);
-  // The spool's path says nothing to the client.
-  Error error = generation.error();
-  for (size_t at = error.message.find(package); at != std::string::npos;
-       at = error.message.find(package))
-    error.message.replace(at, package.size(), "upload");
-  return error;
+  if (!generation.ok()) return OfUpload(generation.error(), package);
+  return Imported(parts, service, *generation);
 }
 
 Result<Response> ImportFromArchive(NodeParts* parts, const Request& request) {
@@ -79,9 +102,9 @@ Result<Response> ImportFromArchive(NodeParts* parts, const Request& request) {
                                "' on the node and name it: ?filePath=PACKAGE.zip; or upload it: "
                                "POST /admin/api/services/SERVICE/generations");
   const std::string& service = request.params.at("service");
-  ASSIGN_OR_RETURN(const std::string generation,
-                   parts->state->Import(service, path->second, false, epoch));
-  return Imported(service, generation);
+  ASSIGN_OR_RETURN(const ImportedGeneration generation,
+                   parts->state->ImportPackage(service, path->second, false, epoch));
+  return Imported(parts, service, generation);
 }
 
 }  // namespace

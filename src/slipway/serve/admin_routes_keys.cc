@@ -76,6 +76,14 @@ Result<Response> CreateKey(NodeParts* parts, const Request& request) {
   Json json = ApiKeyToJson(made.key);
   json["key"] = made.secret;
   json["ok"] = true;
+  Json warnings = Json::array();
+  for (const std::string& service : made.key.services) {
+    if (Result<ServiceInfo> found = parts->state->Service(service); !found.ok())
+      warnings.push_back(found.error().hint.empty()
+                             ? found.error().message
+                             : found.error().message + " (" + found.error().hint + ")");
+  }
+  if (!warnings.empty()) json["warnings"] = std::move(warnings);
   return JsonResponse(json);
 }
 

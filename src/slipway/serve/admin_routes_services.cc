@@ -8,7 +8,7 @@ namespace {
 Json MappingToJson(const ServiceInfo& service) {
   Json entries = Json::array();
   for (const GenerationInfo& generation : service.generations) {
-    if (generation.probability > 0)
+    if (generation.mapped)
       entries.push_back({{"generation", generation.id}, {"proba", generation.probability}});
   }
   return {{"entries", std::move(entries)}};
@@ -29,6 +29,8 @@ Result<MappingEntry> EntryFromJson(const Json& json) {
   ASSIGN_OR_RETURN(entry.probability, GetDouble(json, key));
   return entry;
 }
+
+}  // namespace
 
 Result<std::vector<MappingEntry>> MappingFromBody(const Request& request) {
   constexpr std::string_view kShape =
@@ -57,8 +59,6 @@ Result<std::vector<MappingEntry>> MappingFromBody(const Request& request) {
   }
   return mapping;
 }
-
-}  // namespace
 
 void AddServiceRoutes(NodeParts* parts, Router* router) {
   const auto state = [parts]() -> NodeState& { return *parts->state; };
@@ -138,10 +138,16 @@ void AddServiceRoutes(NodeParts* parts, Router* router) {
                  return JsonResponse(ServiceSettingsToJson(service.settings));
                }});
   router->Add({"PUT", "/admin/api/services/{service}/settings", "admin", "replaces the settings",
-               [state](const Request& request) -> Result<Response> {
+               [state, parts](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
                  ASSIGN_OR_RETURN(const Json body, BodyObject(request));
                  ASSIGN_OR_RETURN(const ServiceSettings settings, ServiceSettingsFromJson(body));
+                 if (settings.auth == "jwt" && parts->tokens == nullptr)
+                   return Conflict(
+                       "'auth' is 'jwt', and this node has no identity provider: nobody could "
+                       "score",
+                       "set jwks_url or jwks_file below [auth.jwt] in the node's configuration "
+                       "(docs/authentication.md) and start it again, then this");
                  RETURN_IF_ERROR(
                      state().SetSettings(request.params.at("service"), settings, epoch));
                  return OkResponse({{"settings", ServiceSettingsToJson(settings)}});
