@@ -1,7 +1,10 @@
 """Administration of a real node: `slipway-apinode admin` and the admin API as programs call it."""
 import json
 import os
+import socket
 import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -47,7 +50,7 @@ def test_from_a_package_to_traffic_and_back(admin, shop):
     assert admin("service-import-generation", "shop", shop.v2).out == "v2\n"
     listed = rows(admin("service-list-generations", "shop").out)
     assert " ".join(listed[0]).startswith("Gen. Tag Created Mounted Mapped %")
-    assert [(r[0], r[2], r[3]) for r in listed[1:]] == [("v1", "no", "0"), ("v2", "no", "0")]
+    assert [(r[0], r[2], r[3]) for r in listed[1:]] == [("v1", "no", "-"), ("v2", "no", "-")]
 
     assert admin("service-switch-to-newest", "shop").out == "v2\n"
     admin("service-switch-to-generation", "shop", "v1")
@@ -76,8 +79,11 @@ def test_from_a_package_to_traffic_and_back(admin, shop):
     admin("service-import-generation", "shop", shop.v3)
     admin("service-switch-to-newest", "shop")
     assert admin("services-clean").out == "shop/v2\n"
-    admin("service-delete", "shop")
+    assert "--force" in admin("service-delete", "shop", code=5).err
+    admin("service-delete", "shop", "--force")
     assert admin.json("services-list") == []
+    admin("service-create", "shop")
+    admin("service-delete", "shop")
 
 
 def test_a_failing_test_query_is_exit_6_and_keeps_its_generation_from_traffic(admin, shop):
@@ -106,6 +112,9 @@ def test_settings(admin):
     wrong = admin("service-settings", "shop", "atuh=public", code=1)
     assert "auth" in wrong.err
     assert admin("service-settings", "shop", "auth", code=2).out == ""
+    assert "[auth.jwt]" in admin("service-settings", "shop", "auth=jwt", code=5).err
+    told = admin("service-settings", "--help").out
+    assert all(name in told for name in (*settings, "jwt"))
 
 
 def test_keys(admin, shop):
@@ -114,7 +123,9 @@ def test_keys(admin, shop):
     admin("service-settings", "shop", "auth=api_keys")
     everywhere = admin("admin-key-create", "--label", "everywhere").out.strip()
     here = admin.json("admin-key-create", "--label", "here", "--service", "shop", "--expires", "2099-01-31T00:00:00Z")
-    elsewhere = admin("admin-key-create", "--service", "other").out.strip()
+    warned = admin("admin-key-create", "--service", "other")
+    elsewhere = warned.out.strip()
+    assert "other" in warned.err and "warning" in warned.err
     for key, status in ((everywhere, 200), (here["key"], 200), (elsewhere, 403), ("wrong", 401)):
         answer = admin.node.predict(shop.records[0], headers={"Authorization": f"Bearer {key}"})
         assert answer.status == status or (status > 400 and answer.status in (401, 403)), answer
@@ -155,20 +166,72 @@ def test_errors_are_told_with_what_helps(admin, shop, tmp_path):
     assert "running" in admin("services-list", where=["--url", "http://127.0.0.1:1"], code=7).err
     admin("--epoch", "9", "service-settings", "shop", "auth=public")
     assert "epoch" in admin("--epoch", "8", "service-delete", "shop", code=5).err
-    # A node that is gone leaves no address, or one at which nobody answers.
-    admin.node.kill()
-    assert admin("services-list", code=7).err
     assert admin("services-list", where=["--home", tmp_path / "nowhere"], code=3).err
+
+
+def test_the_key_goes_to_a_running_node_only(admin):
+    admin.node.kill()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        (admin.node.home / "node.json").write_text(json.dumps(dict.fromkeys(("url", "admin_url"), f"http://127.0.0.1:{listener.getsockname()[1]}")))
+        assert "no node runs" in admin("services-list", code=7).err
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    (admin.node.home / "node.json").unlink()
+    assert "no node runs" in admin("services-list", code=7).err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_home_of_another_user_is_not_taken_for_one_without_a_node(nodes, tmp_path):
+    node = nodes()
+    script = f"import os; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv({str(APINODE)!r}, {['slipway-apinode', 'admin', '--home', str(node.home), 'services-list']!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd="/")
+    if "PermissionError" in done.stderr:
+        pytest.skip("the program is not for other users")
+    assert done.returncode == 4 and "ermission denied" in done.stderr and "no node runs" not in done.stderr, done.stderr
+
+
+def test_an_import_says_what_it_found(admin, shop):
+    assert "service-switch-to-newest" in admin("service-import-generation", "shop", shop.v1).err
+    again = admin("service-import-generation", "shop", shop.v1).err
+    assert "already there" in again and "takes no traffic" in again
+    admin("service-switch-to-newest", "shop")
+    again = admin("service-import-generation", "shop", shop.v1).err
+    assert "already there" in again and "takes 100 %" in again and "no traffic" not in again
+    part = admin.node.home / "generations" / "shop" / "v1" / "openapi.json"
+    part.write_bytes(part.read_bytes()[:-1])
+    again = admin("service-import-generation", "shop", shop.v1).err
+    assert "repaired" in again and "takes 100 %" in again
+    admin("service-import-generation", "shop", shop.v2)
+    admin("service-set-mapping", "shop", "v1=1", "v2=0")
+    assert "v1=100% v2=0%" in admin("services-list").out
+    assert [r[3] for r in rows(admin("service-list-generations", "shop").out)[1:]] == ["100", "0"]
+
+
+def test_a_damaged_upload_is_named_as_what_it_is(admin, shop, tmp_path):
+    damaged = bytearray(shop.v1.read_bytes())
+    with zipfile.ZipFile(shop.v1) as package:
+        entry = package.infolist()[1]
+    damaged[entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2] ^= 1
+    (tmp_path / "damaged.zip").write_bytes(damaged)
+    told = admin("service-import-generation", "shop", tmp_path / "damaged.zip", code=1).err
+    assert "the uploaded package: " in told and entry.filename in told, told
+    body, headers = multipart([("file", bytes(damaged))])
+    answer = admin.node.admin("POST", "services/shop/generations", body, headers)
+    for text in (told, answer.json["message"]):
+        assert "spool" not in text and "unpack" not in text and str(admin.node.home) not in text, text
 
 
 def test_help_names_every_command(admin):
     text = admin("--help").out
+    assert "A new version" in text and "--key-file" in text
     for command in ("services-list", "service-create", "service-delete", "service-import-generation", "service-list-generations",
                     "service-switch-to-newest", "service-switch-to-generation", "service-set-mapping", "service-preload-generation",
                     "service-test-generation", "service-delete-generation", "service-enable", "service-disable", "service-settings",
                     "services-clean", "admin-keys-list", "admin-key-create", "admin-key-delete", "metrics-get", "predict"):
         assert command in text
-        assert command in admin(command, "--help").out
+        help_of = admin(command, "--help").out
+        assert command in help_of and "--home" in help_of and "--json" in help_of and "A new version" not in help_of
 
 
 def test_metrics(admin, shop):
@@ -202,7 +265,7 @@ def test_uploads_as_forms(admin, shop):
 
 def test_the_log_tells_who_changed_what(admin, shop):
     admin("service-create", "shop")
-    admin("service-delete", "nobody", code=3)
+    admin("service-delete", "nobody", "--force", code=3)
     lines = [json.loads(line) for line in admin.node.log().splitlines() if '"message":"admin"' in line]
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         ("POST", "/admin/api/services", 200), ("DELETE", "/admin/api/services/nobody", 404)]

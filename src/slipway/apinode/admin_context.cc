@@ -1,10 +1,14 @@
 #include "slipway/apinode/admin_context.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -23,6 +27,32 @@ std::string HomePath(const std::string& flag) {
     return AbsolutePath(home);
   const char* user = std::getenv("HOME");
   return JoinPath(user != nullptr && *user != '\0' ? user : ".", ".slipway-apinode");
+}
+
+enum class Home { kRuns, kStopped };
+
+// Whether a node runs on this home: it holds HOME/node.lock. What kill -9 left of its address may
+// by now be that of somebody who is not to get the key.
+Result<Home> LookAtHome(const std::string& home) {
+  const std::string path = JoinPath(home, "node.lock");
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return Home::kStopped;
+  if (fd < 0) return FileError("open", path, errno);
+  const bool is_free = ::flock(fd, LOCK_SH | LOCK_NB) == 0;
+  const bool is_held = !is_free && errno == EWOULDBLOCK;
+  const int error_number = errno;
+  ::close(fd);
+  if (!is_free && !is_held) return FileError("look at", path, error_number);
+  return is_held ? Home::kRuns : Home::kStopped;
+}
+
+// A home that is not this user's.
+Error MayNotRead(Error error, const std::string& home) {
+  if (error.code == ErrorCode::kPermissionDenied)
+    error.hint = "the home '" + home +
+                 "' is for its node's user: run this as that user, or name the node with --url "
+                 "URL and the key with --key-file FILE";
+  return error;
 }
 
 Result<std::string> ReadKey(const std::string& path) {
@@ -71,13 +101,24 @@ Result<AdminClient> AdminContext::ClientFor(std::string_view address) const {
   std::string home_path;
   if (url.empty()) {
     home_path = HomePath(home);
+    struct stat info{};
+    if (::stat(home_path.c_str(), &info) != 0 && errno != ENOENT && errno != ENOTDIR)
+      return MayNotRead(FileError("look at", home_path, errno), home_path);
     if (!IsDirectory(home_path))
       return NotFound("there is no home '" + home_path + "'",
                       "name the node's home with --home DIR, or its address with --url URL");
     Result<std::string> text = ReadFile(JoinPath(home_path, "node.json"), 1 << 16);
-    if (!text.ok())
-      return Unavailable("no node runs on the home '" + home_path + "'",
-                         "start it: slipway-apinode --home " + home_path);
+    if (!text.ok() && text.error().code != ErrorCode::kNotFound)
+      return MayNotRead(text.error(), home_path);
+    Result<Home> state = LookAtHome(home_path);
+    if (!state.ok()) return MayNotRead(state.error(), home_path);
+    if (!text.ok() || *state == Home::kStopped)
+      return Unavailable(
+          "no node runs on the home '" + home_path + "'" +
+              (text.ok() ? ": nobody holds its node.lock, the address in it is a former node's"
+                         : ""),
+          "start it: slipway-apinode --home " + home_path +
+              (text.ok() ? "; one that runs on another machine: name its address with --url" : ""));
     ASSIGN_OR_RETURN(const Json node, ParseJson(*text));
     ASSIGN_OR_RETURN(options.url, GetString(node, address));
   } else {
@@ -88,7 +129,9 @@ Result<AdminClient> AdminContext::ClientFor(std::string_view address) const {
   } else if (variable != nullptr && *variable != '\0') {
     options.key = variable;
   } else if (!home_path.empty()) {
-    ASSIGN_OR_RETURN(options.key, ReadKey(JoinPath(home_path, "admin.key")));
+    Result<std::string> key = ReadKey(JoinPath(home_path, "admin.key"));
+    if (!key.ok()) return MayNotRead(key.error(), home_path);
+    options.key = *std::move(key);
   }
   return AdminClient::Make(std::move(options));
 }
@@ -157,6 +200,9 @@ CLI::App* AddAdminCommand(CLI::App* app, AdminInvocation* invocation, const std:
                           std::function<Result<int>(AdminContext&)> run) {
   CLI::App* command = app->add_subcommand(name, description);
   command->fallthrough();
+  command->footer(
+      "Also --home DIR or --url URL, --key-file FILE, --ca-file FILE, --insecure, --timeout, "
+      "--epoch,\n--json, --quiet: `slipway-apinode admin --help` tells what they are.");
   command->callback([invocation, run = std::move(run)] {
     invocation->run = [invocation, run] {
       try {

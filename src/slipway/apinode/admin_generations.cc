@@ -17,13 +17,32 @@ std::string GenerationsPath(const std::string& service) {
   return "/admin/api/services/" + EncodePathPart(service) + "/generations";
 }
 
+// What is true after an import: the package may have been there, and have traffic.
+std::string ImportMessage(const std::string& service, const std::string& generation,
+                          const Json& answer) {
+  const std::string how = answer.value("import", "new");
+  std::string out = "generation '" + generation + "' of service '" + service + "' ";
+  out += how == "repaired"    ? "was damaged and is repaired"
+         : how == "unchanged" ? "is already there"
+                              : "was imported";
+  const double percent = answer.value("mappedPercent", 0.0);
+  if (percent > 0)
+    return out +
+           (answer.value("enabled", true)
+                ? "; it takes " + FormatDouble(percent) + " % of the traffic"
+                : "; it is mapped to " + FormatDouble(percent) +
+                      " % of the traffic, but the service is disabled: service-enable " + service);
+  return out + "; it takes no traffic" +
+         (how == "new" ? " yet: service-switch-to-newest " + service
+                       : ": service-switch-to-generation " + service + " " + generation);
+}
+
 Result<int> ImportGeneration(AdminContext& context, const std::string& service,
                              const std::string& file) {
   ASSIGN_OR_RETURN(const AdminClient client, context.Client());
   ASSIGN_OR_RETURN(const Json answer, client.CallWithFile("POST", GenerationsPath(service), file));
   const std::string generation = answer.value("generation", "");
-  context.Say("generation '" + generation + "' of service '" + service +
-              "' was imported; it takes no traffic yet: service-switch-to-newest " + service);
+  context.Say(ImportMessage(service, generation, answer));
   RETURN_IF_ERROR(context.Print(generation + "\n", answer));
   return kAdminDone;
 }
@@ -42,7 +61,7 @@ Result<int> ListGenerations(AdminContext& context, const std::string& service) {
              ? FormatTimestamp(created->get<int64_t>() * 1000)
              : "",
          each.value("mounted", false) ? "yes" : "no",
-         FormatDouble(each.value("mappedPercent", 0.0)),
+         each.value("mapped", false) ? FormatDouble(each.value("mappedPercent", 0.0)) : "-",
          FormatBytes(each.value("diskBytes", int64_t{0})),
          each.value("mounted", false) ? FormatBytes(each.value("memoryBytes", int64_t{0})) : "",
          each.value("error", "")});

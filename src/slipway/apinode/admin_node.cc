@@ -54,6 +54,12 @@ Result<int> CreateKey(AdminContext& context, const KeyArguments& arguments) {
   ASSIGN_OR_RETURN(const Json key, client.Call("POST", "/admin/api/keys", body));
   context.Say("key " + key.value("id", "") + " " + ScopeOf(key) +
               "; it is shown this once and stored nowhere:");
+  if (const Json* warnings = FindMember(key, "warnings");
+      warnings != nullptr && warnings->is_array()) {
+    for (const Json& each : *warnings) {
+      if (each.is_string()) context.Say("warning: " + each.get<std::string>());
+    }
+  }
   RETURN_IF_ERROR(context.Print(key.value("key", "") + "\n", key));
   return kAdminDone;
 }

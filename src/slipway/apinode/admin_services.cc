@@ -139,7 +139,23 @@ Result<int> Change(AdminContext& context, std::string_view method, const std::st
 struct ServiceArguments {
   std::string service;
   std::vector<std::string> words;
+  bool force = false;
 };
+
+Result<int> Delete(AdminContext& context, const ServiceArguments& arguments) {
+  const std::string& service = arguments.service;
+  if (!arguments.force) {
+    ASSIGN_OR_RETURN(const AdminClient client, context.Client());
+    ASSIGN_OR_RETURN(const Json found, client.Call("GET", ServicePath(service)));
+    const std::string mapping = MappingText(found);
+    if (found.value("enabled", false) && !mapping.empty())
+      return Conflict("service '" + service + "' is enabled and takes traffic: " + mapping,
+                      "disable it first (service-disable " + service +
+                          "), or delete it all the same: service-delete " + service + " --force");
+  }
+  return Change(context, "DELETE", ServicePath(service), Json(),
+                "service '" + service + "' was deleted");
+}
 
 }  // namespace
 
@@ -161,11 +177,13 @@ void AddServiceCommands(CLI::App* app, AdminInvocation* invocation) {
            return Change(context, "POST", "/admin/api/services", {{"serviceId", service}},
                          "service '" + service + "' was made");
          });
-  simple("service-delete", "deletes a service with all its generations",
-         [](AdminContext& context, const std::string& service) {
-           return Change(context, "DELETE", ServicePath(service), Json(),
-                         "service '" + service + "' was deleted");
-         });
+  auto deleted = std::make_shared<ServiceArguments>();
+  CLI::App* service_delete =
+      AddAdminCommand(app, invocation, "service-delete",
+                      "deletes a service with all its generations (exit 5: it takes traffic)",
+                      [deleted](AdminContext& context) { return Delete(context, *deleted); });
+  service_delete->add_option("SERVICE", deleted->service, "the service's id")->required();
+  service_delete->add_flag("--force", deleted->force, "also when it takes traffic");
   simple("service-enable", "lets a disabled service answer again",
          [](AdminContext& context, const std::string& service) {
            return Change(context, "POST", ServicePath(service) + "/actions/enable", Json(),
@@ -196,8 +214,8 @@ void AddServiceCommands(CLI::App* app, AdminInvocation* invocation) {
   service_settings->add_option("SERVICE", settings->service, "the service's id")->required();
   service_settings->add_option(
       "CHANGES", settings->words,
-      "KEY=VALUE ...: auth (public, api_keys), max_concurrent, max_records, deadline_ms, "
-      "rate_per_key, log_sample, redact (a,b), shadow");
+      "KEY=VALUE ...: auth (public, api_keys, jwt), max_concurrent, max_records, deadline_ms, "
+      "rate_per_key, log_sample, redact (a,b), shadow (a generation), shadow_sample (0 to 1)");
 }
 
 }  // namespace slipway
