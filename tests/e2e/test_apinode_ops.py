@@ -163,6 +163,33 @@ def test_off_loopback_names_need_a_key(nodes, shop):
     assert node.get("/isAlive/").status == node.get("/ready").status == 200
 
 
+def page_data(node, headers=None):
+    return json.loads(re.search(r'id="data">(.*?)</script>', node.get("/", headers=headers or {}).body.decode(), re.S).group(1))
+
+
+def test_a_service_that_asks_for_keys_keeps_its_examples_for_those_who_have_one(nodes, shop):
+    node = nodes(package=shop.v1)
+    assert page_data(node)["needs_key"] is False
+    assert node.admin("PUT", "services/shop/settings", {"auth": "api_keys"}).status == 200
+    key = {"Authorization": f"Bearer {node.admin('POST', 'keys', {'label': 'web'}).json['key']}"}
+    for headers, shown in (({}, False), ({"Authorization": "Bearer wrong"}, False), (key, True)):
+        data = page_data(node, headers)
+        (service,) = data["services"]
+        assert data["needs_key"] and service["needs_key"], "the form has a field for it"
+        fare = next(each for each in service["endpoints"] if each["id"] == "fare")
+        assert bool(fare["example"]["features"]) == shown
+        assert (f"{API}/shop/fare/predict" in node.get("/openapi.json", headers=headers).json["paths"]) == shown
+
+
+def test_what_is_too_large_is_told_the_limit_and_its_request_id(nodes, shop):
+    node = nodes(package=shop.v1, config='[limits]\nbody_bytes = 2000\nrequest_line_bytes = 2000\n')
+    large = node.request("POST", f"{API}/shop/fare/predict", b"x" * 2001, headers={"X-Request-Id": "big-1"})
+    assert large.status == 413 and "larger than 2000 bytes" in large.json["message"] and "limits.body_bytes" in large.json["hint"]
+    assert large.json["request_id"] == large.headers["X-Request-Id"] == "big-1"
+    long = node.get(f"{API}/shop/fare/predict-simple?x={'1' * 2100}")
+    assert long.status == 414 and "longer than 2000 bytes" in long.json["message"]
+
+
 # ---------------------------------------------------------------- configuration
 
 
@@ -181,6 +208,16 @@ def test_check_says_what_is_wrong_and_where(tmp_path):
     meant = check(tmp_path, '[http]\nlisten = "0.0.0.0:12000"\n', "--allow-keys-without-tls")
     assert meant.returncode == 0 and "warning" in meant.stderr
     assert check(tmp_path, "", environment={"SLIPWAY_APINODE_LIMITS_BODY_BYTES": "lots"}).returncode == 2
+
+
+def test_check_looks_into_the_files_and_says_everything(tmp_path):
+    (tmp_path / "cert.pem").write_text("no certificate")
+    (tmp_path / "key.pem").write_text("no key")
+    (tmp_path / "jwks.json").write_text("no json")
+    wrong = check(tmp_path, '[tls]\ncertificate_file = "cert.pem"\nkey_file = "key.pem"\n[auth.jwt]\njwks_file = "jwks.json"\njwks_url = "ftp://login.example.com/k"\n')
+    assert wrong.returncode == 2
+    for part in ("the certificate", "jwks_file", "jwks_url", "both set"):
+        assert part in wrong.stderr, wrong.stderr
 
 
 def test_the_shipped_configuration_and_its_comments_are_right(tmp_path):

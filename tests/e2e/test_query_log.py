@@ -7,6 +7,7 @@ import time
 import pytest
 
 from apinode import API, nodes, shop  # noqa: F401  (fixtures)
+from conftest import ROOT
 
 
 def lines_of(node, at_least=1, service="shop"):
@@ -71,6 +72,8 @@ def test_a_request_that_fails_is_a_line_without_records(nodes, shop):
     lines = lines_of(node, 2)
     assert [line["status"] for line in lines] == [400, 400]
     assert not any({"features", "result", "record"} & set(line) for line in lines)
+    assert {line["error"]["errorType"] for line in lines} == {"InvalidArgumentException"}
+    assert "'x'" in lines[0]["error"]["message"] and "no number" in lines[0]["error"]["message"]
 
 
 def test_masks_what_the_node_and_the_service_name(nodes, shop):
@@ -124,6 +127,21 @@ def test_duckdb_reads_it(nodes, shop):
     lines = lines_of(node, 50)
     rows = duckdb.sql(f"select features.x, result.prediction from read_json_auto('{node.home}/query-log/*.jsonl.zst')").fetchall()
     assert rows == [(line["features"]["x"], line["result"]["prediction"]) for line in lines]
+
+
+def test_the_query_that_the_page_shows_for_duckdb(nodes, shop):
+    """Also with features whose names differ by case only, with labels, and with requests that failed."""
+    duckdb = pytest.importorskip("duckdb")
+    node = nodes(package=shop.v1, config=QUICK)
+    node.predict({"pickup_latitude": 1, "x": 1, "X": 2})
+    node.predict({"pickup_latitude": 3, "x": 1})
+    assert node.request("POST", f"{API}/shop/kind/predict", {"features": {}}).status == 200
+    assert node.request("POST", f"{API}/shop/fare/predict", b"{}").status == 400
+    assert len(lines_of(node, 4)) == 4
+    sql = re.search(r"```sql\n(.*?)```", (ROOT / "docs" / "query-log.md").read_text(), re.S).group(1)
+    rows = duckdb.sql(sql.replace("query-log/", f"{node.home}/query-log/")).fetchall()
+    assert sum(count for _, _, count, _ in rows) == 3
+    assert sum(mean * count for _, _, count, mean in rows if mean is not None) == 4
 
 
 def test_kill_9_loses_at_most_the_last_moment_and_every_file_reads(nodes, shop):
