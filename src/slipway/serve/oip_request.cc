@@ -22,7 +22,7 @@ bool IsNumeric(Type type) {
 // protocol's parameters are open.
 class OipParser {
  public:
-  OipParser(std::string_view json, TextArena* arena) : arena_(arena) { scan_.Begin(json, arena); }
+  OipParser(std::string_view json, TextArena* arena) { scan_.Begin(json, arena); }
 
   // Fills *request and, per input, the size of its binary data (-1: JSON data).
   Status Parse(OipRequest* request, std::vector<int64_t>* binary_sizes);
@@ -45,7 +45,6 @@ class OipParser {
   }
 
   RequestScanner scan_;
-  TextArena* arena_;
   std::string wrong_;  // what is valid JSON and yet no request
   bool has_inputs_ = false;
 };
