@@ -31,7 +31,7 @@ class Explanations {
     std::vector<double> all, sums;
     std::vector<size_t> order;
   };
-  // How many rows are explained together at best: one alone costs a sixteenth of sixteen.
+  // How many rows are explained together at best: one alone costs nearly as much as sixteen.
   static constexpr int kRowsTogether = 64;
   // In two steps: the contributions of `rows` feature rows, kept in the scratch; then the JSON
   // object of one of them as Write would, of the `most` largest.
