@@ -120,6 +120,12 @@ Status WriteFileAtomic(const std::string& path, std::string_view content, int mo
   return status;
 }
 
+Status CreateEmptyFile(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (fd.get() < 0) return FileError("create", path, errno);
+  return {};
+}
+
 Status FsyncFile(const std::string& path) { return FsyncPath(path, O_RDONLY); }
 Status FsyncDir(const std::string& path) { return FsyncPath(path, O_RDONLY | O_DIRECTORY); }
 

@@ -20,6 +20,8 @@ Result<std::string> ReadFile(const std::string& path, size_t max_bytes = size_t{
 // Durable and all or nothing: temporary file in the same folder, fsync, rename, fsync of the
 // folder.
 Status WriteFileAtomic(const std::string& path, std::string_view content, int mode = 0644);
+// Leaves one that exists as it is. Not durable.
+Status CreateEmptyFile(const std::string& path);
 Status FsyncFile(const std::string& path);
 Status FsyncDir(const std::string& path);
 // Atomic rename of a file or folder, then fsync of the target's folder.

@@ -242,12 +242,12 @@ std::unique_ptr<HttpPending> HttpConnection::Defer() {
   link_ = std::make_shared<HttpPendingLink>();
   link_->connection = this;
   link_->abandoned = peer_closed_;
+  loop_->counts().pending.Add(1);
   auto pending = std::make_unique<HttpPendingRequest>(loop_->mailbox(), link_, std::move(input_),
                                                       std::move(spool_), loop_->request());
   input_ = std::move(rest);
   described_ = false;
   state_ = State::kDeferred;
-  loop_->counts().pending.Add(1);
   return pending;
 }
 

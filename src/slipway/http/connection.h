@@ -52,14 +52,17 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   void Close();
 
   bool closed() const { return fd_ < 0; }
+  bool has_tls() const { return tls_ != nullptr; }
   const std::string& remote() const { return remote_; }
   bool loopback() const { return loopback_; }
   int fd() const { return fd_; }
   bool again = false;            // in the loop's list of cut turns
   bool counted_address = false;  // in the count of its address
+  bool hopeless = false;         // to be closed at once
 
   HttpConnection* all_next = nullptr;  // the loop's list of its connections
   HttpConnection* all_previous = nullptr;
+  HttpConnection* closed_next = nullptr;  // the loop's list of those to be deleted
 
  private:
   enum class State { kHandshake, kReading, kDeferred, kFinishing, kLingering, kClosed };

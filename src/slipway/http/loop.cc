@@ -58,6 +58,7 @@ HttpLoop::HttpLoop(int index, HttpShared* shared, std::vector<int> listeners)
       wheel_(now_ns_),
       reply_head_(shared->options.server_name) {
   for (const int fd : listeners) listeners_.push_back({.fd = fd, .paused = false});
+  inputs_.reserve(kSpareInputs);  // closing a connection must not need memory
 }
 
 HttpLoop::~HttpLoop() {
@@ -132,12 +133,7 @@ void HttpLoop::Run() {
       const uint64_t tag = events[i].data.u64;
       if ((tag & 1) == 0) {
         auto* connection = static_cast<HttpConnection*>(events[i].data.ptr);
-        try {
-          connection->OnEvents(events[i].events);
-        } catch (const std::bad_alloc&) {  // one connection less, and its memory
-          out_.clear();
-          connection->Close();
-        }
+        Guard(connection, [&] { connection->OnEvents(events[i].events); });
       } else if (tag == kMailboxTag) {
         mail = true;
       } else {
@@ -149,13 +145,14 @@ void HttpLoop::Run() {
       std::swap(again_, again_now_);
       for (HttpConnection* connection : again_now_) {
         connection->again = false;
-        if (!connection->closed()) connection->OnAgain();
+        if (!connection->closed()) Guard(connection, [&] { connection->OnAgain(); });
       }
       again_now_.clear();
     }
     if (now_ns_ >= wheel_.next_ns()) {
       while (HttpTimer* timer = wheel_.Pop(now_ns_)) {
-        static_cast<HttpConnection*>(timer)->OnTimer(now_ns_);
+        auto* connection = static_cast<HttpConnection*>(timer);
+        Guard(connection, [&] { connection->OnTimer(now_ns_); });
       }
     }
     if (now_ns_ >= next_housekeeping_ns_) Housekeeping();
@@ -164,18 +161,31 @@ void HttpLoop::Run() {
       for (Listener& listener : listeners_) PauseListener(&listener, false);
     }
     if (!draining_ && shared_->draining.load(std::memory_order_acquire)) BeginDrain();
-    for (HttpConnection* connection : closed_) delete connection;
-    closed_.clear();
+    DeleteClosed();
   }
   CloseAll();
 }
 
-void HttpLoop::HandleAnswers() {
-  mailbox_->Take(&answers_);
-  for (HttpAnswer& answer : answers_) {
-    if (answer.link->connection != nullptr) answer.link->connection->OnAnswer(&answer.reply);
+template <typename Step>
+void HttpLoop::Guard(HttpConnection* connection, const Step& step) {
+  try {
+    step();
+  } catch (const std::bad_alloc&) {
+    out_.clear();
+    connection->Close();
   }
-  answers_.clear();
+}
+
+void HttpLoop::DeleteClosed() {
+  while (closed_ != nullptr) delete std::exchange(closed_, closed_->closed_next);
+}
+
+void HttpLoop::HandleAnswers() {
+  mailbox_->BeginTaking();
+  while (const std::unique_ptr<HttpAnswer> answer = mailbox_->Next()) {
+    HttpConnection* const connection = answer->link->connection;
+    if (connection != nullptr) Guard(connection, [&] { connection->OnAnswer(&answer->reply); });
+  }
 }
 
 void HttpLoop::Accept(Listener* listener) {
@@ -237,38 +247,69 @@ bool HttpLoop::AddressHasRoom(const std::string& remote) {
   return true;
 }
 
-void HttpLoop::Adopt(int fd, const sockaddr_storage& address) {
-  stats_.accepted.Add(1);
+HttpConnection* HttpLoop::MakeConnection(int fd, const sockaddr_storage& address, int64_t open,
+                                         bool* refused) {
   bool loopback = false;
   std::string remote = HttpPeerText(address, &loopback);
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  const int64_t open = shared_->open.fetch_add(1, std::memory_order_relaxed) + 1;
-  bool refused = open > limits().connections;
-  const bool counted = limits().connections_per_address > 0 && !loopback;
-  if (!refused && counted) refused = !AddressHasRoom(remote);
+  *refused = open > limits().connections;
   std::unique_ptr<HttpTlsSession> tls;
   std::shared_ptr<const HttpTlsContext> context;
   {
     MutexLock lock(shared_->mutex);
     context = shared_->tls;
   }
-  bool hopeless = refused && (context != nullptr || open > limits().connections + kTurnedAwayOpen);
-  if (!hopeless && context != nullptr) {
-    tls = HttpTlsSession::Make(*context, fd);
-    hopeless = tls == nullptr;
+  const bool counted = limits().connections_per_address > 0 && !loopback && !*refused;
+  const bool crowded = counted && !AddressHasRoom(remote);
+  *refused = *refused || crowded;
+  const bool hopeless =
+      *refused && (context != nullptr || open > limits().connections + kTurnedAwayOpen);
+  try {
+    if (!hopeless && context != nullptr) tls = HttpTlsSession::Make(*context, fd);
+    auto connection =
+        std::make_unique<HttpConnection>(this, fd, std::move(remote), loopback, std::move(tls));
+    connection->counted_address = counted && !crowded;
+    connection->hopeless = hopeless || (context != nullptr && !connection->has_tls());
+    return connection.release();
+  } catch (const std::bad_alloc&) {
+    if (counted && !crowded) LeaveAddress(remote);
+    return nullptr;
   }
-  auto* connection = new HttpConnection(this, fd, std::move(remote), loopback, std::move(tls));
-  connection->counted_address = counted && !refused;
+}
+
+void HttpLoop::Adopt(int fd, const sockaddr_storage& address) {
+  stats_.accepted.Add(1);
+  const int64_t open = shared_->open.fetch_add(1, std::memory_order_relaxed) + 1;
+  bool refused = false;
+  HttpConnection* connection = nullptr;
+  try {
+    connection = MakeConnection(fd, address, open, &refused);
+  } catch (const std::bad_alloc&) {
+  }
+  if (refused || connection == nullptr) stats_.refused_connections.Add(1);
+  if (connection == nullptr) {
+    shared_->open.fetch_sub(1, std::memory_order_acq_rel);
+    ::close(fd);
+    return;
+  }
   connection->all_next = connections_;
   if (connections_ != nullptr) connections_->all_previous = connection;
   connections_ = connection;
-  if (refused) stats_.refused_connections.Add(1);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = connection;
-  if (hopeless || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return connection->Close();
-  if (refused) connection->TurnAway(503, "too many connections");
+  if (connection->hopeless || ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0)
+    return connection->Close();
+  if (refused) Guard(connection, [&] { connection->TurnAway(503, "too many connections"); });
+}
+
+void HttpLoop::LeaveAddress(const std::string& remote) {
+  MutexLock lock(shared_->mutex);
+  const auto found = shared_->per_address.find(remote);
+  if (found != shared_->per_address.end() && --found->second <= 0) {
+    shared_->per_address.erase(found);
+  }
 }
 
 void HttpLoop::BeginDrain() {
@@ -301,8 +342,7 @@ void HttpLoop::Housekeeping() {
 
 void HttpLoop::CloseAll() {
   while (connections_ != nullptr) connections_->Close();
-  for (HttpConnection* connection : closed_) delete connection;
-  closed_.clear();
+  DeleteClosed();
 }
 
 std::unique_ptr<HttpRequestParser> HttpLoop::TakeInput() {
@@ -333,15 +373,10 @@ void HttpLoop::Closed(HttpConnection* connection) {
   } else {
     connections_ = connection->all_next;
   }
-  closed_.push_back(connection);
+  connection->closed_next = closed_;
+  closed_ = connection;
   if (connection->again) std::erase(again_, connection);
-  if (connection->counted_address) {
-    MutexLock lock(shared_->mutex);
-    const auto found = shared_->per_address.find(connection->remote());
-    if (found != shared_->per_address.end() && --found->second <= 0) {
-      shared_->per_address.erase(found);
-    }
-  }
+  if (connection->counted_address) LeaveAddress(connection->remote());
   shared_->open.fetch_sub(1, std::memory_order_acq_rel);
 }
 

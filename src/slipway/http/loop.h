@@ -92,15 +92,23 @@ class HttpLoop {
   };
 
   void Run();
+  // Out of memory costs the connection at hand, not the process.
+  template <typename Step>
+  void Guard(HttpConnection* connection, const Step& step);
+  void DeleteClosed();
   void HandleAnswers();
   void Accept(Listener* listener);
   bool AcceptFailed(Listener* listener, int error_number);
   void Adopt(int fd, const sockaddr_storage& address);
+  // nullptr: no memory for it. `open`: connections, with this one. `refused`: told so and closed.
+  HttpConnection* MakeConnection(int fd, const sockaddr_storage& address, int64_t open,
+                                 bool* refused);
   void PauseListener(Listener* listener, bool paused);
   void BeginDrain();
   void Housekeeping();
   void CloseAll();
   bool AddressHasRoom(const std::string& remote);
+  void LeaveAddress(const std::string& remote);
 
   const int index_;
   HttpShared* const shared_;
@@ -117,9 +125,9 @@ class HttpLoop {
   HttpReply reply_;
   std::vector<HttpHeader> headers_;
   std::vector<std::unique_ptr<HttpRequestParser>> inputs_;  // not in use
-  std::vector<HttpConnection*> again_, again_now_, closed_;
-  std::vector<HttpAnswer> answers_;
+  std::vector<HttpConnection*> again_, again_now_;
   HttpConnection* connections_ = nullptr;
+  HttpConnection* closed_ = nullptr;
   HttpLoopStats stats_;
   std::thread thread_;
 };

@@ -1,5 +1,6 @@
 #include "slipway/http/pending.h"
 
+#include <new>
 #include <utility>
 
 #include <sys/eventfd.h>
@@ -10,6 +11,8 @@ namespace slipway {
 HttpMailbox::HttpMailbox() : event_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 HttpMailbox::~HttpMailbox() {
+  while (Next() != nullptr) {
+  }
   if (event_fd_ >= 0) ::close(event_fd_);
 }
 
@@ -19,22 +22,27 @@ void HttpMailbox::Wake() const {
   [[maybe_unused]] const ssize_t n = ::write(event_fd_, &one, sizeof one);
 }
 
-void HttpMailbox::Post(HttpAnswer answer) {
+void HttpMailbox::Post(std::unique_ptr<HttpAnswer> answer) {
   bool first = false;
   {
     MutexLock lock(mutex_);
-    first = answers_.empty();
-    answers_.push_back(std::move(answer));
+    first = first_ == nullptr;
+    HttpAnswer* const last = std::exchange(last_, answer.release());
+    (first ? first_ : last->next) = last_;
   }
   if (first) Wake();
 }
 
-void HttpMailbox::Take(std::vector<HttpAnswer>* answers) {
+void HttpMailbox::BeginTaking() {
   uint64_t count = 0;
   [[maybe_unused]] const ssize_t n = ::read(event_fd_, &count, sizeof count);
-  answers->clear();
+}
+
+std::unique_ptr<HttpAnswer> HttpMailbox::Next() {
   MutexLock lock(mutex_);
-  std::swap(*answers, answers_);
+  std::unique_ptr<HttpAnswer> answer(first_);
+  if (answer != nullptr) first_ = answer->next;
+  return answer;
 }
 
 HttpPendingRequest::HttpPendingRequest(std::shared_ptr<HttpMailbox> mailbox,
@@ -48,7 +56,9 @@ HttpPendingRequest::HttpPendingRequest(std::shared_ptr<HttpMailbox> mailbox,
       spool_(std::move(spool)),
       remote_(base.remote),
       client_subject_(base.client_subject),
-      request_(base) {
+      request_(base),
+      answer_(std::make_unique<HttpAnswer>()) {
+  answer_->link = link_;
   input_->Describe(&request_, &headers_);
   if (spool_ != nullptr) {
     request_.body = {};
@@ -59,18 +69,20 @@ HttpPendingRequest::HttpPendingRequest(std::shared_ptr<HttpMailbox> mailbox,
 }
 
 HttpPendingRequest::~HttpPendingRequest() {
-  if (sent_) return;
-  reply_.Clear();
-  reply_.status = 500;
-  reply_.body = R"({"message":"the request was dropped inside the server"})"
-                "\n";
+  if (answer_ == nullptr) return;
+  HttpReply& reply = answer_->reply;
+  reply.Clear();
+  reply.status = 500;
+  try {
+    reply.body = R"({"message":"the request was dropped inside the server"})"
+                 "\n";
+  } catch (const std::bad_alloc&) {  // the status says it too
+  }
   Send();
 }
 
 void HttpPendingRequest::Send() {
-  if (sent_) return;
-  sent_ = true;
-  mailbox_->Post({link_, std::move(reply_)});
+  if (answer_ != nullptr) mailbox_->Post(std::move(answer_));
 }
 
 }  // namespace slipway

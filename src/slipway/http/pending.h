@@ -22,9 +22,11 @@ struct HttpPendingLink {
   HttpConnection* connection = nullptr;  // loop's thread only; nullptr when it has gone
 };
 
+// Made with its request, so that posting it needs no memory.
 struct HttpAnswer {
   std::shared_ptr<HttpPendingLink> link;
   HttpReply reply;
+  HttpAnswer* next = nullptr;  // the box's list
 };
 
 // A loop's box. Thread-safe; outlives the loop as long as somebody holds a request.
@@ -36,15 +38,17 @@ class HttpMailbox {
   HttpMailbox& operator=(const HttpMailbox&) = delete;
 
   int event_fd() const { return event_fd_; }  // -1: none could be had
-  void Post(HttpAnswer answer);
+  void Post(std::unique_ptr<HttpAnswer> answer);
   void Wake() const;
-  // Empties the box and the event.
-  void Take(std::vector<HttpAnswer>* answers);
+  // Empties the event; then Next gives one answer after the other, nullptr at the end.
+  void BeginTaking();
+  std::unique_ptr<HttpAnswer> Next();
 
  private:
   const int event_fd_;
   Mutex mutex_;
-  std::vector<HttpAnswer> answers_ GUARDED_BY(mutex_);
+  HttpAnswer* first_ GUARDED_BY(mutex_) = nullptr;
+  HttpAnswer* last_ GUARDED_BY(mutex_) = nullptr;
 };
 
 class HttpPendingRequest final : public HttpPending {
@@ -55,7 +59,7 @@ class HttpPendingRequest final : public HttpPending {
                      const HttpRequest& base);
   ~HttpPendingRequest() override;
   const HttpRequest& request() const override { return request_; }
-  HttpReply* reply() override { return &reply_; }
+  HttpReply* reply() override { return &answer_->reply; }
   bool abandoned() const override { return link_->abandoned.load(std::memory_order_relaxed); }
   void Send() override;
 
@@ -67,8 +71,7 @@ class HttpPendingRequest final : public HttpPending {
   const std::string remote_, client_subject_;
   std::vector<HttpHeader> headers_;
   HttpRequest request_;
-  HttpReply reply_;
-  bool sent_ = false;
+  std::unique_ptr<HttpAnswer> answer_;  // nullptr: sent
 };
 
 }  // namespace slipway

@@ -33,8 +33,8 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               "Run it again: slipway build" +
                               targets);
     }
-    // A kill just before a job's first row or just after its last leaves only its work folder.
-    const auto stray = hub->registry_->StrayWorkFolders();
+    // A kill just before a job's first row or just after its last leaves only its folder.
+    const auto stray = hub->registry_->jobs().StrayFolders();
     KeepHouse(*hub->registry_, !interrupted.empty() || (stray.ok() && !stray->empty()));
   } else {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));

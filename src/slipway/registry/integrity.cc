@@ -71,16 +71,6 @@ Status CheckDatasets(const Datasets& datasets, const std::vector<std::string>& p
 
 }  // namespace
 
-Result<std::vector<std::string>> Registry::StrayWorkFolders() const {
-  std::vector<std::string> stray;
-  ASSIGN_OR_RETURN(const std::vector<std::string> jobs, ListDir(home_.JobsFolder()));
-  for (const std::string& job : jobs) {
-    const std::string work = home_.JobWorkFolder(job);
-    if (IsDirectory(work) && !FileLock::IsHeld(home_.JobLockPath(job))) stray.push_back(work);
-  }
-  return stray;
-}
-
 Result<std::vector<Finding>> Registry::CheckIntegrity(bool deep) {
   std::vector<Finding> findings;
   ASSIGN_OR_RETURN(const std::vector<std::string> damage, database_->CheckIntegrity());
@@ -101,7 +91,7 @@ Result<std::vector<Finding>> Registry::CheckIntegrity(bool deep) {
   ASSIGN_OR_RETURN(std::vector<std::string> stray, datasets_.StrayFiles());
   ASSIGN_OR_RETURN(const std::vector<std::string> stray_blobs, blobs_.StrayFiles());
   stray.insert(stray.end(), stray_blobs.begin(), stray_blobs.end());
-  ASSIGN_OR_RETURN(const std::vector<std::string> work, StrayWorkFolders());
+  ASSIGN_OR_RETURN(const std::vector<std::string> work, jobs_.StrayFolders());
   if (dead.empty()) stray.insert(stray.end(), work.begin(), work.end());
   for (const std::string& path : stray) {
     findings.push_back(

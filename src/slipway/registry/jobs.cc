@@ -83,7 +83,7 @@ Result<JobHandle> MakeJobFolder(const Home& home, const std::string& id) {
   // What a crash before the row was written may have left.
   RETURN_IF_ERROR(RemoveAll(home.JobFolder(id)));
   RETURN_IF_ERROR(MakeDirs(handle.work_folder));
-  RETURN_IF_ERROR(WriteFileAtomic(handle.log_path, ""));
+  RETURN_IF_ERROR(CreateEmptyFile(handle.log_path));
   ASSIGN_OR_RETURN(handle.lock, FileLock::Acquire(home.JobLockPath(id), 0));
   return handle;
 }
@@ -215,6 +215,19 @@ Result<std::vector<JobRecord>> Jobs::List(std::string_view project, int64_t limi
   return Select("WHERE project = ? ORDER BY id DESC LIMIT ?", {SqlText(project), rows});
 }
 
+Result<std::vector<std::string>> Jobs::StrayFolders() const {
+  std::vector<std::string> stray;
+  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT max(id) FROM jobs", {}));
+  const int64_t newest = rows.empty() ? 0 : rows[0].OptionalInt(0).value_or(0);
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(home_.JobsFolder()));
+  for (const std::string& name : names) {
+    const bool never_made = IdNumber(name).value_or(0) > newest;
+    const std::string folder = never_made ? home_.JobFolder(name) : home_.JobWorkFolder(name);
+    if (IsDirectory(folder) && !FileLock::IsHeld(home_.JobLockPath(name))) stray.push_back(folder);
+  }
+  return stray;
+}
+
 Result<std::vector<JobRecord>> Jobs::DeadJobs() const {
   ASSIGN_OR_RETURN(auto open, Select("WHERE status IN ('queued', 'running') ORDER BY id", {}));
   std::erase_if(
@@ -258,7 +271,7 @@ Status Jobs::RequestAbort(std::string_view id) const {
     return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) +
                     " already");
   }
-  return WriteFileAtomic(JoinPath(home_.JobFolder(job.id), "abort"), "");
+  return CreateEmptyFile(JoinPath(home_.JobFolder(job.id), "abort"));
 }
 
 bool Jobs::AbortRequested(std::string_view id) const {

@@ -83,6 +83,9 @@ class Jobs {
   // activities; their work folders are removed. Gives what it marked. For the home's writer, at
   // start.
   Result<std::vector<JobRecord>> MarkInterruptedJobs();
+  // What jobs that nobody runs any more left in the home: their work folders, and whole folders of
+  // jobs whose row was never written.
+  Result<std::vector<std::string>> StrayFolders() const;
   // Leaves a note for the process that runs the job (jobs/<id>/abort); AbortRequested is its cheap
   // poll.
   Status RequestAbort(std::string_view id) const;

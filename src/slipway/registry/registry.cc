@@ -73,7 +73,7 @@ Result<GarbageReport> Registry::CollectGarbage(double min_age_seconds) {
   ASSIGN_OR_RETURN(GarbageReport report, blobs_.CollectGarbage(min_age_seconds));
   ASSIGN_OR_RETURN(const auto stray, datasets_.RemoveStrayFiles(min_age_seconds));
   report.leftovers.insert(report.leftovers.end(), stray.begin(), stray.end());
-  ASSIGN_OR_RETURN(const auto work, StrayWorkFolders());
+  ASSIGN_OR_RETURN(const auto work, jobs_.StrayFolders());
   for (const std::string& path : work) {
     if (RemoveIfOld(path, min_age_seconds)) report.leftovers.push_back(path);
   }

@@ -66,9 +66,6 @@ class Registry {
   // its hash), leftovers, jobs that died.
   Result<std::vector<Finding>> CheckIntegrity(bool deep);
 
-  // Work folders of jobs that no process runs.
-  Result<std::vector<std::string>> StrayWorkFolders() const;
-
  private:
   Registry(Home home, std::unique_ptr<Database> database, std::optional<HomeLock> lock);
   static Result<std::unique_ptr<Registry>> OpenWith(Home home, std::optional<HomeLock> lock);

@@ -234,6 +234,15 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   EXPECT_TRUE(PathExists(marked[0].log_path));
   EXPECT_TRUE(registry_->jobs().MarkInterruptedJobs()->empty());
 
+  // Killed before its row was written: the folder is all there is.
+  const std::string never_made = registry_->home().JobFolder("job-000003");
+  ASSERT_TRUE(MakeDirs(JoinPath(never_made, "work")).ok());
+  std::ofstream(JoinPath(never_made, "log.txt"));
+  EXPECT_EQ(*registry_->jobs().StrayFolders(), std::vector<std::string>{never_made});
+  ASSERT_TRUE(registry_->CollectGarbage(0).ok());
+  EXPECT_FALSE(PathExists(never_made));
+  EXPECT_TRUE(PathExists(marked[0].log_path));
+
   EXPECT_FALSE(registry_->jobs().AbortRequested(alive.id));
   ASSERT_TRUE(registry_->jobs().RequestAbort("1").ok());
   EXPECT_TRUE(registry_->jobs().AbortRequested(alive.id));

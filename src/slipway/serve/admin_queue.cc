@@ -1,5 +1,7 @@
 #include "slipway/serve/admin_queue.h"
 
+#include <new>
+
 #include "slipway/serve/background.h"
 
 namespace slipway {
@@ -39,7 +41,10 @@ void AdminQueue::Run() {
       work = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    work.run();
+    try {
+      work.run();
+    } catch (const std::bad_alloc&) {  // its request, unanswered, is told so when it goes
+    }
   }
 }
 

@@ -4,9 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <deque>
 #include <limits>
+#include <list>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -178,13 +179,8 @@ class WorkerAdmission final : public Admission {
       slot = {true, too_late ? 0 : job.cost, start};
       ++running_;
       lock.unlock();
-      if (too_late) {
-        job.late();
-      } else {
-        job.work(number, static_cast<int64_t>(wait));
-      }
+      Run(&job, too_late ? -1 : number, static_cast<int64_t>(wait));
       const double cost = job.cost;
-      job = {};  // what the closures hold goes before the request counts as done
       const double took = MicrosBetween(start, Clock::now());
       lock.lock();
       slot.busy = false;
@@ -192,6 +188,21 @@ class WorkerAdmission final : public Admission {
       if (!too_late) Learn(cost, took);
       if (queue_.empty() && running_ == 0) idle_.notify_all();
     }
+  }
+
+  // On a worker, or, -1, tells it that it is late. What the closures hold goes before the request
+  // counts as done: a request without an answer for want of memory is answered by that.
+  static void Run(Job* job, int worker, int64_t wait_us) {
+    try {
+      if (worker < 0) {
+        job->late();
+      } else {
+        job->work(worker, wait_us);
+      }
+    } catch (const std::bad_alloc&) {
+    }
+    job->work = nullptr;
+    job->late = nullptr;
   }
 
   // Holds the lock.
@@ -214,25 +225,24 @@ class WorkerAdmission final : public Admission {
       }
       const Clock::time_point now = Clock::now();
       if (now < next_sweep_) continue;
-      std::vector<Job> late;
+      std::list<Job> late;
       next_sweep_ = Clock::time_point::max();
-      std::deque<Job> rest;
-      for (Job& job : queue_) {
-        if (job.deadline < now) {
-          queued_cost_ -= job.cost;
-          counts_.queue_seconds += MicrosBetween(job.arrived, now) / 1e6;
-          late.push_back(std::move(job));
+      for (auto job = queue_.begin(); job != queue_.end();) {
+        const auto next = std::next(job);
+        if (job->deadline < now) {
+          queued_cost_ -= job->cost;
+          counts_.queue_seconds += MicrosBetween(job->arrived, now) / 1e6;
+          late.splice(late.end(), queue_, job);
         } else {
-          next_sweep_ = std::min(next_sweep_, job.deadline + std::chrono::microseconds(1));
-          rest.push_back(std::move(job));
+          next_sweep_ = std::min(next_sweep_, job->deadline + std::chrono::microseconds(1));
         }
+        job = next;
       }
-      queue_ = std::move(rest);
       if (late.empty()) continue;
       counts_.rejected_late += static_cast<int64_t>(late.size());
       ++sweeping_;
       lock.unlock();
-      for (Job& job : late) job.late();
+      for (Job& job : late) Run(&job, -1, 0);
       late.clear();
       lock.lock();
       --sweeping_;
@@ -244,7 +254,7 @@ class WorkerAdmission final : public Admission {
   const double most_;
   mutable std::mutex mutex_;  // everything below
   std::condition_variable work_or_stop_, earlier_deadline_, idle_;
-  std::deque<Job> queue_;
+  std::list<Job> queue_;
   double queued_cost_ = 0;
   int running_ = 0, sweeping_ = 0;
   bool draining_ = false, stopping_ = false;

@@ -43,7 +43,7 @@ class Admission {
 
   // `work(slot, wait_us)` runs on a worker (slot: 0 .. workers() - 1); `late` instead when its
   // deadline passes in the queue. Exactly one of them is called when the result is kYes; neither
-  // otherwise.
+  // otherwise. They may throw std::bad_alloc, and so may this.
   virtual Admitted Submit(double estimated_micros, double deadline_ms,
                           std::function<void(int slot, int64_t wait_us)> work,
                           std::function<void()> late) = 0;

@@ -30,13 +30,17 @@ std::shared_ptr<const Generation> GenerationReaper::Watch(
     counts_.alive_bytes += bytes;
   }
   const Generation* raw = generation.get();
-  return {raw, [reaper = shared_from_this(), bytes, held = std::move(generation)](
-                   const Generation*) mutable { reaper->Take(std::move(held), bytes); }};
+  // A list, so that its end needs no memory. Shared: a deleter must be copyable.
+  auto held = std::make_shared<std::list<Ended>>();
+  held->push_back({std::move(generation), bytes});
+  return {raw, [reaper = shared_from_this(), held = std::move(held)](const Generation*) {
+            reaper->Take(held.get());
+          }};
 }
 
-void GenerationReaper::Take(std::shared_ptr<const Generation> generation, int64_t bytes) {
+void GenerationReaper::Take(std::list<Ended>* ended) {
   MutexLock lock(mutex_);
-  ended_.push_back({std::move(generation), bytes});
+  ended_.splice(ended_.end(), *ended);
   changed_.NotifyAll();
 }
 
@@ -56,7 +60,7 @@ void GenerationReaper::Run() {
   for (;;) {
     while (ended_.empty() && !stop_) changed_.Wait(mutex_);
     if (ended_.empty()) return;
-    std::deque<Ended> ended;
+    std::list<Ended> ended;
     ended.swap(ended_);
     working_ = true;
     mutex_.unlock();

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <thread>
 
@@ -34,16 +34,16 @@ class GenerationReaper : public std::enable_shared_from_this<GenerationReaper> {
 
  private:
   GenerationReaper() = default;
-  void Take(std::shared_ptr<const Generation> generation, int64_t bytes) EXCLUDES_LOCK(mutex_);
-  void Run() EXCLUDES_LOCK(mutex_);
-
   struct Ended {
     std::shared_ptr<const Generation> generation;
     int64_t bytes = 0;
   };
+  void Take(std::list<Ended>* ended) EXCLUDES_LOCK(mutex_);  // empties it
+  void Run() EXCLUDES_LOCK(mutex_);
+
   mutable Mutex mutex_;
   CondVar changed_;
-  std::deque<Ended> ended_ GUARDED_BY(mutex_);
+  std::list<Ended> ended_ GUARDED_BY(mutex_);
   Counts counts_ GUARDED_BY(mutex_);
   bool working_ GUARDED_BY(mutex_) = false;
   bool stop_ GUARDED_BY(mutex_) = false;

@@ -138,6 +138,19 @@ HttpOutcome Node::Handle(const HttpRequest& request, HttpReply* reply, HttpExcha
 
 HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
                            Face face) {
+  try {
+    return Route(request, reply, exchange, face);
+  } catch (const std::bad_alloc&) {
+    AnswerNoMemory(reply, [&] {
+      reply->Clear();
+      WriteError(503, Unavailable("there is not enough memory for this request"), {}, reply);
+    });
+    return HttpOutcome::kReplied;
+  }
+}
+
+HttpOutcome Node::Route(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
+                        Face face) {
   std::string storage;
   const std::string_view path = CleanPath(request.path, &storage);
   if (!host_check_->Allows(face == Face::kPublic ? exchange->loop() : -1, request)) {

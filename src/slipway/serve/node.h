@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 #include <string>
 
 #include "slipway/base/result.h"
@@ -83,6 +84,19 @@ class SystemApi {
 // {"errorType", "message", "detailedMessage", "code", "hint", "request_id"}: one object that DSS
 // clients and ours both read.
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply);
+// Answers that there is no memory: `say` writes the reply; without memory for that either, the status
+// alone is the answer.
+template <typename Say>
+void AnswerNoMemory(HttpReply* reply, const Say& say) {
+  std::string().swap(reply->body);
+  try {
+    say();
+  } catch (const std::bad_alloc&) {
+    reply->Clear();
+    reply->status = 503;
+    reply->close = true;
+  }
+}
 // DSS-API-Version and DSS-Version, which every answer to a DSS client carries.
 void AddVersionHeaders(HttpReply* reply);
 int ErrorStatus(ErrorCode code);
@@ -118,6 +132,8 @@ class Node : public HttpHandler {
   HttpBodyPlan Plan(const HttpRequest& head, HttpReply* refusal, Face face);
   HttpOutcome Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
                        Face face);
+  HttpOutcome Route(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
+                    Face face);
   bool ServesAdmin(Face face) const;
 
   NodeParts parts_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <utility>
 
 #include "slipway/base/json.h"
@@ -70,7 +71,14 @@ struct ShadowRunner::Task {
   std::string input;  // with kHttpPadding bytes behind
   size_t input_size = 0;
   std::string answer;
+  std::atomic<int>* pending = nullptr;  // counted there
 
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  ~Task() {
+    if (pending != nullptr) pending->fetch_sub(1);
+  }
   EndpointCall call() const {
     EndpointCall call;
     call.verb = verb;
@@ -94,6 +102,14 @@ void ShadowRunner::Offer(const ShadowQuery& query, double random) {
   const ServiceSettings& settings = query.service->settings;
   if (settings.shadow.empty() || random >= settings.shadow_sample) return;
   if (query.answered->generation->id() == settings.shadow) return;
+  try {
+    Enqueue(query);
+  } catch (const std::bad_alloc&) {  // the answer goes its way
+  }
+}
+
+void ShadowRunner::Enqueue(const ShadowQuery& query) {
+  const ServiceSettings& settings = query.service->settings;
   auto task = std::make_shared<Task>();
   for (const ServedGeneration& each : query.service->generations) {
     if (each.generation->id() == settings.shadow) task->generation = each.generation;
@@ -113,23 +129,17 @@ void ShadowRunner::Offer(const ShadowQuery& query, double random) {
     return;
   }
   pending_.fetch_add(1);
+  task->pending = &pending_;
   task->verb = query.verb;
   task->input = query.input;
   task->input_size = query.input.size();
   task->input.append(kHttpPadding, ' ');
   task->answer = query.answer;
   const double estimate = task->generation->endpoint(task->endpoint).EstimateMicros(task->call());
-  const auto drop = [this, task] {
-    pending_.fetch_sub(1);
-    task->counters->dropped.fetch_add(1, std::memory_order_relaxed);
-  };
+  const auto drop = [task] { task->counters->dropped.fetch_add(1, std::memory_order_relaxed); };
   if (admission_->Submit(
           estimate, kDeadlineMs,
-          [this, task](int worker, int64_t) {
-            Run(worker, task.get());
-            pending_.fetch_sub(1);
-          },
-          drop) != Admitted::kYes)
+          [this, task](int worker, int64_t) { Run(worker, task.get()); }, drop) != Admitted::kYes)
     drop();
 }
 

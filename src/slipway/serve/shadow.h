@@ -55,6 +55,7 @@ class ShadowRunner {
   };
   using Key = std::tuple<std::string, std::string, std::string, std::string>;
   struct Task;
+  void Enqueue(const ShadowQuery& query);
   std::shared_ptr<Counters> CountersOf(Key key) EXCLUDES_LOCK(mutex_);
   void Run(int worker, Task* task);
 

@@ -1,14 +1,11 @@
 #include "slipway/serve/tabular_call.h"
 
-#include <atomic>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <new>
 #include <utility>
 
 #include "slipway/base/clock.h"
-#include "slipway/base/mutex.h"
 #include "slipway/serve/listen_address.h"
 #include "slipway/serve/tabular_session.h"
 
@@ -48,12 +45,10 @@ struct TabularCalls::State {
   void Refuse(int status, const Error& error, TabularCall* call);
   void Fail(int status, const Error& error, const TabularDialect& dialect, HttpReply* reply,
             int retry_seconds = 0) const;
-  std::shared_ptr<std::atomic<int>> RunningOf(const std::string& service);
 
   NodeParts* parts;
   std::vector<std::unique_ptr<TabularThread>> threads;  // loops, then workers
-  Mutex mutex;
-  std::map<std::string, std::shared_ptr<std::atomic<int>>> running GUARDED_BY(mutex);
+  RunningCalls running;
 };
 
 TabularCalls::State::State(NodeParts* node_parts) : parts(node_parts) {
@@ -79,13 +74,6 @@ void TabularCalls::State::Fail(int status, const Error& error, const TabularDial
   }
   reply->body.clear();
   dialect.WriteError(status, error, reply);
-}
-
-std::shared_ptr<std::atomic<int>> TabularCalls::State::RunningOf(const std::string& service) {
-  MutexLock lock(mutex);
-  std::shared_ptr<std::atomic<int>>& counter = running[service];
-  if (counter == nullptr) counter = std::make_shared<std::atomic<int>>(0);
-  return counter;
 }
 
 std::optional<TabularModel> TabularCalls::State::Find(
@@ -205,12 +193,13 @@ void TabularCalls::State::Work(int worker, TabularCall* call) {
       Answer(parts->loops + worker, *call, call->pending->request(), reply);
     }
   } catch (const std::bad_alloc&) {
-    std::string().swap(reply->body);
-    Fail(503,
-         Unavailable("there is not enough memory for this request", "send fewer rows at a time"),
-         *call->dialect, reply);
+    AnswerNoMemory(reply, [&] {
+      Fail(503,
+           Unavailable("there is not enough memory for this request", "send fewer rows at a time"),
+           *call->dialect, reply);
+    });
   }
-  if (call->running != nullptr) call->running->fetch_sub(1);
+  call->place.Leave();
   call->pending->Send();
 }
 
@@ -222,28 +211,26 @@ HttpOutcome TabularCalls::State::Defer(std::shared_ptr<TabularCall> call, double
   const std::string kept = headers;  // they lie in what Defer takes away
   call->pending = exchange->Defer();
   call->pending->reply()->headers = kept;
-  if (settings.max_concurrent > 0) {
-    call->running = RunningOf(call->model.service->id);
-    if (call->running->fetch_add(1) >= settings.max_concurrent) {
-      call->running->fetch_sub(1);
-      Refuse(429,
-             Unavailable("service '" + call->model.service->id +
-                         "' is at work on as many requests as it may be (max_concurrent)"),
-             call.get());
-      return HttpOutcome::kDeferred;
-    }
+  auto place = running.Enter(call->model.service->id, settings.max_concurrent);
+  if (!place) {
+    Refuse(429,
+           Unavailable("service '" + call->model.service->id +
+                       "' is at work on as many requests as it may be (max_concurrent)"),
+           call.get());
+    return HttpOutcome::kDeferred;
   }
+  call->place = *std::move(place);
   const double deadline =
       settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   const Admitted admitted = parts->admission->Submit(
       estimate, deadline, [this, call](int worker, int64_t) { Work(worker, call.get()); },
       [this, call] {
         call->slot = parts->loops;  // not on the loop's thread
-        if (call->running != nullptr) call->running->fetch_sub(1);
+        call->place.Leave();
         Refuse(504, DeadlineExceeded("the request waited longer than its deadline"), call.get());
       });
   if (admitted == Admitted::kYes) return HttpOutcome::kDeferred;
-  if (call->running != nullptr) call->running->fetch_sub(1);
+  call->place.Leave();
   if (admitted == Admitted::kShuttingDown) call->pending->reply()->close = true;
   Refuse(503,
          Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"

@@ -2,12 +2,12 @@
 // its rows are scored part by part. Internal to tabular_call.cc.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "slipway/serve/running_calls.h"
 #include "slipway/serve/tabular_call.h"
 
 namespace slipway {
@@ -46,7 +46,7 @@ struct TabularCall {
   std::string request_id, trace_id, key_label;
   int retry_seconds = 0;                 // the caller asks too often
   std::unique_ptr<HttpPending> pending;  // when a worker answers it
-  std::shared_ptr<std::atomic<int>> running;
+  RunningCalls::Place place;
 
   EndpointStats& stats() const {
     return *model.generation->stats[static_cast<size_t>(endpoint_index)];

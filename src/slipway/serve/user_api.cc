@@ -1,8 +1,6 @@
 // The user API: from a request to the answer of an endpoint. A loop's thread answers what is short
 // itself, everything else goes to a worker.
-#include <atomic>
 #include <chrono>
-#include <map>
 #include <memory>
 #include <new>
 #include <string>
@@ -10,7 +8,6 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
-#include "slipway/base/mutex.h"
 #include "slipway/base/text.h"
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/dispatch.h"
@@ -18,6 +15,7 @@
 #include "slipway/serve/listen_address.h"
 #include "slipway/serve/node.h"
 #include "slipway/serve/openapi_v2.h"
+#include "slipway/serve/running_calls.h"
 #include "slipway/serve/user_request.h"
 
 namespace slipway {
@@ -89,7 +87,7 @@ struct DeferredCall {
   std::shared_ptr<const ServiceTable> table;
   UserCall call;
   std::string endpoint, request_id, trace_id, key_label;
-  std::shared_ptr<std::atomic<int>> running;
+  RunningCalls::Place place;
   int slot = 0;  // of who refuses it: the loop, then a worker
 };
 
@@ -111,14 +109,13 @@ struct UserApi::State {
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
                     double estimate, const std::string& headers, HttpExchange* exchange);
   void Work(int worker, int64_t wait_us, DeferredCall* deferred);
+  void AnswerDeferred(int worker, int64_t wait_us, DeferredCall* deferred);
   void Refuse(int status, Error error, DeferredCall* deferred);
   void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
-  std::shared_ptr<std::atomic<int>> RunningOf(const std::string& service);
 
   NodeParts* parts;
   std::vector<std::unique_ptr<ThreadState>> threads;  // loops, then workers
-  Mutex mutex;
-  std::map<std::string, std::shared_ptr<std::atomic<int>>> running GUARDED_BY(mutex);
+  RunningCalls running;
 };
 
 UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
@@ -313,13 +310,6 @@ void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCal
   parts->query_log->Submit(slot, query);
 }
 
-std::shared_ptr<std::atomic<int>> UserApi::State::RunningOf(const std::string& service) {
-  MutexLock lock(mutex);
-  std::shared_ptr<std::atomic<int>>& counter = running[service];
-  if (counter == nullptr) counter = std::make_shared<std::atomic<int>>(0);
-  return counter;
-}
-
 void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
   const UserCall& call = deferred->call;
   Fail(status, error, call, deferred->pending->reply());
@@ -351,31 +341,28 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->pending = exchange->Defer();
   deferred->pending->reply()->headers = headers;
   const ServiceSettings& settings = call.service->settings;
-  if (settings.max_concurrent > 0) {
-    deferred->running = RunningOf(call.service->id);
-    if (deferred->running->fetch_add(1) >= settings.max_concurrent) {
-      deferred->running->fetch_sub(1);
-      Refuse(429,
-             Unavailable("service '" + call.service->id +
-                         "' is at work on as many requests as it "
-                         "may be (max_concurrent)"),
-             deferred.get());
-      return HttpOutcome::kDeferred;
-    }
+  auto place = running.Enter(call.service->id, settings.max_concurrent);
+  if (!place) {
+    Refuse(429,
+           Unavailable("service '" + call.service->id +
+                       "' is at work on as many requests as it may be (max_concurrent)"),
+           deferred.get());
+    return HttpOutcome::kDeferred;
   }
+  deferred->place = *std::move(place);
   const double deadline =
       settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   const Admitted admitted = parts->admission->Submit(
       estimate, deadline,
       [this, deferred](int worker, int64_t wait_us) { Work(worker, wait_us, deferred.get()); },
       [this, deferred] {
-        if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+        deferred->place.Leave();
         deferred->slot = parts->loops;
         Refuse(504, DeadlineExceeded("the request waited longer than its deadline"),
                deferred.get());
       });
   if (admitted == Admitted::kYes) return HttpOutcome::kDeferred;
-  if (deferred->running != nullptr) deferred->running->fetch_sub(1);
+  deferred->place.Leave();
   if (admitted == Admitted::kShuttingDown) deferred->pending->reply()->close = true;
   Refuse(503,
          Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"
@@ -387,6 +374,20 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
 }
 
 void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
+  HttpReply* const reply = deferred->pending->reply();
+  try {
+    AnswerDeferred(worker, wait_us, deferred);
+  } catch (const std::bad_alloc&) {
+    AnswerNoMemory(reply, [&] {
+      Fail(503, Unavailable("there is not enough memory for this request", "send fewer records"),
+           deferred->call, reply);
+    });
+  }
+  deferred->place.Leave();
+  deferred->pending->Send();
+}
+
+void UserApi::State::AnswerDeferred(int worker, int64_t wait_us, DeferredCall* deferred) {
   const int slot = parts->loops + worker;
   ThreadState& thread = *threads[static_cast<size_t>(slot)];
   UserCall& call = deferred->call;
@@ -407,20 +408,12 @@ void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
         Fail(large ? 413 : 400, inflated.error(), call, reply);
       }
     }
-    try {
-      if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
-    } catch (const std::bad_alloc&) {
-      std::string().swap(reply->body);
-      Fail(503, Unavailable("there is not enough memory for this request", "send fewer records"),
-           call, reply);
-    }
+    if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
   } else {  // nobody waits for it, unless only the sending half is closed
     Fail(503, Unavailable("the connection was half closed before the request had its turn"), call,
          reply);
     reply->close = true;
   }
-  if (deferred->running != nullptr) deferred->running->fetch_sub(1);
-  deferred->pending->Send();
 }
 
 HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& request,
