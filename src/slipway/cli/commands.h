@@ -25,6 +25,7 @@ void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
 void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
 void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
 void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
+void AddBackupCommands(CLI::App* app, Invocation* invocation);   // backup restore
 void AddSystemCommands(CLI::App* app, Invocation* invocation);   // doctor completion version
 // Commands of interfaces.md whose parts come later: they say so and exit 2.
 void AddLaterCommands(CLI::App* app, Invocation* invocation);

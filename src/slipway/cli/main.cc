@@ -147,6 +147,7 @@ int Run(int argc, char** argv) {
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
+  AddBackupCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)
