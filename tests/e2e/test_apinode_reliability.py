@@ -327,6 +327,28 @@ def answered(node, shop):
     return False
 
 
+def test_requests_explained_together_get_their_own_answers(nodes, shop):
+    node = nodes("--loops", "1", package=shop.v1)
+    told = f"{API}/shop/told/predict"
+    records = shop.records[:60]
+    alone = [node.request("POST", told, {"features": record}).json["result"] for record in records]
+    assert all(len(answer["explanations"]) == 2 for answer in alone if not answer["ignored"])
+    seen = {}
+
+    def ask(first):
+        for i in range(first, len(records), 12):
+            seen[i] = node.request("POST", told, {"features": records[i]}).json["result"]
+
+    for _ in range(3):
+        threads = [threading.Thread(target=ask, args=(first,)) for first in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [seen[i] for i in range(len(records))] == alone
+        seen.clear()
+
+
 # ---------------------------------------------------------------- the end of a node
 
 
