@@ -81,7 +81,7 @@ struct GatheredCall {
   bool log = false;
   CallOutcome* outcome = nullptr;
 };
-inline constexpr size_t kMostGathered = 16;
+inline constexpr size_t kMostGathered = 64;
 
 inline constexpr int kEndpointSlots = 512;
 

@@ -100,7 +100,9 @@ double PredictionEndpoint::EstimateMicros(const EndpointCall& call) const {
     const double seen = micros_per_explained_block_.load(std::memory_order_relaxed);
     micros += std::ceil(records / Explanations::kRowsTogether) *
               (seen > 0 ? seen : kScoresPerExplainedBlock * micros_per_record_);
-    if (explanations_.load(std::memory_order_acquire) == nullptr) micros += 1e5;
+    // Once: those that come meanwhile find it made, or wait for it together.
+    if (explanations_.load(std::memory_order_acquire) == nullptr && !foreseen_.exchange(true))
+      micros += 1e5;
   }
   return micros;
 }

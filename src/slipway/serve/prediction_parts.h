@@ -151,6 +151,7 @@ class PredictionEndpoint : public ServedEndpoint {
   std::vector<TableJoin> joins_;
   double micros_per_byte_ = 0.01, micros_per_record_ = 3;
   mutable std::atomic<double> micros_per_explained_block_{0};  // 0: none yet
+  mutable std::atomic<bool> foreseen_{false};  // somebody's estimate has what compiling takes
 
   // Compiled at the first request that asks for them, unless the endpoint explains by default.
   mutable Mutex mutex_;

@@ -78,8 +78,9 @@ class GatherQueue {
   void Add(const std::shared_ptr<DeferredCall>& call);
   // False: somebody has taken it.
   bool Remove(const DeferredCall* call);
-  // The call and those of its endpoint that have waited longest; nothing when it has been taken.
-  Taken Take(const DeferredCall* call);
+  // The call and those of its endpoint that have waited longest, one's fair share when there are
+  // several `workers`; nothing when it has been taken.
+  Taken Take(const DeferredCall* call, int workers);
 
  private:
   using Key = std::pair<const Generation*, int>;

@@ -8,6 +8,8 @@
 namespace slipway {
 namespace {
 
+constexpr size_t kWellGathered = 16;
+
 Error NoMemory() {
   return Unavailable("there is not enough memory for this request", "send fewer records");
 }
@@ -33,7 +35,7 @@ bool GatherQueue::Remove(const DeferredCall* call) {
   return removed > 0;
 }
 
-GatherQueue::Taken GatherQueue::Take(const DeferredCall* call) {
+GatherQueue::Taken GatherQueue::Take(const DeferredCall* call, int workers) {
   Taken taken;
   MutexLock lock(mutex_);
   const auto found = waiting_.find(KeyOf(*call));
@@ -44,7 +46,10 @@ GatherQueue::Taken GatherQueue::Take(const DeferredCall* call) {
   if (own == waiting.end()) return taken;
   taken.calls[taken.count++] = std::move(*own);
   waiting.erase(own);
-  while (taken.count < kMostGathered && !waiting.empty()) {
+  // Sixteen together cost little more than one; beyond, another worker would have them sooner.
+  const size_t share = (waiting.size() + 1) / static_cast<size_t>(workers);
+  const size_t most = std::clamp(share, kWellGathered, kMostGathered);
+  while (taken.count < most && !waiting.empty()) {
     taken.calls[taken.count++] = std::move(waiting.front());
     waiting.pop_front();
   }
@@ -133,7 +138,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
 void UserApi::State::Work(int worker, int64_t wait_us,
                           const std::shared_ptr<DeferredCall>& deferred) {
   if (deferred->gathers) {
-    const GatherQueue::Taken taken = gather.Take(deferred.get());
+    const GatherQueue::Taken taken = gather.Take(deferred.get(), parts->admission->workers());
     if (taken.count != 1) return WorkTogether(worker, taken.span());
   }
   HttpReply* const reply = deferred->pending->reply();
