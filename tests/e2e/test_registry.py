@@ -1,11 +1,12 @@
 """Homes whose metadata is in PostgreSQL: the whole thread, several writers, passwords, a server that goes away."""
 import json
+import os
 import subprocess
 
 import little
 import postgres
 import pytest
-from conftest import BINARY, Slipway
+from conftest import BINARY, ROOT, Slipway
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,18 @@ def test_the_whole_thread_with_the_metadata_in_postgresql(shared, server):
     assert server.query(f"SELECT count(*) FROM {schema}.versions") == "2"
     shared("project", "delete", "p", "--force")
     assert server.query(f"SELECT count(*) FROM {schema}.versions") == "0"
+
+
+def test_the_commands_of_the_page(tmp_path, server):
+    """docs/registry.md, with our server's address."""
+    page = (ROOT / "docs/registry.md").read_text()
+    block = page.split("<!-- test: registry -->\n```sh\n")[1].split("```")[0]
+    url = "postgresql://slipway@db.example.org/ml?schema=team_a"
+    assert url in block
+    slipway = Shared(tmp_path, server.url("page"), server)
+    env = {**slipway.environment(), "PATH": f"{BINARY.parent}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", block.replace(url, slipway.url)], cwd=tmp_path, env=env, check=True, timeout=120)
+    assert server.query("SELECT count(*) FROM page.home") == "1"
 
 
 def test_several_processes_write_at_the_same_time(shared):
