@@ -1,6 +1,7 @@
 """Homes whose metadata is in PostgreSQL: the whole thread, several writers, passwords, a server that goes away."""
 import json
 import os
+import random
 import subprocess
 
 import little
@@ -143,3 +144,32 @@ def test_urls_that_are_none_are_refused(bare, server):
     assert "postgresql://" in bare("init", "--registry", "mysql://h/d", code=1).err
     assert "schema" in bare("init", "--registry", "postgresql://h/d?schema=A-B", code=1).err
     assert not bare.home.exists() or not (bare.home / "home.json").exists()
+
+
+def test_whatever_is_cut_while_builds_run_nothing_that_was_seen_is_gone(shared, server):
+    """The server ends at once, a client is killed, connections are cut: at spread moments of two builds at a time."""
+    little.make(shared)
+    rng = random.Random(3)
+    seen = set()
+    for round_ in range(6):
+        builds = [shared.start("build", "p/agg", "p/m", "--mode", "all", "--json") for _ in range(2)]
+        try:
+            builds[0].wait(timeout=rng.uniform(0.05, 0.8))  # the moment; it may have ended before
+        except subprocess.TimeoutExpired:
+            pass
+        if round_ % 3 == 0:
+            server.stop()
+            server.start()
+        elif round_ % 3 == 1:
+            builds[0].kill()
+        else:
+            server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'slipway'")
+        for build in builds:
+            build.communicate(timeout=120)
+        shared("apply", "-f", "p.yaml")
+        now = {v["version"] for v in shared.json("model", "versions", "p/m", code=None)} if "p/m" in shared("model", "ls").out else set()
+        assert seen <= now
+        seen = now
+    assert shared.json("build", "p/agg", "p/m")["status"] == "done"
+    assert sum(v["active"] for v in shared.json("model", "versions", "p/m")) == 1
+    assert [c for c in shared.json("doctor", "--deep", code=None) if c["state"] == "error"] == []
