@@ -74,6 +74,7 @@ def test_backups_beside_builds_are_whole(worked):
 def test_nothing_is_overwritten_and_damage_is_told(worked):
     worked("backup", "home.tar")
     assert "exists already" in worked("backup", "home.tar", code=5).err
+    assert "there is no folder" in worked("backup", "nowhere/home.tar", code=3).err
     assert "is not empty" in worked("restore", "home.tar", code=5).err  # the home itself
     content = bytearray((worked.folder / "home.tar").read_bytes())
     content[len(content) // 2] ^= 1

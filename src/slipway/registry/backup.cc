@@ -106,6 +106,10 @@ Result<BackupReport> Attempt(const Home& home, const std::string& path,
 Result<BackupReport> CreateBackup(const std::string& folder, const std::string& path,
                                   const BackupOptions& options) {
   ASSIGN_OR_RETURN(const Home home, Home::Open(folder));
+  if (!IsDirectory(DirName(path))) {
+    return NotFound("there is no folder '" + DirName(path) + "' for the backup",
+                    "make it first, or give another name");
+  }
   // Whoever may only read the home does without the lock: it may have to begin again.
   auto lock = FileLock::Acquire(home.BackupLockPath(), kLockSeconds);
   if (!lock.ok() && lock.error().code == ErrorCode::kUnavailable) {
