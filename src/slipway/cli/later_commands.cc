@@ -10,9 +10,6 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
       {"infra", "infrastructures of the API Deployer"},
       {"deployment", "deployments of the API Deployer"},
       {"scenario", "automation"},
-      {"hub", "the server and its web UI"},
-      {"user", "accounts"},
-      {"key", "API keys"},
   };
   for (const auto& [name, about] : kLater) {
     CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");

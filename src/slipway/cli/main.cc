@@ -32,7 +32,7 @@ Place FindPlace(CLI::App* app, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
-      if (word == "--home") ++i;
+      if (word == "--home" || word == "--server" || word == "--key-file") ++i;
       continue;
     }
     if (place.at->get_subcommands([](CLI::App*) { return true; }).empty()) break;
@@ -124,6 +124,9 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", "slipway " SLIPWAY_VERSION, "the version, and nothing else");
   app.add_option("--home", invocation.context.home_flag,
                  "the home (default: $SLIPWAY_HOME, else ~/.slipway)");
+  app.add_option("--server", invocation.context.server_flag,
+                 "a hub's URL, instead of a home (key: --key-file or $SLIPWAY_API_KEY)");
+  app.add_option("--key-file", invocation.context.key_file_flag, "a file with the API key");
   app.add_flag("--json", invocation.context.json, "print one JSON document");
   app.add_flag("--quiet", invocation.context.quiet, "no messages and no progress on stderr");
   app.footer(
@@ -141,6 +144,8 @@ int Run(int argc, char** argv) {
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
+  AddHubCommand(&app, &invocation);
+  AddPeopleCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

@@ -10,6 +10,9 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/registry/accounts.h"
+#include "slipway/registry/api_keys.h"
+#include "slipway/registry/audit.h"
 #include "slipway/registry/blobs.h"
 #include "slipway/registry/datasets.h"
 #include "slipway/registry/home.h"
@@ -58,6 +61,9 @@ class Registry {
   Jobs& jobs() { return jobs_; }
   Blobs& blobs() { return blobs_; }
   Idempotency& idempotency() { return idempotency_; }
+  Accounts& accounts() { return accounts_; }
+  ApiKeys& keys() { return keys_; }
+  Audit& audit() { return audit_; }
 
   // Blobs that nothing refers to, stray data files and temporary files, older than
   // `min_age_seconds`.
@@ -80,6 +86,9 @@ class Registry {
   Packages packages_;
   Jobs jobs_;
   Idempotency idempotency_;
+  Accounts accounts_;
+  ApiKeys keys_;
+  Audit audit_;
 };
 
 }  // namespace slipway

@@ -1,11 +1,13 @@
 #include "slipway/registry/schema.h"
 
+#include "slipway/registry/schema_people.h"
+
 namespace slipway {
 namespace {
 
 // Numbers that never go back: job ids, version numbers, data versions. Rows stay when what they
 // count is deleted.
-constexpr Migration kSteps[] = {{"registry", R"sql(
+constexpr Migration kRegistryStep = {"registry", R"sql(
 CREATE TABLE sequences(
   name TEXT PRIMARY KEY,
   last INTEGER NOT NULL
@@ -151,8 +153,9 @@ CREATE TABLE idempotency(
   at INTEGER NOT NULL,
   PRIMARY KEY(scope, key)
 ) STRICT;
-)sql"},
-                                {"packages", R"sql(
+)sql"};
+
+constexpr Migration kPackagesStep = {"packages", R"sql(
 CREATE TABLE packages(
   project TEXT NOT NULL REFERENCES projects(name),
   service TEXT NOT NULL,
@@ -182,10 +185,14 @@ CREATE TABLE package_models(
     DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 CREATE INDEX package_models_version ON package_models(model_project, model, version);
-)sql"}};
+)sql"};
 
 }  // namespace
 
-std::span<const Migration> RegistrySchema() { return kSteps; }
+// Released steps stay as they are; new ones are added at the end.
+std::span<const Migration> RegistrySchema() {
+  static const Migration kSteps[] = {kRegistryStep, kPackagesStep, kPeopleStep};
+  return kSteps;
+}
 
 }  // namespace slipway

@@ -13,7 +13,7 @@
 #include "slipway/serve/config.h"
 #include "slipway/serve/jwt_fetch.h"
 #include "slipway/serve/jwt_keys.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 
 namespace slipway {
 namespace {

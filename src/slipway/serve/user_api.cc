@@ -12,7 +12,7 @@
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/dispatch.h"
 #include "slipway/serve/json_text.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/node.h"
 #include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/running_calls.h"
