@@ -7,7 +7,7 @@
 #include "slipway/bundle/bundle.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/model_table.h"
-#include "slipway/http/url.h"
+#include "slipway/http/client.h"
 #include "slipway/registry/model_ref.h"
 
 namespace slipway {
@@ -312,8 +312,8 @@ Result<int> Import(Context& context, const std::string& text, const std::string&
   Json version;
   ASSIGN_OR_RETURN(const bool remote, context.RemoteHub());
   if (remote) {
-    const std::string query = "?file=" + PercentEncode(BaseName(file)) + "&note=" +
-                              PercentEncode(note) + "&activate=" + (activate ? "true" : "false");
+    const std::string query = "?file=" + UrlEncode(BaseName(file)) + "&note=" +
+                              UrlEncode(note) + "&activate=" + (activate ? "true" : "false");
     ASSIGN_OR_RETURN(version, context.Upload(path + query, AbsolutePath(file)));
   } else {
     const Json body = {{"path", AbsolutePath(file)}, {"note", note}, {"activate", activate}};

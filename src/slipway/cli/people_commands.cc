@@ -8,7 +8,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
-#include "slipway/http/url.h"
+#include "slipway/http/client.h"
 
 namespace slipway {
 namespace {
@@ -22,7 +22,7 @@ struct PeopleOptions {
 };
 
 std::string UserPath(const std::string& name, const std::string& rest = "") {
-  return "/api/v1/users/" + PercentEncode(name) + rest;
+  return "/api/v1/users/" + UrlEncode(name) + rest;
 }
 
 // From a file or standard input ("-"), or typed unseen; nullopt: none was given.
@@ -107,8 +107,8 @@ Result<int> GrantRole(Context& context, const PeopleOptions& options) {
 Result<int> RevokeRole(Context& context, const PeopleOptions& options) {
   ASSIGN_OR_RETURN(const Json account,
                    context.Call("DELETE", UserPath(options.name, "/grants?role=") +
-                                              PercentEncode(options.role) +
-                                              "&scope=" + PercentEncode(options.scope)));
+                                              UrlEncode(options.role) +
+                                              "&scope=" + UrlEncode(options.scope)));
   RETURN_IF_ERROR(context.Print(AccountText(account), account));
   return kExitDone;
 }
@@ -170,7 +170,7 @@ Result<int> ListKeys(Context& context) {
 
 Result<int> RevokeKey(Context& context, const PeopleOptions& options) {
   ASSIGN_OR_RETURN(const Json key,
-                   context.Call("DELETE", "/api/v1/keys/" + PercentEncode(options.id)));
+                   context.Call("DELETE", "/api/v1/keys/" + UrlEncode(options.id)));
   RETURN_IF_ERROR(context.Print("revoked " + options.id + "\n", key));
   return kExitDone;
 }
@@ -178,7 +178,7 @@ Result<int> RevokeKey(Context& context, const PeopleOptions& options) {
 Result<int> ListAudit(Context& context, const PeopleOptions& options) {
   std::string path = "/api/v1/audit?limit=" + std::to_string(options.limit);
   const auto add = [&](const char* key, const std::string& value) {
-    if (!value.empty()) path += std::string("&") + key + "=" + PercentEncode(value);
+    if (!value.empty()) path += std::string("&") + key + "=" + UrlEncode(value);
   };
   add("project", options.project);
   add("who", options.who);

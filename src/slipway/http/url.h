@@ -1,4 +1,5 @@
-// Percent-encoding and query strings (RFC 3986, and '+' of HTML forms). Pure.
+// Query strings and percent-decoding (RFC 3986, and '+' of HTML forms). Pure. UrlEncode of client.h
+// is the inverse.
 #pragma once
 
 #include <map>
@@ -9,8 +10,6 @@ namespace slipway {
 
 // Malformed escapes stay as they are.
 std::string PercentDecode(std::string_view text, bool plus_is_blank);
-// Everything but unreserved characters is escaped: for one segment or one query value.
-std::string PercentEncode(std::string_view text);
 // "a=1&b=2"; the last of equal names counts.
 std::map<std::string, std::string> ParseQuery(std::string_view query);
 

@@ -263,7 +263,7 @@ Response Hub::Dispatch(Request request, const Principal* principal) {
   if (request.request_id.empty()) request.request_id = RandomId();
   request.principal = principal;
   if (principal != nullptr) {
-    request.who = principal->name;
+    request.who = principal->name.empty() ? "anonymous" : principal->name;
     Response refused = CheckAccess(*route, request, *principal);
     if (refused.status >= 400) return refused;
   }

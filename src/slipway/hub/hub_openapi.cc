@@ -118,6 +118,7 @@ Json HubOpenApi(const std::vector<Route>& routes) {
     if (!route.pattern.starts_with("/api/")) continue;  // pages for people
     Json operation = {{"summary", route.summary},
                       {"x-permission", route.permission},
+                      {"x-filtered", route.details.filtered},
                       {"parameters", Parameters(route)},
                       {"responses", Responses(route)}};
     if (route.permission == "public") operation["security"] = Json::array();

@@ -70,6 +70,11 @@ CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+CREATE TRIGGER audit_ids_are_new BEFORE INSERT ON audit
+WHEN EXISTS(SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is append-only');
+END;
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is append-only');
