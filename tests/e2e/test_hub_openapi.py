@@ -12,9 +12,22 @@ EXAMPLES = int(os.environ.get("SLIPWAY_SCHEMATHESIS_EXAMPLES", "15"))
 SECONDS = int(os.environ.get("SLIPWAY_SCHEMATHESIS_SECONDS", "25"))
 
 
+# What a schema cannot say, a definition's reader or a stored file says with 400; a changed object is a 412.
+CONFIG = """
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "503"]
+""" + "".join(f"""
+[[operations]]
+include-name = "POST {path}"
+checks.positive_data_acceptance.enabled = false
+""" for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
+                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users"))
+
+
 def schemathesis(hub, folder, *more, seed=1):
+    (folder / "schemathesis.toml").write_text(CONFIG)
     # Event streams have no end, and a wrong password ten times over makes the account wait.
-    command = [str(pathlib.Path(sys.executable).with_name("schemathesis")), "run", hub.url + "/api/v1/openapi.json", "--checks", "all", "--phases",
+    command = [str(pathlib.Path(sys.executable).with_name("schemathesis")), "--config-file", str(folder / "schemathesis.toml"), "run", hub.url + "/api/v1/openapi.json", "--checks", "all", "--phases",
                "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", str(seed), "--max-time", str(SECONDS), "--workers", "1",
                "--generation-database", "none", "--request-timeout", "20", "--no-color", "--continue-on-failure", "--exclude-path", "/api/v1/events",
                *more]

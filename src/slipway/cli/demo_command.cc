@@ -84,6 +84,10 @@ Status PrepareHome(const std::string& home) {
       return Conflict("'" + home + "' exists and is not a home that the demo made",
                       "give the demo a folder of its own: slipway demo --home DIR");
     }
+    if (FileLock::IsHeld(JoinPath(home, "lock"))) {
+      return Unavailable("'" + home + "' is in use by another process",
+                         "end its hub first, or give the demo another folder: --home DIR");
+    }
     RETURN_IF_ERROR(RemoveAll(home));
   }
   ASSIGN_OR_RETURN(bool made, InitHome(home));

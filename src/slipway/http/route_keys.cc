@@ -1,6 +1,7 @@
 #include "slipway/http/route_keys.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
@@ -15,21 +16,31 @@ bool IsOneOf(const RouteKey& key, const std::string& value) {
   return std::find(choices.begin(), choices.end(), value) != choices.end();
 }
 
+bool InRange(const RouteKey& key, int64_t value) {
+  return value >= key.least.value_or(INT64_MIN) && value <= key.most.value_or(INT64_MAX);
+}
+
 bool Fits(const RouteKey& key, const Json& value) {
   if (key.type == "boolean") return value.is_boolean();
-  if (key.type == "integer") return value.is_number_integer();
+  if (key.type == "integer") return value.is_number_integer() && InRange(key, value.get<int64_t>());
   if (key.type == "object") return value.is_object();
   if (key.type == "strings") {
     return value.is_array() && std::all_of(value.begin(), value.end(),
                                            [](const Json& item) { return item.is_string(); });
   }
   if (!value.is_string()) return false;
+  if (!InRange(key, std::ssize(value.get_ref<const std::string&>()))) return false;
   return !IsChoice(key) || IsOneOf(key, value.get<std::string>());
 }
 
 std::string Wanted(const RouteKey& key) {
   if (IsChoice(key)) return "one of " + Join(Split(key.type, '|'), ", ");
   if (key.type == "strings") return "a list of strings";
+  if (key.least || key.most) {
+    return (key.type == "integer" ? "an integer" : "a string with a length") +
+           std::string(key.least ? " from " + FormatCount(*key.least) : "") +
+           (key.most ? (key.least ? " to " : " up to ") + FormatCount(*key.most) : "");
+  }
   return (key.type == "integer" || key.type == "object" ? "an " : "a ") + key.type;
 }
 
@@ -73,7 +84,7 @@ Status CheckQuery(const std::vector<RouteKey>& keys, const Request& request) {
     const RouteKey* key = FindKey(keys, name);
     if (key == nullptr) return Unknown(name, keys, "'s query");
     const bool fits = key->type == "boolean"   ? value == "true" || value == "false"
-                      : key->type == "integer" ? ParseInt64(value).has_value()
+                      : key->type == "integer" ? ParseInt64(value) && InRange(*key, *ParseInt64(value))
                                                : !IsChoice(*key) || IsOneOf(*key, value);
     if (!fits)
       return InvalidArgument("'" + name + "' in the request's query must be " + Wanted(*key));
@@ -88,8 +99,9 @@ Status CheckQuery(const std::vector<RouteKey>& keys, const Request& request) {
 }  // namespace
 
 std::vector<RouteKey> PagingKeys() {
-  return {{"limit", "integer", false, "at most so many, 1 to 1,000"},
-          {"cursor", "string", false, "goes on after a page: from its Link header"}};
+  return {{"limit", "integer", false, "at most so many", "", 1, 1000},
+          {"cursor", "string", false, "goes on after a page: from its Link header",
+           "^p(0|[1-9][0-9]{0,8})$"}};
 }
 
 Status CheckRouteKeys(const Route& route, const Request& request) {
@@ -114,6 +126,10 @@ Json RouteKeySchema(const RouteKey& key) {
   } else {
     schema = {{"type", key.type}};
   }
+  const bool number = key.type == "integer";
+  if (key.least) schema[number ? "minimum" : "minLength"] = *key.least;
+  if (key.most) schema[number ? "maximum" : "maxLength"] = *key.most;
+  if (!key.pattern.empty()) schema["pattern"] = key.pattern;
   if (!key.about.empty()) schema["description"] = key.about;
   return schema;
 }

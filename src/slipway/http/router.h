@@ -55,8 +55,13 @@ struct RouteKey {
   std::string name;
   std::string type = "string";  // string, boolean, integer, object, strings; a|b|c: one of these
   bool required = false;
-  std::string about;
+  std::string about = "";
+  std::string pattern = "";  // what a handler takes of it, for the description
+  std::optional<int64_t> least = std::nullopt, most = std::nullopt;  // of an integer; a text's bytes
 };
+
+// Names of things, as IsValidName takes them.
+inline constexpr const char* kNamePattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$";
 
 // What a request is about, for the decision on rights: {"project", "shop"}, {"service",
 // "shop/prices"}, {"infra", "production"}; {"", ""}: the whole instance.

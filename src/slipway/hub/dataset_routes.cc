@@ -289,7 +289,7 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   const auto state = ProjectState(hub);
-  const std::vector<RouteKey> added = {{"name", "string", true, "its name"},
+  const std::vector<RouteKey> added = {{"name", "string", true, "its name", kNamePattern},
                                        {"definition", "object", true, "as in a project's YAML"},
                                        {"replace", "boolean", false, "also when there is one"}};
   add("GET", kDatasets, "read", "datasets of a project", ListDatasets,
@@ -307,7 +307,7 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
       "looks at the files again and pins what it finds", Refresh,
       {.body = NoKeys(), .query = NoKeys()});
   add("GET", kDatasets + "/{dataset}/head", "read", "the first ?rows", Head,
-      {.query = Keys({{"rows", "integer", false, "how many (10)"}})});
+      {.query = Keys({{"rows", "integer", false, "how many (10)", "", 0, 100'000}})});
   add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset",
       ClearDataset, {.body = NoKeys(), .query = NoKeys(), .atomic = true});
   add("GET", kRecipes, "read", "recipes of a project", ListRecipes,

@@ -24,19 +24,21 @@ Json Parameter(const std::string& name, const char* in, bool required, Json sche
 Json QueryParameter(const RouteKey& key) {
   Json schema = RouteKeySchema(key);
   schema.erase("description");
-  if (key.name == "limit") {
-    schema["minimum"] = 1;
-    schema["maximum"] = 1000;
-  }
   return Parameter(key.name, "query", key.required, std::move(schema), key.about);
+}
+
+Json PathParameter(const std::string& name) {
+  const char* pattern = name == "version"   ? "^([1-9][0-9]{0,8}|active|latest)$"
+                        : name == "package" ? "^(v?[1-9][0-9]{0,8}|latest)$"
+                                            : kNamePattern;
+  return Parameter(name, "path", true, {{"type", "string"}, {"pattern", pattern}});
 }
 
 Json Parameters(const Route& route) {
   Json out = Json::array();
   for (const std::string& part : Split(route.pattern, '/')) {
     if (part.size() > 2 && part.front() == '{')
-      out.push_back(Parameter(part.substr(1, part.size() - 2), "path", true,
-                              {{"type", "string"}, {"minLength", 1}}));
+      out.push_back(PathParameter(part.substr(1, part.size() - 2)));
   }
   if (route.details.query) {
     for (const RouteKey& key : *route.details.query) out.push_back(QueryParameter(key));

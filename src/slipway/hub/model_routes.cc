@@ -287,6 +287,7 @@ void AddModelRoutes(Hub& hub, Router* router) {
     }
     return Json{{"active", std::move(active)}, {"versions", std::move(numbers)}};
   };
+  const char* const version = "^([1-9][0-9]{0,8}|active|latest)$";
   const auto reason = Keys({{"reason", "string", false, "kept in the history"}});
   add("GET", "/api/v1/models", "read", "saved models of all projects", ListModels,
       {.query = NoKeys(), .paged = true, .filtered = true});
@@ -305,7 +306,8 @@ void AddModelRoutes(Hub& hub, Router* router) {
   add("GET", kModel + "/history", "read", "activations, oldest first", History,
       {.query = NoKeys(), .paged = true});
   add("GET", kModel + "/compare", "read", "differences between the versions ?a and ?b", Compare,
-      {.query = Keys({{"a", "string", false, "a number, active or latest"}, {"b", "string"}})});
+      {.query = Keys({{"a", "string", false, "a number, active or latest", version},
+                      {"b", "string", false, "the other one", version}})});
   add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one",
       Activate,
       {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});

@@ -167,8 +167,6 @@ Result<Response> AddKey(Hub& hub, const Request& request) {
   if (!key.account.empty()) RETURN_IF_ERROR(hub.registry().accounts().Get(key.account));
   if (body.contains("expires_in_seconds")) {
     ASSIGN_OR_RETURN(const int64_t seconds, GetInt(body, "expires_in_seconds"));
-    if (seconds < 1 || seconds > int64_t{10} * 366 * 86'400)
-      return InvalidArgument("'expires_in_seconds' must be from 1 to ten years");
     key.seconds = static_cast<double>(seconds);
   }
   ASSIGN_OR_RETURN(const MadeApiKey made, hub.registry().keys().Add(key));
@@ -204,12 +202,15 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
     return account.ok() && *account ? AccountToJson(**account) : Json();
   };
   const RouteKey role{"role", "read|write|deploy|admin", true, "what may be done"};
-  const RouteKey scope{"scope", "string", false,
-                       "*, project:NAME, service:PROJECT/NAME or infra:NAME"};
+  const RouteKey scope{
+      "scope", "string", false, "*, project:NAME, service:PROJECT/NAME or infra:NAME",
+      R"(^(\*|(project|infra):[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|)"
+      R"(service:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$)"};
+  const RouteKey password{"password", "string", true, "10 to 1,024 bytes", "^[ -~]*$", 10, 1024};
   add("GET", "/api/v1/users", "admin", "accounts", ListUsers, {.query = NoKeys(), .paged = true});
   add("POST", "/api/v1/users", "admin", "makes an account", AddUser,
-      {.body = Keys({{"name", "string", true, "letters, digits, '_', '-' and '.'"},
-                     {"password", "string", false, "at least 10 characters; without: keys only"},
+      {.body = Keys({{"name", "string", true, "letters, digits, '_', '-' and '.'", kNamePattern},
+                     {"password", "string", false, "without: keys only", "^[ -~]*$", 10, 1024},
                      {"admin", "boolean", false, "every right on the instance"},
                      {"grants", "strings", false, "ROLE or ROLE@SCOPE"}}),
        .query = NoKeys(),
@@ -225,7 +226,7 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
        .state = state});
   add("PUT", kUser + "/password", "admin", "sets the password; ends the account's sessions",
       SetPassword,
-      {.body = Keys({{"password", "string", true, "at least 10 characters"}}),
+      {.body = Keys({password}),
        .query = NoKeys(),
        .state = state});
   add("POST", kUser + "/grants", "admin", "grants a role on a scope", AddGrant,
@@ -244,11 +245,13 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
   add("GET", "/api/v1/keys", "signed_in", "your API keys; an administrator sees all", ListKeys,
       {.query = NoKeys(), .paged = true});
   add("POST", "/api/v1/keys", "signed_in", "makes an API key; shown this once", AddKey,
-      {.body = Keys({{"label", "string", true, "what it is for"},
+      {.body = Keys({{"label", "string", true, "what it is for", "^[ -~]*$", 1, 200},
                      {"role", "read|write|deploy|admin", false, "no more than this"},
                      scope,
-                     {"account", "string", false, "whose it is (an administrator's choice)"},
-                     {"expires_in_seconds", "integer"}}),
+                     {"account", "string", false, "whose it is (an administrator's choice)",
+                      kNamePattern},
+                     {"expires_in_seconds", "integer", false, "never, unless told", "", 1,
+                      int64_t{10} * 366 * 86'400}}),
        .query = NoKeys(),
        .status = 201,
        .atomic = true,

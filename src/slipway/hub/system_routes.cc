@@ -186,10 +186,7 @@ Result<Response> ListAudit(Hub& hub, const Request& request) {
     filter.since = NowMicros() - static_cast<int64_t>(*seconds * 1e6);
   }
   if (const std::string limit = get("limit"); !limit.empty()) {
-    const auto number = ParseInt64(limit);
-    if (!number || *number < 1 || *number > 1000)
-      return InvalidArgument("'limit' must be a number from 1 to 1,000");
-    filter.limit = *number;
+    filter.limit = ParseInt64(limit).value_or(filter.limit);  // in its range: declared
   }
   if (const std::string cursor = get("cursor"); !cursor.empty()) {
     const auto id = ParseInt64(cursor);
@@ -247,7 +244,7 @@ void AddSystemRoutes(Hub& hub, Router* router) {
     return Resource{"project", std::move(job.project)};
   };
   add("POST", "/api/v1/sessions", "public", "signs in: a session cookie", SignIn,
-      {.body = Keys({{"account", "string", true, "its name"}, {"password", "string", true}}),
+      {.body = Keys({{"account", "string", true, "its name"}, {"password", "string", true, "", "", 0, 1024}}),
        .query = NoKeys(),
        .status = 201,
        .secret = true});
@@ -256,11 +253,14 @@ void AddSystemRoutes(Hub& hub, Router* router) {
       {.query = NoKeys()});
   add("PUT", "/api/v1/whoami/password", "signed_in", "changes your password; ends your sessions",
       ChangeOwnPassword,
-      {.body = Keys({{"current", "string", true}, {"password", "string", true}}),
+      {.body = Keys({{"current", "string", true, "", "", 0, 1024},
+                     {"password", "string", true, "10 to 1,024 bytes", "^[ -~]*$", 10, 1024}}),
        .query = NoKeys()});
   add("POST", "/api/v1/setup", "public", "makes the first administrator with the printed token",
       Setup,
-      {.body = Keys({{"token", "string", true}, {"name", "string", true}, {"password", "string", true}}),
+      {.body = Keys({{"token", "string", true},
+                     {"name", "string", true, "the account's", kNamePattern},
+                     {"password", "string", true, "10 to 1,024 bytes", "^[ -~]*$", 10, 1024}}),
        .query = NoKeys(),
        .status = 201,
        .secret = true});
@@ -268,15 +268,15 @@ void AddSystemRoutes(Hub& hub, Router* router) {
   add("POST", "/setup", "public", "its form", SetupForm, {.body = std::nullopt});
   add("GET", "/api/v1/audit", "admin", "changes: who, when, before and after; newest first",
       ListAudit,
-      {.query = Keys({{"project", "string", false, "only this project's"},
+      {.query = Keys({{"project", "string", false, "only this project's", kNamePattern},
                       {"who", "string", false, "only this one's"},
-                      {"since", "string", false, "24h, 7d, 90m"},
-                      {"limit", "integer", false, "at most so many (100)"},
-                      {"cursor", "string", false, "goes on after a page"}}),
+                      {"since", "string", false, "24h, 7d, 90m", "^[0-9]{1,8}[dhms]?$"},
+                      {"limit", "integer", false, "at most so many (100)", "", 1, 1000},
+                      {"cursor", "string", false, "goes on after a page", "^[1-9][0-9]{0,17}$"}}),
        .resource = queried_project});
   add("GET", "/api/v1/events", "read",
       "server-sent events of jobs; ?job: of this one, to its end", Events,
-      {.query = Keys({{"job", "string", false, "only this job's, to its end"}}),
+      {.query = Keys({{"job", "string", false, "only this job's, to its end", kNamePattern}}),
        .filtered = true,
        .content_type = "text/event-stream",
        .resource = project_of_job});

@@ -94,12 +94,12 @@ TEST_F(PeopleTest, KeysAreFoundUntilTheyExpireOrAreRevoked) {
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ((*registry_->keys().FindByKey(made->key))->id, made->id);
   EXPECT_FALSE(registry_->keys().FindByKey(made->id)->has_value());
-  const auto over = registry_->keys().Add({.label = "old", .account = "", .who = "me", .limit = {}, .seconds = -1.0});
+  const auto over = registry_->keys().Add({.label = "old", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = -1.0});
   EXPECT_FALSE(registry_->keys().FindByKey(over->key)->has_value());
   ASSERT_TRUE(registry_->keys().Revoke(made->id).ok());
   EXPECT_FALSE(registry_->keys().FindByKey(made->key)->has_value());
-  EXPECT_FALSE(registry_->keys().Add({.label = "", .account = "", .who = "me", .limit = {}, .seconds = {}}).ok());
-  EXPECT_FALSE(registry_->keys().Add({.label = "x", .account = "nobody", .who = "me", .limit = {}, .seconds = {}}).ok());
+  EXPECT_FALSE(registry_->keys().Add({.label = "", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = {}}).ok());
+  EXPECT_FALSE(registry_->keys().Add({.label = "x", .account = "nobody", .who = "me", .limit = {"admin", "*"}, .seconds = {}}).ok());
 }
 
 TEST_F(PeopleTest, TheAuditLogTakesRowsAndGivesNoneUp) {
