@@ -90,7 +90,7 @@ Status PrepareHome(const std::string& home) {
     }
     RETURN_IF_ERROR(RemoveAll(home));
   }
-  ASSIGN_OR_RETURN(bool made, InitHome(home));
+  ASSIGN_OR_RETURN(bool made, InitHome(home, RegistryFromEnvironment()));
   (void)made;
   return WriteFileAtomic(JoinPath(home, kMarker), "{\"demo\": true}\n");
 }

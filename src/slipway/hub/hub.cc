@@ -11,11 +11,12 @@ namespace slipway {
 namespace {
 
 // What nobody refers to goes: once an hour, and at once after a crash (the lock is ours and nothing
-// runs yet, so nothing young is anybody's work). Housekeeping that fails stops nothing.
+// runs yet, so nothing young is anybody's work; unless other processes write too). Housekeeping
+// that fails stops nothing.
 void KeepHouse(Registry& registry, bool crashed) {
   const std::string stamp = JoinPath(registry.home().LogsFolder(), "housekeeping");
   if (!crashed && PathExists(stamp) && !IsOlderThan(stamp, 3600)) return;
-  (void)registry.CollectGarbage(crashed ? 0 : 3600).ok();
+  (void)registry.CollectGarbage(crashed && !registry.home().shared() ? 0 : 3600).ok();
   (void)registry.idempotency().Expire().ok();
   (void)registry.accounts().Expire().ok();
   (void)WriteFileAtomic(stamp, NowText() + "\n").ok();

@@ -47,7 +47,8 @@ Result<Grant> ParseGrant(std::string_view text) {
 Result<std::vector<AccountRecord>> Accounts::Select(std::string_view where,
                                                     std::vector<SqlValue> values) const {
   ASSIGN_OR_RETURN(auto rows,
-                   database_.Query("SELECT name, admin, disabled, password <> '', created_at, "
+                   database_.Query("SELECT name, admin, disabled, CASE WHEN password = '' THEN 0 ELSE 1 END, "
+                                   "created_at, "
                                    "created_by FROM accounts " +
                                        std::string(where) + " ORDER BY name",
                                    std::move(values)));

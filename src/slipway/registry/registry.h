@@ -1,6 +1,7 @@
 // Registry: an opened home: its database, and the subjects in it. One process writes at a time
-// (HomeLock); any number read at the same time and see whole transactions. Thread-safe as Database
-// is; not to be carried across fork(2).
+// (HomeLock; with a registry in PostgreSQL any number do, one transaction at a time); any number
+// read at the same time and see whole transactions. Thread-safe as Database is; not to be carried
+// across fork(2).
 #pragma once
 
 #include <memory>

@@ -66,11 +66,12 @@ CREATE TABLE audit(
 ) STRICT;
 CREATE INDEX audit_project ON audit(project, id);
 CREATE INDEX audit_who ON audit(who, id);
+--@ sqlite
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
-CREATE TRIGGER audit_ids_are_new BEFORE INSERT ON audit
+CREATE TRIGGER audit_rows_stay BEFORE INSERT ON audit
 WHEN EXISTS(SELECT 1 FROM audit WHERE id = NEW.id)
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is append-only');
@@ -79,6 +80,19 @@ CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is append-only');
 END;
+--@ postgres
+CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation',
+    MESSAGE = 'the audit log is append-only';
+END $body$;
+CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit
+  FOR EACH ROW EXECUTE FUNCTION audit_is_append_only();
+CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+  FOR EACH ROW EXECUTE FUNCTION audit_is_append_only();
+CREATE TRIGGER audit_rows_stay BEFORE TRUNCATE ON audit
+  FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
+--@ both
 )sql"};
 
 }  // namespace slipway
