@@ -16,8 +16,8 @@
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
-#include "slipway/http/server.h"
 #include "slipway/http/listen_address.h"
+#include "slipway/http/server.h"
 #include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
 

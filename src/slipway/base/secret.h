@@ -1,5 +1,5 @@
-// Secrets: passwords as argon2id hashes, tokens from the system's generator. Thread-safe: at most one
-// password is hashed at a time, so that its memory (32 MiB) is bounded whatever comes in.
+// Secrets: passwords as argon2id hashes, tokens from the system's generator. Thread-safe: at most
+// one password is hashed at a time, so that its memory (32 MiB) is bounded whatever comes in.
 #pragma once
 
 #include <string>

@@ -25,8 +25,8 @@ void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
 void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
 void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
 void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
-void AddHubCommand(CLI::App* app, Invocation* invocation);      // hub
-void AddPeopleCommands(CLI::App* app, Invocation* invocation);  // user key audit
+void AddHubCommand(CLI::App* app, Invocation* invocation);       // hub
+void AddPeopleCommands(CLI::App* app, Invocation* invocation);   // user key audit
 void AddSystemCommands(CLI::App* app, Invocation* invocation);   // doctor completion version
 // Commands of interfaces.md whose parts come later: they say so and exit 2.
 void AddLaterCommands(CLI::App* app, Invocation* invocation);

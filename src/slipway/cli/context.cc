@@ -74,8 +74,7 @@ Status Context::OpenHub(bool write) {
 Status Context::FindHub() {
   if (std::exchange(looked_, true)) return {};
   if (!server_flag.empty()) {
-    if (!home_flag.empty())
-      return Usage("--home and --server are two places", "give one of them");
+    if (!home_flag.empty()) return Usage("--home and --server are two places", "give one of them");
     RemoteHubOptions options;
     options.url = server_flag;
     ASSIGN_OR_RETURN(options.key, ReadApiKey(key_file_flag));
@@ -94,6 +93,8 @@ Result<bool> Context::RemoteHub() {
 Result<Json> Context::Upload(const std::string& path, const std::string& file) {
   RETURN_IF_ERROR(FindHub());
   if (remote_ == nullptr) return Internal("no hub to send a file to");
+  RETURN_IF_ERROR(
+      remote_->Send("GET", "/api/v1/whoami", ""));  // large files are taken from friends
   ASSIGN_OR_RETURN(const Response response, remote_->Send("POST", path, "", file));
   return ParseJson(response.body);
 }
@@ -107,8 +108,7 @@ Status Context::Follow(const std::string& job,
 Result<Response> Context::CallRaw(const std::string& method, const std::string& path,
                                   const Json& body) {
   RETURN_IF_ERROR(FindHub());
-  if (remote_ != nullptr)
-    return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body));
+  if (remote_ != nullptr) return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body));
   RETURN_IF_ERROR(OpenHub(method != "GET"));
   return Dispatch(method, path, body);
 }

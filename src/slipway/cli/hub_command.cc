@@ -44,7 +44,8 @@ Status CheckListening(const Context& context, const HubFlags& flags,
   for (const ListenAddress& address : addresses) {
     if (IsLoopback(address)) continue;
     if (!flags.allow_keys_without_tls) {
-      return Usage("'" + address.host + "' is not loopback, and without TLS keys and passwords "
+      return Usage("'" + address.host +
+                       "' is not loopback, and without TLS keys and passwords "
                        "would cross the network in the clear",
                    "--tls-certificate FILE --tls-key FILE, or, behind a proxy that has them, "
                    "--allow-keys-without-tls");
@@ -91,12 +92,12 @@ class Announcement {
     return WriteFileAtomic(token_, token + "\n", 0600);
   }
   Status WriteUrl(const std::string& url) const {
-    return WriteFileAtomic(json_,
-                           DumpJson({{"url", url},
-                                     {"pid", static_cast<int64_t>(::getpid())},
-                                     {"started_at", NowText()}}) +
-                               "\n",
-                           0644);
+    return WriteFileAtomic(
+        json_,
+        DumpJson(
+            {{"url", url}, {"pid", static_cast<int64_t>(::getpid())}, {"started_at", NowText()}}) +
+            "\n",
+        0644);
   }
 
  private:
@@ -107,9 +108,10 @@ Status InviteFirst(Hub& hub, const std::string& url) {
   ASSIGN_OR_RETURN(const int64_t accounts, hub.registry().accounts().Count());
   if (accounts > 0) return {};
   ASSIGN_OR_RETURN(const std::string token, hub.registry().accounts().Invite(kLinkSeconds));
-  std::printf("there is no account yet; make the first administrator within 24 hours, once:\n"
-              "  %s/setup?token=%s\n",
-              url.c_str(), token.c_str());
+  std::printf(
+      "there is no account yet; make the first administrator within 24 hours, once:\n"
+      "  %s/setup?token=%s\n",
+      url.c_str(), token.c_str());
   return {};
 }
 
@@ -139,8 +141,8 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   face_options.token = NewToken("swl_");
   face_options.local_user = LocalUser();
   face_options.hosts = flags.hosts;
-  face_options.any_host = flags.hosts.empty() && std::none_of(serving.listen.begin(),
-                                                              serving.listen.end(), IsLoopback);
+  face_options.any_host =
+      flags.hosts.empty() && std::none_of(serving.listen.begin(), serving.listen.end(), IsLoopback);
   // What a killed hub had half received is nobody's.
   face_options.upload_folder = JoinPath(hub->registry().home().root(), "uploads");
   RETURN_IF_ERROR(RemoveAll(face_options.upload_folder));
@@ -169,10 +171,12 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
 void AddHubCommand(CLI::App* app, Invocation* invocation) {
   static HubFlags flags;
   CLI::App* hub = app->add_subcommand("hub", "serves the home over HTTP, for many people");
-  hub->add_option("--listen", flags.listen, "ADDRESS:PORT (default 127.0.0.1:7600); port 0: a free one");
+  hub->add_option("--listen", flags.listen,
+                  "ADDRESS:PORT (default 127.0.0.1:7600); port 0: a free one");
   hub->add_option("--allow-path", flags.allowed_paths,
                   "a folder of this machine that callers over HTTP may name files in");
-  hub->add_option("--host", flags.hosts, "a name by which the hub is called, besides this machine's");
+  hub->add_option("--host", flags.hosts,
+                  "a name by which the hub is called, besides this machine's");
   hub->add_option("--tls-certificate", flags.tls_certificate, "PEM file: serve HTTPS");
   hub->add_option("--tls-key", flags.tls_key, "its key");
   hub->add_flag("--allow-keys-without-tls", flags.allow_keys_without_tls,

@@ -33,7 +33,8 @@ Place FindPlace(CLI::App* app, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
-      for (const char* option : {"--home", "--server", "--key-file", "--registry"}) i += word == option;
+      for (const char* option : {"--home", "--server", "--key-file", "--registry"})
+        i += word == option;
       continue;
     }
     if (place.at->get_subcommands([](CLI::App*) { return true; }).empty()) break;

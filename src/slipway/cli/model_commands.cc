@@ -307,13 +307,12 @@ Result<int> Export(Context& context, const std::string& text, std::string output
 Result<int> Import(Context& context, const std::string& text, const std::string& file,
                    const std::string& note, bool activate) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "saved model"));
-  const std::string path =
-      ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name});
+  const std::string path = ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name});
   Json version;
   ASSIGN_OR_RETURN(const bool remote, context.RemoteHub());
   if (remote) {
-    const std::string query = "?file=" + UrlEncode(BaseName(file)) + "&note=" +
-                              UrlEncode(note) + "&activate=" + (activate ? "true" : "false");
+    const std::string query = "?file=" + UrlEncode(BaseName(file)) + "&note=" + UrlEncode(note) +
+                              "&activate=" + (activate ? "true" : "false");
     ASSIGN_OR_RETURN(version, context.Upload(path + query, AbsolutePath(file)));
   } else {
     const Json body = {{"path", AbsolutePath(file)}, {"note", note}, {"activate", activate}};

@@ -15,7 +15,7 @@ namespace {
 
 struct PeopleOptions {
   std::string name, role, scope = "*", label, account, expires, password_file, id, project, who,
-      since;
+                          since;
   std::vector<std::string> grants;
   bool admin = false, enable = false;
   int64_t limit = 100;
@@ -61,8 +61,8 @@ std::string RolesText(const Json& account) {
 }
 
 std::string AccountText(const Json& account) {
-  return account["name"].get<std::string>() + (account["disabled"].get<bool>() ? " (disabled)" : "") +
-         ": " + RolesText(account) + "\n";
+  return account["name"].get<std::string>() +
+         (account["disabled"].get<bool>() ? " (disabled)" : "") + ": " + RolesText(account) + "\n";
 }
 
 Result<int> AddUser(Context& context, const PeopleOptions& options) {
@@ -82,7 +82,8 @@ Result<int> ListUsers(Context& context) {
   TextTable table({"ACCOUNT", "STATE", "ROLES", "CREATED", "BY"});
   for (const Json& a : accounts) {
     table.Add({a["name"].get<std::string>(), a["disabled"].get<bool>() ? "disabled" : "enabled",
-               RolesText(a), a["created_at"].get<std::string>(), a["created_by"].get<std::string>()});
+               RolesText(a), a["created_at"].get<std::string>(),
+               a["created_by"].get<std::string>()});
   }
   RETURN_IF_ERROR(context.Print(
       table.empty() ? "no accounts yet: slipway user add NAME --admin\n" : table.ToString(),
@@ -105,17 +106,17 @@ Result<int> GrantRole(Context& context, const PeopleOptions& options) {
 }
 
 Result<int> RevokeRole(Context& context, const PeopleOptions& options) {
-  ASSIGN_OR_RETURN(const Json account,
-                   context.Call("DELETE", UserPath(options.name, "/grants?role=") +
-                                              UrlEncode(options.role) +
-                                              "&scope=" + UrlEncode(options.scope)));
+  ASSIGN_OR_RETURN(
+      const Json account,
+      context.Call("DELETE", UserPath(options.name, "/grants?role=") + UrlEncode(options.role) +
+                                 "&scope=" + UrlEncode(options.scope)));
   RETURN_IF_ERROR(context.Print(AccountText(account), account));
   return kExitDone;
 }
 
 Result<int> DisableUser(Context& context, const PeopleOptions& options) {
-  ASSIGN_OR_RETURN(const Json account, context.Call("PATCH", UserPath(options.name),
-                                                    {{"disabled", !options.enable}}));
+  ASSIGN_OR_RETURN(const Json account,
+                   context.Call("PATCH", UserPath(options.name), {{"disabled", !options.enable}}));
   RETURN_IF_ERROR(context.Print(AccountText(account), account));
   return kExitDone;
 }
@@ -169,8 +170,7 @@ Result<int> ListKeys(Context& context) {
 }
 
 Result<int> RevokeKey(Context& context, const PeopleOptions& options) {
-  ASSIGN_OR_RETURN(const Json key,
-                   context.Call("DELETE", "/api/v1/keys/" + UrlEncode(options.id)));
+  ASSIGN_OR_RETURN(const Json key, context.Call("DELETE", "/api/v1/keys/" + UrlEncode(options.id)));
   RETURN_IF_ERROR(context.Print("revoked " + options.id + "\n", key));
   return kExitDone;
 }

@@ -18,6 +18,7 @@ namespace slipway {
 struct RemoteHubOptions {
   std::string url;  // http://host:port or https://...
   std::string key;
+  bool insecure = false;  // take any certificate
 };
 
 class RemoteHubClient {
@@ -30,7 +31,8 @@ class RemoteHubClient {
   // An answer of 400 and above is its error. `upload`: the body is this file.
   Result<Response> Send(const std::string& method, const std::string& path, const std::string& body,
                         const std::string& upload = "");
-  // Follows the job's events to its end, over lost connections; `cancel` set: asks it to stop, once.
+  // Follows the job's events to its end, over lost connections; `cancel` set: asks it to stop,
+  // once.
   Status Follow(const std::string& job, const std::function<void(const JobEvent&)>& on_event,
                 const std::atomic<bool>* cancel);
 

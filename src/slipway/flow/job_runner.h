@@ -34,8 +34,8 @@ struct JobEvent {
 struct NumberedJobEvent {
   int64_t number = 0;
   std::string job, project;
-  bool ended = false;    // the job has: `event` says nothing
-  std::string status;    // of an ended job: "done", "failed", "aborted"
+  bool ended = false;  // the job has: `event` says nothing
+  std::string status;  // of an ended job: "done", "failed", "aborted"
   JobEvent event;
 };
 

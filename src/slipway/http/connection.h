@@ -46,7 +46,7 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   // The answer that goes on (connection_stream.cc): its head, and each time it has more.
   void OnStreamBegin(HttpReply* reply, std::shared_ptr<HttpStreamBuffer> stream);
   void OnStream();
-  void OnAgain() { Advance(); }     // the turn that was cut short goes on
+  void OnAgain() { Advance(); }  // the turn that was cut short goes on
   // The next answer is the last; an idle connection has a moment for the request that may be on
   // its way.
   void OnDrain();

@@ -46,8 +46,7 @@ void HttpConnection::PumpStream() {
   HttpByteBuffer& out = loop_->out();
   if (!bytes.empty() && !http_1_0_) {
     char size[24];
-    const char* const end =
-        std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr;
+    const char* const end = std::to_chars(size, size + sizeof size, bytes.size(), 16).ptr;
     out.Append({size, end});
     out.Append("\r\n");
     out.Append(bytes);

@@ -37,7 +37,7 @@ class HttpStreamBuffer {
   Mutex mutex_;
   std::string bytes_ GUARDED_BY(mutex_);
   bool ended_ GUARDED_BY(mutex_) = false, closed_ GUARDED_BY(mutex_) = false,
-       dropped_ GUARDED_BY(mutex_) = false;
+              dropped_ GUARDED_BY(mutex_) = false;
   bool told_ GUARDED_BY(mutex_) = false;  // a message to the loop is under way
 };
 
@@ -47,7 +47,7 @@ struct HttpLetter {
   HttpReply reply;
   std::shared_ptr<HttpStreamBuffer> stream;  // the answer goes on
   bool more = false;                         // of a stream that has begun
-  HttpLetter* next = nullptr;  // the box's list
+  HttpLetter* next = nullptr;                // the box's list
 };
 
 // A loop's box. Thread-safe; outlives the loop as long as somebody holds a request.

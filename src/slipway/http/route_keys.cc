@@ -55,9 +55,9 @@ Error Unknown(const std::string& name, const std::vector<RouteKey>& keys, const 
   for (const RouteKey& key : keys) names.push_back(key.name);
   const std::string meant = DidYouMean(name, names);
   return InvalidArgument("unknown key '" + name + "' in the request" + where,
-                         !meant.empty()   ? meant
+                         !meant.empty()  ? meant
                          : names.empty() ? "it takes none"
-                                          : "it takes " + Join(names, ", "));
+                                         : "it takes " + Join(names, ", "));
 }
 
 Status CheckBody(const std::vector<RouteKey>& keys, const Request& request) {
@@ -83,9 +83,10 @@ Status CheckQuery(const std::vector<RouteKey>& keys, const Request& request) {
   for (const auto& [name, value] : request.query) {
     const RouteKey* key = FindKey(keys, name);
     if (key == nullptr) return Unknown(name, keys, "'s query");
-    const bool fits = key->type == "boolean"   ? value == "true" || value == "false"
-                      : key->type == "integer" ? ParseInt64(value) && InRange(*key, *ParseInt64(value))
-                                               : !IsChoice(*key) || IsOneOf(*key, value);
+    const bool fits = key->type == "boolean" ? value == "true" || value == "false"
+                      : key->type == "integer"
+                          ? ParseInt64(value) && InRange(*key, *ParseInt64(value))
+                          : !IsChoice(*key) || IsOneOf(*key, value);
     if (!fits)
       return InvalidArgument("'" + name + "' in the request's query must be " + Wanted(*key));
   }

@@ -57,7 +57,8 @@ struct RouteKey {
   bool required = false;
   std::string about = "";
   std::string pattern = "";  // what a handler takes of it, for the description
-  std::optional<int64_t> least = std::nullopt, most = std::nullopt;  // of an integer; a text's bytes
+  std::optional<int64_t> least = std::nullopt,
+                         most = std::nullopt;  // of an integer; a text's bytes
 };
 
 // Names of things, as IsValidName takes them.
@@ -73,13 +74,15 @@ struct Resource {
 struct RouteDetails {
   std::optional<std::vector<RouteKey>> body = std::nullopt;   // absent: any JSON object
   std::optional<std::vector<RouteKey>> query = std::nullopt;  // absent: not checked
-  int status = 200;      // of success
-  bool paged = false;    // a list that takes ?limit and ?cursor
-  bool etag = false;     // the state of an object: GET answers its ETag, If-Match is heeded
-  bool filtered = false; // a list of all there is: the handler leaves out what the caller may not see
-  bool atomic = false;   // quick, and in the database alone: runs in one transaction with its records
-  bool secret = false;   // the answer holds a secret: it is not stored for an Idempotency-Key
-  bool upload = false;   // the body is a file (application/octet-stream)
+  int status = 200;                                           // of success
+  bool paged = false;  // a list that takes ?limit and ?cursor
+  bool etag = false;   // the state of an object: GET answers its ETag, If-Match is heeded
+  bool filtered =
+      false;  // a list of all there is: the handler leaves out what the caller may not see
+  bool atomic =
+      false;  // quick, and in the database alone: runs in one transaction with its records
+  bool secret = false;  // the answer holds a secret: it is not stored for an Idempotency-Key
+  bool upload = false;  // the body is a file (application/octet-stream)
   // "": JSON.
   std::string content_type = "";
   // Instead of the path's {project}, {service} and {infra}.

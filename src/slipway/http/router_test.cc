@@ -62,7 +62,10 @@ TEST(Router, NeverServesARouteThatSaysNoPermission) {
 
 TEST(Router, ChecksTheKeysThatARouteDeclares) {
   Router router;
-  router.Add({"POST", "/x", "write", "takes keys",
+  router.Add({"POST",
+              "/x",
+              "write",
+              "takes keys",
               [](const Request&) -> Result<Response> { return JsonResponse({{"ok", true}}); },
               {.body = std::vector<RouteKey>{{"name", "string", true},
                                              {"mode", "a|b"},

@@ -299,8 +299,7 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
   add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint",
       ShowDataset, {.query = NoKeys()});
   add("DELETE", kDatasets + "/{dataset}", "write", "takes a dataset out of the project",
-      RemoveDataset,
-      {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
+      RemoveDataset, {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("GET", kDatasets + "/{dataset}/schema", "read", "columns and types", ShowSchema,
       {.query = NoKeys()});
   add("POST", kDatasets + "/{dataset}/refresh", "write",

@@ -60,8 +60,8 @@ Response CheckAccess(const Route& route, const Request& request, const Principal
                                                 "the right '" + route.permission + "'",
                                             "an administrator grants it: slipway user grant"));
     }
-    return ErrorResponse(NotFound("there is nothing at '" + request.path +
-                                  "', or you have no right to see it"));
+    return ErrorResponse(
+        NotFound("there is nothing at '" + request.path + "', or you have no right to see it"));
   };
   // Nothing is looked up for whom nobody knows.
   if (principal.kind == Principal::Kind::kAnonymous && route.permission != "public")
@@ -97,7 +97,8 @@ Response Page(const Request& request, Response response) {
   if (to < size) {
     std::string query = "limit=" + std::to_string(limit) + "&cursor=p" + std::to_string(to);
     for (const auto& [name, value] : request.query) {
-      if (name != "limit" && name != "cursor" && IsValidName(value)) query += "&" + name + "=" + value;
+      if (name != "limit" && name != "cursor" && IsValidName(value))
+        query += "&" + name + "=" + value;
     }
     response.headers["Link"] = "<" + request.path + "?" + query + ">; rel=\"next\"";
   }
@@ -126,8 +127,12 @@ Response Read(const Route& route, const Request& request) {
 class Change {
  public:
   Change(Hub& hub, const Route& route, const Request& request, const Principal* principal)
-      : hub_(hub), registry_(hub.registry()), route_(route), request_(request),
-        principal_(principal), key_(Header(request, "idempotency-key")) {}
+      : hub_(hub),
+        registry_(hub.registry()),
+        route_(route),
+        request_(request),
+        principal_(principal),
+        key_(Header(request, "idempotency-key")) {}
 
   Response Run() {
     if (Status prepared = Prepare(); !prepared.ok()) return ErrorResponse(prepared.error());
@@ -197,8 +202,8 @@ class Change {
         return ErrorResponse(kept.error());
     }
     if (!key_.empty()) {
-      if (Status kept = registry_.idempotency().Put(scope_, key_, hash_,
-                                                    {response.status, response.body});
+      if (Status kept =
+              registry_.idempotency().Put(scope_, key_, hash_, {response.status, response.body});
           !kept.ok())
         return ErrorResponse(kept.error());
     }
@@ -220,10 +225,10 @@ class Change {
     }
     Response response = RunUnderHook();
     if (!key_.empty()) {
-      const Status kept = response.status < 400
-                              ? registry_.idempotency().Finish(scope_, key_,
-                                                               {response.status, response.body})
-                              : registry_.idempotency().Release(scope_, key_);
+      const Status kept =
+          response.status < 400
+              ? registry_.idempotency().Finish(scope_, key_, {response.status, response.body})
+              : registry_.idempotency().Release(scope_, key_);
       if (!kept.ok() && response.status < 400) return ErrorResponse(kept.error());
     }
     return response;

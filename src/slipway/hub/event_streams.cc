@@ -109,7 +109,8 @@ void EventStreams::Run() {
     std::list<Listener> now;
     now.swap(listeners_);  // jobs must not wait for whoever listens
     mutex_.unlock();
-    for (auto it = now.begin(); it != now.end();) it = Feed(*it, beat) ? std::next(it) : now.erase(it);
+    for (auto it = now.begin(); it != now.end();)
+      it = Feed(*it, beat) ? std::next(it) : now.erase(it);
     mutex_.lock();
     listeners_.splice(listeners_.end(), now);
   }
@@ -145,8 +146,8 @@ bool EventStreams::Feed(Listener& listener, bool beat) {
   for (const NumberedJobEvent& event : hub_.jobs().EventsAfter(listener.after, listener.job)) {
     listener.after = event.number;
     if (!May(listener.principal, "read", {"project", event.project})) continue;
-    if (!listener.stream->Write(Frame(run_ + "-" + std::to_string(event.number), "job",
-                                      JobEventToJson(event))))
+    if (!listener.stream->Write(
+            Frame(run_ + "-" + std::to_string(event.number), "job", JobEventToJson(event))))
       return false;
     if (event.ended && !listener.job.empty()) {
       listener.stream->End();

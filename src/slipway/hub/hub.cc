@@ -74,9 +74,9 @@ Status Hub::CheckPaths(const Request& request, const std::vector<std::string>& p
     const std::string real = std::filesystem::weakly_canonical(fixed, error).string();
     bool allowed = false;
     for (const std::string& folder : allowed_paths_) {
-      allowed = allowed || (!error && path.starts_with("/") &&
-                            path.find("/../") == std::string::npos &&
-                            (real == folder || real.starts_with(folder + "/")));
+      allowed =
+          allowed || (!error && path.starts_with("/") && path.find("/../") == std::string::npos &&
+                      (real == folder || real.starts_with(folder + "/")));
     }
     if (allowed) continue;
     return PermissionDenied(

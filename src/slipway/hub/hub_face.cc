@@ -54,9 +54,9 @@ void WriteProblem(int status, const Error& error, const std::string& request_id,
 
 // Types that live as long as the program: HttpReply keeps a view only.
 std::string_view KnownType(const std::string& type) {
-  static constexpr std::string_view kTypes[] = {"application/json", kProblem, "text/plain",
-                                                "application/octet-stream", "application/zip",
-                                                "text/html; charset=utf-8"};
+  static constexpr std::string_view kTypes[] = {"application/json", kProblem,
+                                                "text/plain",       "application/octet-stream",
+                                                "application/zip",  "text/html; charset=utf-8"};
   for (const std::string_view known : kTypes) {
     if (type == known) return known;
   }
@@ -113,23 +113,24 @@ bool HubFace::HostAllowed(const HttpRequest& request) const {
 
 HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
   HttpBodyPlan plan;
-  plan.max_bytes = options_.max_body_bytes;
+  const bool anonymous = head.Header("authorization").empty() && head.Header("cookie").empty();
+  plan.max_bytes = anonymous ? options_.max_anonymous_bytes : options_.max_body_bytes;
   if (!head.Header("content-type").starts_with("application/octet-stream")) return plan;
-  // A file: to disk, and only for a caller who could be somebody; what they may do is decided once
-  // it is here.
+  // A file: to disk, a large one only for a caller who was somebody a moment ago; what they may do
+  // is decided once it is here.
   Request request;
   request.method = std::string(head.method);
   request.path = std::string(head.path);
   Response none;
   const Route* route = hub_.router().Find(&request, &none);
   if (route == nullptr || !route->details.upload) return plan;
-  if (head.Header("authorization").empty() && head.Header("cookie").empty()) {
+  if (anonymous) {
     plan.refuse = true;
     WriteProblem(401, PermissionDenied("this needs an API key or a session"), RandomId(), refusal);
     refusal->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
     return plan;
   }
-  plan.max_bytes = options_.max_upload_bytes;
+  if (Remembers(head)) plan.max_bytes = options_.max_upload_bytes;
   plan.spool_folder = options_.upload_folder;
   return plan;
 }
@@ -218,6 +219,33 @@ Principal HubFace::Identify(const HttpRequest& request) const {
   return principal;
 }
 
+namespace {
+
+std::string CredentialHash(const HttpRequest& request) {
+  return Sha256Hex(std::string(request.Header("authorization")) + "\n" +
+                   std::string(request.Header("cookie")));
+}
+
+}  // namespace
+
+void HubFace::Remember(const HttpRequest& request) {
+  constexpr double kSeconds = 300;
+  constexpr size_t kMost = 1000;
+  const double now = SteadySeconds();
+  const std::string hash = CredentialHash(request);
+  MutexLock lock(known_mutex_);
+  if (known_.size() >= kMost) std::erase_if(known_, [&](const auto& k) { return k.second < now; });
+  if (known_.size() >= kMost) known_.clear();
+  known_[hash] = now + kSeconds;
+}
+
+bool HubFace::Remembers(const HttpRequest& request) {
+  const std::string hash = CredentialHash(request);
+  MutexLock lock(known_mutex_);
+  const auto found = known_.find(hash);
+  return found != known_.end() && found->second > SteadySeconds();
+}
+
 void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   const HttpRequest& in = pending->request();
   HttpReply* reply = pending->reply();
@@ -241,6 +269,7 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   request.body = std::string(in.body);
   request.body_file = std::string(in.body_file);
   const Principal principal = Identify(in);
+  if (principal.kind != Principal::Kind::kAnonymous) Remember(in);
   Response response;
   if (!IsValidUtf8(request.path) || request.path.find('\0') != std::string::npos ||
       in.path.find("%2F") != std::string_view::npos ||

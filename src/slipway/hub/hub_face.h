@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,13 +20,14 @@
 namespace slipway {
 
 struct HubFaceOptions {
-  std::string token;               // of HOME/hub.token: acts as `local_user`
+  std::string token;  // of HOME/hub.token: acts as `local_user`
   std::string local_user;
   std::vector<std::string> hosts;  // names that requests may be for, besides addresses and our own
   bool any_host = false;           // listens off loopback and no names were given
   int threads = 4;
-  size_t queue = 256;              // requests that wait; more: 503
+  size_t queue = 256;  // requests that wait; more: 503
   size_t max_body_bytes = size_t{16} << 20;
+  size_t max_anonymous_bytes = size_t{64} << 10;  // with neither key nor session
   size_t max_upload_bytes = size_t{4} << 30;
   std::string upload_folder;
 };
@@ -49,6 +51,8 @@ class HubFace final : public HttpHandler {
   void Work();
   void Answer(std::unique_ptr<HttpPending> pending);
   Principal Identify(const HttpRequest& request) const;
+  void Remember(const HttpRequest& request);
+  bool Remembers(const HttpRequest& request);
   bool HostAllowed(const HttpRequest& request) const;
   std::string MetricsText() const;
 
@@ -59,6 +63,9 @@ class HubFace final : public HttpHandler {
   std::atomic<const HttpServer*> server_ = nullptr;
   std::atomic<bool> draining_ = false;
   std::atomic<int64_t> requests_ = 0, errors_ = 0, refused_ = 0;
+  // What opened something within the last minutes, by hash: large files are taken from these alone.
+  Mutex known_mutex_;
+  std::map<std::string, double> known_ GUARDED_BY(known_mutex_);
   Mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<std::unique_ptr<HttpPending>> waiting_ GUARDED_BY(mutex_);

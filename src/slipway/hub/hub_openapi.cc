@@ -7,11 +7,11 @@
 namespace slipway {
 namespace {
 
-
 Json Problem(const std::string& about) {
-  return {{"description", about},
-          {"content",
-           {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
+  return {
+      {"description", about},
+      {"content",
+       {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}};
 }
 
 Json Parameter(const std::string& name, const char* in, bool required, Json schema,
@@ -48,8 +48,9 @@ Json Parameters(const Route& route) {
   }
   const Json text = {{"type", "string"}, {"minLength", 1}, {"maxLength", 200}};
   if (route.method == "POST" && !route.details.secret && route.permission != "read")
-    out.push_back(Parameter("Idempotency-Key", "header", false, text,
-                            "the same request sent again gets the same answer and changes nothing"));
+    out.push_back(
+        Parameter("Idempotency-Key", "header", false, text,
+                  "the same request sent again gets the same answer and changes nothing"));
   if (route.details.etag) {
     out.push_back(route.method == "GET"
                       ? Parameter("If-None-Match", "header", false, text, "304 while it is so")
@@ -65,9 +66,8 @@ Json BodySchema(const std::vector<RouteKey>& keys) {
     properties[key.name] = RouteKeySchema(key);
     if (key.required) required.push_back(key.name);
   }
-  Json schema = {{"type", "object"},
-                 {"properties", std::move(properties)},
-                 {"additionalProperties", false}};
+  Json schema = {
+      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) schema["required"] = std::move(required);
   return schema;
 }
@@ -100,13 +100,16 @@ Json Responses(const Route& route) {
     good["headers"] = {{"ETag", {{"schema", {{"type", "string"}}}}}};
   Json out;
   out[std::to_string(route.details.status)] = std::move(good);
-  if (route.details.etag && route.method == "GET") out["304"] = {{"description", "it is as you have it"}};
+  if (route.details.etag && route.method == "GET")
+    out["304"] = {{"description", "it is as you have it"}};
   out["400"] = Problem("the request is wrong; the message says what, the hint how to put it right");
-  if (route.permission != "public") out["401"] = Problem("no key, no session, or none that is valid");
+  if (route.permission != "public")
+    out["401"] = Problem("no key, no session, or none that is valid");
   out["403"] = Problem("you may not do this");
   out["404"] = Problem("there is none, or you may not see it");
   if (route.method != "GET") out["409"] = Problem("it exists already, is in use, or has changed");
-  if (route.details.etag && route.method != "GET") out["412"] = Problem("it has changed since you read it");
+  if (route.details.etag && route.method != "GET")
+    out["412"] = Problem("it has changed since you read it");
   out["500"] = Problem("a fault of the hub, or of what is stored");
   out["503"] = Problem("not now: try again later");
   return out;
@@ -152,8 +155,7 @@ Json HubOpenApi(const std::vector<Route>& routes) {
                   {"request_id", text}}}}}}},
             {"securitySchemes",
              {{"key", {{"type", "http"}, {"scheme", "bearer"}}},
-              {"session",
-               {{"type", "apiKey"}, {"in", "cookie"}, {"name", "slipway_session"}}}}}}}};
+              {"session", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "slipway_session"}}}}}}}};
 }
 
 }  // namespace slipway

@@ -277,8 +277,8 @@ void AddModelRoutes(Hub& hub, Router* router) {
   };
   // Which version is active, and which there are.
   const auto state = [&hub](const Request& request) {
-    const auto versions = hub.registry().models().Versions(request.params.at("project"),
-                                                           request.params.at("model"));
+    const auto versions =
+        hub.registry().models().Versions(request.params.at("project"), request.params.at("model"));
     if (!versions.ok()) return Json();
     Json numbers = Json::array(), active;
     for (const VersionRecord& version : *versions) {
@@ -309,8 +309,7 @@ void AddModelRoutes(Hub& hub, Router* router) {
       {.query = Keys({{"a", "string", false, "a number, active or latest", version},
                       {"b", "string", false, "the other one", version}})});
   add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one",
-      Activate,
-      {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
+      Activate, {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("POST", kModel + "/rollback", "write", "activates the previously active version", Rollback,
       {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("POST", kModel + "/import", "write", "adds a version from a bundle or a LightGBM text file",

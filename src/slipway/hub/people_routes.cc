@@ -34,7 +34,9 @@ Json KeyToJson(const ApiKeyRecord& key) {
           {"created_at", key.created_at},
           {"created_by", key.created_by},
           {"expires_at", key.expires_at ? Json(FormatTimestamp(*key.expires_at)) : Json()},
-          {"state", key.revoked ? "revoked" : key.expired ? "expired" : "valid"}};
+          {"state", key.revoked   ? "revoked"
+                    : key.expired ? "expired"
+                                  : "valid"}};
 }
 
 bool IsInstanceAdmin(const Request& request) {
@@ -96,9 +98,7 @@ Result<Response> SetPassword(Hub& hub, const Request& request) {
   return ShowUser(hub, request);
 }
 
-Grant GrantOf(const Json& body) {
-  return {BodyText(body, "role"), BodyText(body, "scope", "*")};
-}
+Grant GrantOf(const Json& body) { return {BodyText(body, "role"), BodyText(body, "scope", "*")}; }
 
 // Granting and taking away a role takes the right "admin" on its scope.
 Result<Resource> ScopeResource(const std::string& scope) {
@@ -120,8 +120,8 @@ Result<Resource> ScopeOfRequest(const Request& request) {
 
 Result<Response> AddGrant(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"role", "scope"}));
-  RETURN_IF_ERROR(hub.registry().accounts().AddGrant(request.params.at("user"), GrantOf(body),
-                                                     request.who));
+  RETURN_IF_ERROR(
+      hub.registry().accounts().AddGrant(request.params.at("user"), GrantOf(body), request.who));
   return ShowUser(hub, request);
 }
 
@@ -225,10 +225,7 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
        .atomic = true,
        .state = state});
   add("PUT", kUser + "/password", "admin", "sets the password; ends the account's sessions",
-      SetPassword,
-      {.body = Keys({password}),
-       .query = NoKeys(),
-       .state = state});
+      SetPassword, {.body = Keys({password}), .query = NoKeys(), .state = state});
   add("POST", kUser + "/grants", "admin", "grants a role on a scope", AddGrant,
       {.body = Keys({role, scope}),
        .query = NoKeys(),
@@ -245,13 +242,13 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
   add("GET", "/api/v1/keys", "signed_in", "your API keys; an administrator sees all", ListKeys,
       {.query = NoKeys(), .paged = true});
   add("POST", "/api/v1/keys", "signed_in", "makes an API key; shown this once", AddKey,
-      {.body = Keys({{"label", "string", true, "what it is for", "^[ -~]*$", 1, 200},
-                     {"role", "read|write|deploy|admin", false, "no more than this"},
-                     scope,
-                     {"account", "string", false, "whose it is (an administrator's choice)",
-                      kNamePattern},
-                     {"expires_in_seconds", "integer", false, "never, unless told", "", 1,
-                      int64_t{10} * 366 * 86'400}}),
+      {.body = Keys(
+           {{"label", "string", true, "what it is for", "^[ -~]*$", 1, 200},
+            {"role", "read|write|deploy|admin", false, "no more than this"},
+            scope,
+            {"account", "string", false, "whose it is (an administrator's choice)", kNamePattern},
+            {"expires_in_seconds", "integer", false, "never, unless told", "", 1,
+             int64_t{10} * 366 * 86'400}}),
        .query = NoKeys(),
        .status = 201,
        .atomic = true,

@@ -15,13 +15,13 @@ namespace slipway {
 struct Principal {
   enum class Kind { kAnonymous, kAccount, kLocal };
   Kind kind = Kind::kAnonymous;
-  std::string name;           // what is recorded as `who`
-  std::string how;            // "session", "key key-abc", "local"
-  bool admin = false;         // every right on the instance
-  std::vector<Grant> grants;  // of the account
-  std::optional<Grant> limit; // of an API key: no more than this
-  bool has_account = false;   // `name` is one of the accounts
-  std::string session;        // the session's token, for signing out
+  std::string name;            // what is recorded as `who`
+  std::string how;             // "session", "key key-abc", "local"
+  bool admin = false;          // every right on the instance
+  std::vector<Grant> grants;   // of the account
+  std::optional<Grant> limit;  // of an API key: no more than this
+  bool has_account = false;    // `name` is one of the accounts
+  std::string session;         // the session's token, for signing out
 };
 
 // Whoever can read the home's hub.token: as the operating system's user in process.

@@ -39,8 +39,9 @@ TEST(Authorize, EachRoleGivesItsOwnAndReading) {
     const char* role;
     bool read, write, deploy, admin;
   };
-  for (const Row& row : {Row{"read", true, false, false, false}, Row{"write", true, true, false, false},
-                         Row{"deploy", true, false, true, false}, Row{"admin", true, true, true, true}}) {
+  for (const Row& row :
+       {Row{"read", true, false, false, false}, Row{"write", true, true, false, false},
+        Row{"deploy", true, false, true, false}, Row{"admin", true, true, true, true}}) {
     const Principal principal = With({{row.role, "project:shop"}});
     EXPECT_EQ(May(principal, "read", kShop), row.read);
     EXPECT_EQ(May(principal, "write", kShop), row.write);

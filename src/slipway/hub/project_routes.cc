@@ -206,7 +206,10 @@ void AddProjectRoutes(Hub& hub, Router* router) {
       {.query = NoKeys(), .etag = true, .state = state});
   add("DELETE", "/api/v1/projects/{project}", "write",
       "deletes a project; ?force=true also with its versions", DeleteProject,
-      {.query = Keys({{"force", "boolean", false, "also with its versions"}}), .etag = true, .atomic = true, .state = state});
+      {.query = Keys({{"force", "boolean", false, "also with its versions"}}),
+       .etag = true,
+       .atomic = true,
+       .state = state});
   add("GET", "/api/v1/projects/{project}/flow", "read",
       "the Flow: nodes and edges with state and reason", ShowFlow, {.query = NoKeys()});
   add("POST", "/api/v1/apply", "write",

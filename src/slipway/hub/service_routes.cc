@@ -213,8 +213,8 @@ void AddServiceRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   const auto state = [&hub](const Request& request) {
-    const auto packages = hub.registry().packages().List(request.params.at("project"),
-                                                         request.params.at("service"));
+    const auto packages =
+        hub.registry().packages().List(request.params.at("project"), request.params.at("service"));
     Json ids = Json::array();
     if (packages.ok()) {
       for (const PackageRecord& package : *packages) ids.push_back(PackageId(package.number));

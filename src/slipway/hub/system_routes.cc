@@ -34,9 +34,9 @@ Result<Response> SignIn(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const std::string token,
                    hub.registry().accounts().OpenSession(name, kSessionSeconds));
   Response response = JsonResponse({{"account", name}}, 201);
-  response.headers["Set-Cookie"] =
-      "slipway_session=" + token + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" +
-      std::to_string(static_cast<int64_t>(kSessionSeconds));
+  response.headers["Set-Cookie"] = "slipway_session=" + token +
+                                   "; Path=/; HttpOnly; SameSite=Strict; Max-Age=" +
+                                   std::to_string(static_cast<int64_t>(kSessionSeconds));
   return response;
 }
 
@@ -44,8 +44,7 @@ Result<Response> SignOut(Hub& hub, const Request& request) {
   if (request.principal != nullptr && !request.principal->session.empty())
     RETURN_IF_ERROR(hub.registry().accounts().CloseSession(request.principal->session));
   Response response = JsonResponse({{"signed_out", true}});
-  response.headers["Set-Cookie"] =
-      "slipway_session=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
+  response.headers["Set-Cookie"] = "slipway_session=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0";
   return response;
 }
 
@@ -59,9 +58,9 @@ Result<Response> WhoAmI(Hub&, const Request& request) {
               {"how", principal.how},
               {"admin", principal.admin},
               {"grants", std::move(grants)}};
-  out["limit"] = principal.limit ? Json({{"role", principal.limit->role},
-                                         {"scope", principal.limit->scope}})
-                                 : Json();
+  out["limit"] = principal.limit
+                     ? Json({{"role", principal.limit->role}, {"scope", principal.limit->scope}})
+                     : Json();
   return JsonResponse(out);
 }
 
@@ -139,7 +138,8 @@ Result<Response> SetupForm(Hub& hub, const Request& request) {
   for (const std::string& pair : Split(request.body, '&')) {
     const size_t equals = pair.find('=');
     if (equals == std::string::npos) continue;
-    form[PercentDecode(pair.substr(0, equals), true)] = PercentDecode(pair.substr(equals + 1), true);
+    form[PercentDecode(pair.substr(0, equals), true)] =
+        PercentDecode(pair.substr(equals + 1), true);
   }
   auto made = AcceptSetup(hub, form["token"], form["name"], form["password"]);
   if (!made.ok()) {
@@ -159,11 +159,20 @@ std::optional<double> ParseSpan(const std::string& text) {
   double unit = 1;
   std::string number = text;
   switch (text.back()) {
-    case 'd': unit = 86'400; break;
-    case 'h': unit = 3600; break;
-    case 'm': unit = 60; break;
-    case 's': unit = 1; break;
-    default: number += 's';
+    case 'd':
+      unit = 86'400;
+      break;
+    case 'h':
+      unit = 3600;
+      break;
+    case 'm':
+      unit = 60;
+      break;
+    case 's':
+      unit = 1;
+      break;
+    default:
+      number += 's';
   }
   number.pop_back();
   const auto value = ParseInt64(number);
@@ -202,8 +211,8 @@ Result<Response> ListAudit(Hub& hub, const Request& request) {
   for (const AuditRecord& record : records) out.push_back(AuditToJson(record));
   Response response = JsonResponse(out);
   if (more) {
-    std::string next = "limit=" + std::to_string(limit) + "&cursor=" +
-                       std::to_string(records.back().id);
+    std::string next =
+        "limit=" + std::to_string(limit) + "&cursor=" + std::to_string(records.back().id);
     for (const char* key : {"project", "who", "since"}) {
       if (const std::string value = get(key); IsValidName(value))
         next += "&" + std::string(key) + "=" + value;
@@ -244,7 +253,8 @@ void AddSystemRoutes(Hub& hub, Router* router) {
     return Resource{"project", std::move(job.project)};
   };
   add("POST", "/api/v1/sessions", "public", "signs in: a session cookie", SignIn,
-      {.body = Keys({{"account", "string", true, "its name"}, {"password", "string", true, "", "", 0, 1024}}),
+      {.body = Keys({{"account", "string", true, "its name"},
+                     {"password", "string", true, "", "", 0, 1024}}),
        .query = NoKeys(),
        .status = 201,
        .secret = true});
@@ -274,13 +284,16 @@ void AddSystemRoutes(Hub& hub, Router* router) {
                       {"limit", "integer", false, "at most so many (100)", "", 1, 1000},
                       {"cursor", "string", false, "goes on after a page", "^[1-9][0-9]{0,17}$"}}),
        .resource = queried_project});
-  add("GET", "/api/v1/events", "read",
-      "server-sent events of jobs; ?job: of this one, to its end", Events,
+  add("GET", "/api/v1/events", "read", "server-sent events of jobs; ?job: of this one, to its end",
+      Events,
       {.query = Keys({{"job", "string", false, "only this job's, to its end", kNamePattern}}),
        .filtered = true,
        .content_type = "text/event-stream",
        .resource = project_of_job});
-  router->Add({"GET", "/api/v1/openapi.json", "public", "this description",
+  router->Add({"GET",
+               "/api/v1/openapi.json",
+               "public",
+               "this description",
                [&hub](const Request&) -> Result<Response> {
                  return JsonResponse(HubOpenApi(hub.router().routes()));
                },

@@ -46,12 +46,13 @@ Result<Grant> ParseGrant(std::string_view text) {
 
 Result<std::vector<AccountRecord>> Accounts::Select(std::string_view where,
                                                     std::vector<SqlValue> values) const {
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query("SELECT name, admin, disabled, CASE WHEN password = '' THEN 0 ELSE 1 END, "
-                                   "created_at, "
-                                   "created_by FROM accounts " +
-                                       std::string(where) + " ORDER BY name",
-                                   std::move(values)));
+  ASSIGN_OR_RETURN(
+      auto rows,
+      database_.Query("SELECT name, admin, disabled, CASE WHEN password = '' THEN 0 ELSE 1 END, "
+                      "created_at, "
+                      "created_by FROM accounts " +
+                          std::string(where) + " ORDER BY name",
+                      std::move(values)));
   std::vector<AccountRecord> out;
   for (const SqlRow& row : rows) {
     AccountRecord account;
@@ -234,8 +235,7 @@ Status Accounts::AcceptInvitation(std::string_view token, std::string_view name,
 }
 
 Status Accounts::Expire() {
-  RETURN_IF_ERROR(
-      database_.Execute("DELETE FROM sessions WHERE expires_at <= ?", {NowMicros()}));
+  RETURN_IF_ERROR(database_.Execute("DELETE FROM sessions WHERE expires_at <= ?", {NowMicros()}));
   RETURN_IF_ERROR(
       database_.Execute("DELETE FROM invitations WHERE expires_at <= ?", {NowMicros()}));
   return {};

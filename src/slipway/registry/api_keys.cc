@@ -24,11 +24,11 @@ Result<MadeApiKey> ApiKeys::Add(const NewApiKey& key) {
 
 Result<std::vector<ApiKeyRecord>> ApiKeys::Select(std::string_view where,
                                                   std::vector<SqlValue> values) const {
-  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT id, label, account, role, scope, created_at, "
-                                              "created_by, expires_at, revoked_at FROM api_keys " +
-                                                  std::string(where) +
-                                                  " ORDER BY created_at DESC, id",
-                                              std::move(values)));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT id, label, account, role, scope, created_at, "
+                                   "created_by, expires_at, revoked_at FROM api_keys " +
+                                       std::string(where) + " ORDER BY created_at DESC, id",
+                                   std::move(values)));
   std::vector<ApiKeyRecord> out;
   for (const SqlRow& row : rows) {
     ApiKeyRecord key;

@@ -15,7 +15,7 @@
 namespace slipway {
 
 struct ApiKeyRecord {
-  std::string id;       // public: names the key in lists and in the audit log
+  std::string id;  // public: names the key in lists and in the audit log
   std::string label;
   std::string account;  // "": made on the hub's machine, of nobody in particular
   Grant limit;          // the most that it may do

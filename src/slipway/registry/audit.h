@@ -16,11 +16,11 @@ namespace slipway {
 
 struct AuditRecord {
   int64_t id = 0;
-  int64_t at = 0;      // microseconds
-  std::string who;     // an account, or the operating system's user
-  std::string how;     // "session", "key key-abc", "command line", ...
-  std::string action;  // "POST /api/v1/projects/{project}/datasets"
-  std::string project; // "": of none
+  int64_t at = 0;       // microseconds
+  std::string who;      // an account, or the operating system's user
+  std::string how;      // "session", "key key-abc", "command line", ...
+  std::string action;   // "POST /api/v1/projects/{project}/datasets"
+  std::string project;  // "": of none
   std::string path;
   int status = 200;
   std::string request_id;

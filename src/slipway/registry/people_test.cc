@@ -90,16 +90,27 @@ TEST_F(PeopleTest, AnInvitationMakesOneAdministrator) {
 }
 
 TEST_F(PeopleTest, KeysAreFoundUntilTheyExpireOrAreRevoked) {
-  const auto made = registry_->keys().Add({.label = "ci", .account = "", .who = "me", .limit = {"read", "*"}, .seconds = {}});
+  const auto made = registry_->keys().Add(
+      {.label = "ci", .account = "", .who = "me", .limit = {"read", "*"}, .seconds = {}});
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ((*registry_->keys().FindByKey(made->key))->id, made->id);
   EXPECT_FALSE(registry_->keys().FindByKey(made->id)->has_value());
-  const auto over = registry_->keys().Add({.label = "old", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = -1.0});
+  const auto over = registry_->keys().Add(
+      {.label = "old", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = -1.0});
   EXPECT_FALSE(registry_->keys().FindByKey(over->key)->has_value());
   ASSERT_TRUE(registry_->keys().Revoke(made->id).ok());
   EXPECT_FALSE(registry_->keys().FindByKey(made->key)->has_value());
-  EXPECT_FALSE(registry_->keys().Add({.label = "", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = {}}).ok());
-  EXPECT_FALSE(registry_->keys().Add({.label = "x", .account = "nobody", .who = "me", .limit = {"admin", "*"}, .seconds = {}}).ok());
+  EXPECT_FALSE(
+      registry_->keys()
+          .Add({.label = "", .account = "", .who = "me", .limit = {"admin", "*"}, .seconds = {}})
+          .ok());
+  EXPECT_FALSE(registry_->keys()
+                   .Add({.label = "x",
+                         .account = "nobody",
+                         .who = "me",
+                         .limit = {"admin", "*"},
+                         .seconds = {}})
+                   .ok());
 }
 
 TEST_F(PeopleTest, TheAuditLogTakesRowsAndGivesNoneUp) {
