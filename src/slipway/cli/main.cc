@@ -141,6 +141,8 @@ int Run(int argc, char** argv) {
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
+  AddInfraCommands(&app, &invocation);
+  AddDeploymentCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

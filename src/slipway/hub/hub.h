@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/deploy/deployer.h"
 #include "slipway/flow/job_runner.h"
 #include "slipway/http/router.h"
 #include "slipway/registry/registry.h"
@@ -31,13 +32,16 @@ class Hub {
   const Router& router() const { return router_; }
   Registry& registry() { return *registry_; }
   JobRunner& jobs() { return *jobs_; }
-  // What the opening found: jobs that were interrupted.
+  // A process that stays calls its Supervise().
+  Deployer& deployer() { return *deployer_; }
+  // What the opening found: jobs and updates of deployments that were interrupted.
   const std::vector<std::string>& notices() const { return notices_; }
 
  private:
   Hub() = default;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<Deployer> deployer_;
   Router router_;
   std::vector<std::string> notices_;
 };
@@ -48,5 +52,7 @@ void AddDatasetRoutes(Hub& hub, Router* router);
 void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
+void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
+void AddDeploymentRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

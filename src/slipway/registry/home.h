@@ -1,7 +1,7 @@
 // Home: the folder that holds an instance's state, and the names of what lies in it
 // (architecture.md 4).
 //   home.json  registry.db  lock  lock.info  blobs/sha256/ab/<hash>  data/<project>/<dataset>/
-//   jobs/<id>/  logs/
+//   jobs/<id>/  logs/  secret.key  nodes/<infra>/<n>/
 // A value type; paths only, no open files.
 #pragma once
 
@@ -34,6 +34,10 @@ class Home {
   std::string JobWorkFolder(std::string_view job) const;
   std::string JobLogPath(std::string_view job) const;
   std::string JobLockPath(std::string_view job) const;
+  // The key of the secrets in the database (secrets.h).
+  std::string SecretKeyPath() const { return JoinPath(root_, "secret.key"); }
+  // API nodes that run on this machine.
+  std::string NodesFolder() const { return JoinPath(root_, "nodes"); }
   std::string LogsFolder() const { return JoinPath(root_, "logs"); }
 
  private:

@@ -1,5 +1,7 @@
 #include "slipway/registry/schema.h"
 
+#include "slipway/registry/schema_deployments.h"
+
 namespace slipway {
 namespace {
 
@@ -182,7 +184,8 @@ CREATE TABLE package_models(
     DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 CREATE INDEX package_models_version ON package_models(model_project, model, version);
-)sql"}};
+)sql"},
+                                {"deployments", kDeploymentsStep}};
 
 }  // namespace
 
