@@ -1,6 +1,8 @@
 """The API Deployer on real API nodes: package, publish, deploy, promote, canary, roll back; and what is left when a node, a package or
 the deployer itself fails in the middle."""
 import contextlib
+import json
+import os
 import pathlib
 import shutil
 import signal
@@ -12,12 +14,12 @@ import pytest
 from apinode import nodes, shop, shop_yaml  # noqa: F401: fixtures
 from conftest import Slipway
 
-EXTRA = """  five: {endpoints: {fare: {prediction: fare, test_queries: "from_dataset(unseen, 5)"}}}
+EXTRA = """  five: {endpoints: {fare: {prediction: fare, test_queries: "from_dataset(picked, 5)"}}}
   wrong:
     endpoints:
       fare:
         prediction: fare
-        test_queries: [{name: impossible, request: {features: {x: 1}}, expected: {prediction: -12345.5}}]
+        test_queries: [{name: impossible, request: {features: {x: 1}}, expect: {prediction: -12345.5}}]
 """
 
 
@@ -27,7 +29,8 @@ def made(shop, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deployer")
     shutil.copytree(shop.folder, folder, dirs_exist_ok=True)
     slipway = Slipway(folder)
-    slipway.write("p.yaml", shop_yaml(18) + EXTRA)
+    slipway.write("picked.csv", "x,z,c,at\n" + "".join(f"{x},0.5,b,2015-03-12 1{i}:10:06 UTC\n" for i, x in enumerate((0.5, 2.5, 4.5, 6.5, 8.5))))
+    slipway.write("p.yaml", shop_yaml(18).replace("datasets:\n", "datasets:\n  picked: {type: files, path: picked.csv}\n") + EXTRA)
     slipway("apply", "-f", "p.yaml")
     for version in (1, 3):
         slipway("model", "activate", f"p/fare@{version}")
@@ -329,9 +332,8 @@ def test_local_nodes_outlive_their_command_and_are_adopted(hub):
     hub("deployment", "update", "d")
     shown = hub.json("deployment", "show", "d")
     assert shown["health"] == "healthy" and len(shown["nodes"]) == 2
-    pids = [int(__import__("json").loads((hub.home / f"nodes/here/{n}/node.json").read_text())["pid"]) for n in (1, 2)]
+    pids = [int(json.loads((hub.home / f"nodes/here/{n}/node.json").read_text())["pid"]) for n in (1, 2)]
     urls = [n["url"] for n in shown["nodes"]]
-    import os
     os.kill(pids[0], signal.SIGKILL)
     shown = hub.json("deployment", "show", "d")
     assert [n["health"] for n in shown["nodes"]] == ["error", "healthy"] and shown["health"] == "warning"
@@ -339,7 +341,7 @@ def test_local_nodes_outlive_their_command_and_are_adopted(hub):
     outcomes = hub.json("deployment", "test", "d")
     assert len(outcomes) == 10 and all(o["ok"] for o in outcomes)
     assert [n["url"] for n in hub.json("deployment", "show", "d")["nodes"]] == urls
-    assert int(__import__("json").loads((hub.home / "nodes/here/2/node.json").read_text())["pid"]) == pids[1]
+    assert int(json.loads((hub.home / "nodes/here/2/node.json").read_text())["pid"]) == pids[1]
     hub("infra", "stop", "here")
     assert not pathlib.Path(f"/proc/{pids[1]}/cmdline").exists() or b"apinode" not in pathlib.Path(f"/proc/{pids[1]}/cmdline").read_bytes()
     assert hub.json("deployment", "show", "d")["health"] == "error"

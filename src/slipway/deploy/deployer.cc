@@ -7,6 +7,12 @@
 #include "slipway/base/text.h"
 
 namespace slipway {
+namespace {
+
+// How far a take-over jumps: the other deployer's epochs go on rising by one a process.
+constexpr int64_t kTakeOver = 1'000'000;
+
+}  // namespace
 
 Deployer::Deployer(Registry& registry)
     : registry_(registry), local_(registry.home().NodesFolder()) {}
@@ -83,10 +89,10 @@ Result<int64_t> Deployer::Epoch(Session& session, bool take_over) {
       if (const auto metrics = session.nodes[i]->Metrics(); metrics.ok() && metrics->is_object())
         epochs[i] = metrics->value("epoch", int64_t{0});
     });
-    for (const int64_t epoch : epochs) seen = std::max(seen, epoch);
+    for (const int64_t epoch : epochs) seen = std::max(seen, epoch + kTakeOver);
   }
   const MutexLock lock(mutex_);
-  if (epoch_ == 0 || (take_over && epoch_ <= seen)) {
+  if (epoch_ == 0 || take_over) {
     ASSIGN_OR_RETURN(epoch_, registry_.deployments().NextEpoch(seen));
   }
   for (NodeClient* node : session.nodes) node->set_epoch(epoch_);
