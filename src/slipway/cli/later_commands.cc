@@ -7,12 +7,7 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
       {"experiment", "the Lab: several algorithms tried and ranked"},
       {"evaluate", "metrics and drift of a version on a dataset"},
       {"evaluation", "evaluation stores"},
-      {"infra", "infrastructures of the API Deployer"},
-      {"deployment", "deployments of the API Deployer"},
       {"scenario", "automation"},
-      {"hub", "the server and its web UI"},
-      {"user", "accounts"},
-      {"key", "API keys"},
   };
   for (const auto& [name, about] : kLater) {
     CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");

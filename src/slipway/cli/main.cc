@@ -33,7 +33,8 @@ Place FindPlace(CLI::App* app, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
-      if (word == "--home" || word == "--registry") ++i;
+      for (const char* option : {"--home", "--server", "--key-file", "--registry"})
+        i += word == option;
       continue;
     }
     if (place.at->get_subcommands([](CLI::App*) { return true; }).empty()) break;
@@ -125,6 +126,9 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", "slipway " SLIPWAY_VERSION, "the version, and nothing else");
   app.add_option("--home", invocation.context.home_flag,
                  "the home (default: $SLIPWAY_HOME, else ~/.slipway)");
+  app.add_option("--server", invocation.context.server_flag,
+                 "a hub's URL, instead of a home (key: --key-file or $SLIPWAY_API_KEY)");
+  app.add_option("--key-file", invocation.context.key_file_flag, "a file with the API key");
   // By the environment, so that the processes of a job have it too.
   app.add_option_function<std::string>(
       "--registry", [](const std::string& url) { ::setenv("SLIPWAY_REGISTRY", url.c_str(), 1); },
@@ -148,6 +152,10 @@ int Run(int argc, char** argv) {
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
   AddBackupCommands(&app, &invocation);
+  AddHubCommand(&app, &invocation);
+  AddPeopleCommands(&app, &invocation);
+  AddInfraCommands(&app, &invocation);
+  AddDeploymentCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

@@ -1,7 +1,10 @@
 #include "slipway/hub/hub.h"
 
+#include <filesystem>
+
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/text.h"
 #include "slipway/registry/stray.h"
 
 namespace slipway {
@@ -15,6 +18,7 @@ void KeepHouse(Registry& registry, bool crashed) {
   if (!crashed && PathExists(stamp) && !IsOlderThan(stamp, 3600)) return;
   (void)registry.CollectGarbage(crashed && !registry.home().shared() ? 0 : 3600).ok();
   (void)registry.idempotency().Expire().ok();
+  (void)registry.accounts().Expire().ok();
   (void)WriteFileAtomic(stamp, NowText() + "\n").ok();
 }
 
@@ -27,6 +31,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
     ASSIGN_OR_RETURN(std::vector<JobRecord> interrupted,
                      hub->registry_->jobs().MarkInterruptedJobs());
     for (const JobRecord& job : interrupted) {
+      if (job.kind == "deploy") continue;  // its deployment's update says more
       std::string targets;
       for (const std::string& target : job.targets) targets += " " + job.project + "/" + target;
       hub->notices_.push_back(job.id +
@@ -34,11 +39,27 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               "Run it again: slipway build" +
                               targets);
     }
+    ASSIGN_OR_RETURN(const std::vector<UpdateRecord> updates,
+                     hub->registry_->deployments().MarkInterrupted());
+    for (const UpdateRecord& update : updates) {
+      hub->notices_.push_back("an update of deployment '" + update.deployment +
+                              "' was interrupted: its nodes may serve different generations. Bring "
+                              "them to one state: slipway deployment update " +
+                              update.deployment);
+    }
     // A kill just before a job's first row or just after its last leaves only its folder.
     const auto stray = hub->registry_->jobs().StrayFolders();
     KeepHouse(*hub->registry_, !interrupted.empty() || (stray.ok() && !stray->empty()));
   } else {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));
+  }
+  hub->deployer_ = std::make_unique<Deployer>(*hub->registry_);
+  hub->writable_ = options.write;
+  for (const std::string& path : options.allowed_paths) {
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(path, error);
+    if (error) return FileError("allow", path, error.value());
+    hub->allowed_paths_.push_back(real.string());
   }
   hub->jobs_ = std::make_unique<JobRunner>(*hub->registry_);
   AddProjectRoutes(*hub, &hub->router_);
@@ -46,11 +67,41 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddModelRoutes(*hub, &hub->router_);
   AddJobRoutes(*hub, &hub->router_);
   AddServiceRoutes(*hub, &hub->router_);
+  AddPeopleRoutes(*hub, &hub->router_);
+  AddSystemRoutes(*hub, &hub->router_);
+  AddInfraRoutes(*hub, &hub->router_);
+  AddDeploymentRoutes(*hub, &hub->router_);
   return hub;
 }
 
+// Symbolic links are followed: what counts is where a path leads. Of a glob, the folder before its
+// first wildcard.
+Status Hub::CheckPaths(const Request& request, const std::vector<std::string>& paths) const {
+  if (request.principal == nullptr || request.principal->kind == Principal::Kind::kLocal) return {};
+  for (const std::string& path : paths) {
+    std::string fixed = path;
+    if (const size_t wild = path.find_first_of("*?["); wild != std::string::npos)
+      fixed = DirName(path.substr(0, wild + 1));
+    std::error_code error;
+    const std::string real = std::filesystem::weakly_canonical(fixed, error).string();
+    bool allowed = false;
+    for (const std::string& folder : allowed_paths_) {
+      allowed =
+          allowed || (!error && path.starts_with("/") && path.find("/../") == std::string::npos &&
+                      (real == folder || real.starts_with(folder + "/")));
+    }
+    if (allowed) continue;
+    return PermissionDenied(
+        "'" + path + "' is not below a folder that this hub reads for callers over HTTP",
+        allowed_paths_.empty() ? "it reads none; start it with: slipway hub --allow-path DIR"
+                               : "it reads " + QuotedList(allowed_paths_));
+  }
+  return {};
+}
+
 Hub::~Hub() {
-  jobs_.reset();  // before the registry that it writes to
+  jobs_.reset();  // before the deployer that they use, and the registry that both write to
+  deployer_.reset();
 }
 
 }  // namespace slipway

@@ -1,11 +1,14 @@
 #include "slipway/registry/schema.h"
 
+#include "slipway/registry/schema_deployments.h"
+#include "slipway/registry/schema_people.h"
+
 namespace slipway {
 namespace {
 
 // Numbers that never go back: job ids, version numbers, data versions. Rows stay when what they
 // count is deleted.
-constexpr Migration kSteps[] = {{"registry", R"sql(
+constexpr Migration kRegistryStep = {"registry", R"sql(
 CREATE TABLE sequences(
   name TEXT PRIMARY KEY,
   last INTEGER NOT NULL
@@ -179,8 +182,9 @@ CREATE TABLE idempotency(
   at INTEGER NOT NULL,
   PRIMARY KEY(scope, key)
 ) STRICT;
-)sql"},
-                                {"packages", R"sql(
+)sql"};
+
+constexpr Migration kPackagesStep = {"packages", R"sql(
 CREATE TABLE packages(
   project TEXT NOT NULL REFERENCES projects(name),
   service TEXT NOT NULL,
@@ -210,17 +214,23 @@ CREATE TABLE package_models(
     DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 CREATE INDEX package_models_version ON package_models(model_project, model, version);
-)sql"},
-                                // Which home the metadata belongs to: home.json has the same id.
-                                {"home", R"sql(
+)sql"};
+
+// Which home the metadata belongs to: home.json has the same id.
+constexpr Migration kHomeStep = {"home", R"sql(
 CREATE TABLE home(
   id TEXT PRIMARY KEY,
   created_at TEXT NOT NULL
 ) STRICT;
-)sql"}};
+)sql"};
 
 }  // namespace
 
-std::span<const Migration> RegistrySchema() { return kSteps; }
+// Released steps stay as they are; new ones are added at the end.
+std::span<const Migration> RegistrySchema() {
+  static const Migration kSteps[] = {
+      kRegistryStep, kPackagesStep, kHomeStep, kPeopleStep, {"deployments", kDeploymentsStep}};
+  return kSteps;
+}
 
 }  // namespace slipway

@@ -110,4 +110,21 @@ class Transaction {
   Database* database_;
 };
 
+// Something that goes into the next transaction that this thread commits: while it lives, `write`
+// runs once, inside the outermost transaction, just before its commit; its error rolls everything
+// back. For records that belong to a change whoever makes it. Confined to one thread; not nested.
+class OnNextCommit {
+ public:
+  explicit OnNextCommit(std::function<Status()> write);
+  ~OnNextCommit();
+  OnNextCommit(const OnNextCommit&) = delete;
+  OnNextCommit& operator=(const OnNextCommit&) = delete;
+  bool done() const { return done_; }
+
+ private:
+  friend class Transaction;
+  std::function<Status()> write_;
+  bool done_ = false;
+};
+
 }  // namespace slipway
