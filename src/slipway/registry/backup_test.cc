@@ -124,7 +124,10 @@ TEST_F(BackupTest, EveryDamagedByteIsFoundAndLeavesNothing) {
   const int64_t size = *FileSize(file_);
   const std::string whole = *ReadFile(file_);
   int64_t found = 0, tried = 0;
-  for (int64_t at = 0; at < size - 1024; at += 101) {
+  // Up to the manifest: its moment and its counts are for people, its hashes are compared.
+  const auto end = static_cast<int64_t>(whole.find("manifest.json"));
+  ASSERT_LT(end, size);
+  for (int64_t at = 0; at < end; at += 101) {
     // Between files there are zeros that say nothing.
     if (whole[static_cast<size_t>(at)] == '\0') continue;
     Flip(at);
