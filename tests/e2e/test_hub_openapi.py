@@ -14,6 +14,9 @@ SECONDS = int(os.environ.get("SLIPWAY_SCHEMATHESIS_SECONDS", "25"))
 
 # What a schema cannot say, a definition's reader or a stored file says with 400; a changed object is a 412.
 CONFIG = """
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "412", "413", "415", "503"]
+
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "503"]
 """ + "".join(f"""
@@ -22,7 +25,13 @@ include-path = "{path}"
 include-method = "POST"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """ for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
-                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users"))
+                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users")) + """
+# The deployer's bodies are described as "an object".
+[[operations]]
+include-path-regex = "^/api/v1/(stages|infras|deployments|projects/.*/publish)"
+include-method = ["POST", "PUT"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
+"""
 
 
 def schemathesis(hub, folder, *more, seed=1):
