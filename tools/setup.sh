@@ -4,7 +4,7 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "run: $*"; exit 1; }
 
 SYSTEM_PACKAGES="build-essential g++ cmake ninja-build ccache mold pkg-config git python3 python3-venv python3-pip
-  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev libbenchmark-dev libsodium-dev
+  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libgtest-dev libgmock-dev libbenchmark-dev libsodium-dev libpq-dev
   libsimdjson-dev libxxhash-dev libhwy-dev libzstd-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libtomlplusplus-dev libgomp1 zip"
 
 # clang 19 where the system has it (Debian 12, newer Ubuntu), else the newest that it has.

@@ -80,7 +80,11 @@ verb_node-tar() {
   ls build/dist/slipway-apinode*
 }
 
-verb_hub() { later hub; }
+verb_hub() {
+  verb_build
+  [ -f "$ROOT/build/demo-home/home.json" ] || verb_demo
+  exec "$ROOT/build/bin/slipway" --home "$ROOT/build/demo-home" hub "$@"
+}
 verb_goldens() { later goldens; }
 
 # The GoogleTest binaries of a build folder, two at a time; one line "N passed[, M skipped]" for all.

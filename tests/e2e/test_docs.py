@@ -16,7 +16,7 @@ MARKER = re.compile(r"<!-- (test|no-test): (.+?) -->")
 # Has a test of its own: test_readme_api.py.
 ELSEWHERE = {"api"}
 # Blocks that go on from what an earlier one of the page made: they run in the page's order in one folder.
-SHARED = {"docs/cli.md", "docs/services.md"}
+SHARED = {"docs/cli.md", "docs/first-service.md", "docs/services.md"}
 
 
 class Block:

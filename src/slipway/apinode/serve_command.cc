@@ -17,8 +17,8 @@
 #include "slipway/base/json.h"
 #include "slipway/base/memory_reserve.h"
 #include "slipway/base/text.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/http/server.h"
-#include "slipway/serve/listen_address.h"
 #include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
 

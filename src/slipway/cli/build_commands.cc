@@ -188,8 +188,7 @@ Result<Json> RunBuild(Context& context, const std::string& project, const Json& 
   ASSIGN_OR_RETURN(std::string id, GetString(started, "job"));
   {
     BuildView view(context);
-    RETURN_IF_ERROR(context.hub().jobs().Follow(
-        id, [&](const JobEvent& event) { view.Show(event); }, &g_interrupted));
+    RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) { view.Show(event); }));
   }
   return context.Call("GET", "/api/v1/jobs/" + id);
 }

@@ -2,12 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include <pwd.h>
 #include <unistd.h>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/http/url.h"
 
 namespace slipway {
 
@@ -20,6 +22,11 @@ bool g_usage = false;  // one command a process: its one error is of the command
 Error Usage(std::string message, std::string hint) {
   g_usage = true;
   return InvalidArgument(std::move(message), std::move(hint));
+}
+
+std::string LocalUser() {
+  const passwd* user = ::getpwuid(::getuid());
+  return user != nullptr ? user->pw_name : "uid-" + std::to_string(::getuid());
 }
 
 int ExitCode(ErrorCode code) {
@@ -64,14 +71,52 @@ Status Context::OpenHub(bool write) {
   return {};
 }
 
+Status Context::FindHub() {
+  if (std::exchange(looked_, true)) return {};
+  if (!server_flag.empty()) {
+    if (!home_flag.empty()) return Usage("--home and --server are two places", "give one of them");
+    RemoteHubOptions options;
+    options.url = server_flag;
+    ASSIGN_OR_RETURN(options.key, ReadApiKey(key_file_flag));
+    ASSIGN_OR_RETURN(remote_, RemoteHubClient::Make(options));
+    return {};
+  }
+  ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath()));
+  return {};
+}
+
+Result<bool> Context::RemoteHub() {
+  RETURN_IF_ERROR(FindHub());
+  return remote_ != nullptr;
+}
+
+Result<Json> Context::Upload(const std::string& path, const std::string& file) {
+  RETURN_IF_ERROR(FindHub());
+  if (remote_ == nullptr) return Internal("no hub to send a file to");
+  RETURN_IF_ERROR(
+      remote_->Send("GET", "/api/v1/whoami", ""));  // large files are taken from friends
+  ASSIGN_OR_RETURN(const Response response, remote_->Send("POST", path, "", file));
+  return ParseJson(response.body);
+}
+
+Status Context::Follow(const std::string& job,
+                       const std::function<void(const JobEvent&)>& on_event) {
+  if (remote_ != nullptr) return remote_->Follow(job, on_event, &g_interrupted);
+  return hub_->jobs().Follow(job, on_event, &g_interrupted);
+}
+
 Result<Response> Context::CallRaw(const std::string& method, const std::string& path,
                                   const Json& body) {
+  RETURN_IF_ERROR(FindHub());
+  if (remote_ != nullptr) return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body));
   RETURN_IF_ERROR(OpenHub(method != "GET"));
   return Dispatch(method, path, body);
 }
 
 Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path,
                                       const Json& body) {
+  RETURN_IF_ERROR(FindHub());
+  if (remote_ != nullptr) return Call(method, path, body);
   RETURN_IF_ERROR(OpenHub(false));
   ASSIGN_OR_RETURN(Response response, Dispatch(method, path, body));
   return ParseJson(response.body);
@@ -83,17 +128,10 @@ Result<Response> Context::Dispatch(const std::string& method, const std::string&
   request.method = method;
   const size_t question = path.find('?');
   request.path = path.substr(0, question);
-  if (question != std::string::npos) {
-    for (const std::string& pair : Split(path.substr(question + 1), '&')) {
-      const size_t equals = pair.find('=');
-      request.query[pair.substr(0, equals)] =
-          equals == std::string::npos ? "" : pair.substr(equals + 1);
-    }
-  }
-  const passwd* user = ::getpwuid(::getuid());
-  request.who = user != nullptr ? user->pw_name : "uid-" + std::to_string(::getuid());
+  if (question != std::string::npos) request.query = ParseQuery(path.substr(question + 1));
+  request.who = LocalUser();
   if (!body.is_null()) request.body = DumpJson(body);
-  Response response = hub_->router().Dispatch(std::move(request));
+  Response response = hub_->Dispatch(std::move(request), nullptr);
   if (response.status >= 400) return ErrorFromResponse(response);
   return response;
 }

@@ -2,12 +2,14 @@
 // thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
+#include "slipway/cli/remote_hub.h"
 #include "slipway/cli/terminal.h"
 #include "slipway/hub/hub.h"
 
@@ -22,17 +24,21 @@ int ExitCode(ErrorCode code);
 // Set by SIGINT and SIGTERM.
 extern std::atomic<bool> g_interrupted;
 
+// The operating system's name of who runs this.
+std::string LocalUser();
+
 class Context {
  public:
   std::string home_flag;
+  std::string server_flag, key_file_flag;  // --server, --key-file
   bool json = false;
   bool quiet = false;
   std::string command_line;  // for the lock's note
 
   // --home, $SLIPWAY_HOME, ~/.slipway.
   std::string HomePath() const;
-  // The hub of the home, opened in process on first use: for reading for GET, else as its one
-  // writer.
+  // The hub of --server; or the one that serves the home now, over HTTP with the home's token; or
+  // the home opened in process on first use: for reading for GET, else as its one writer.
   Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());
   Result<Response> CallRaw(const std::string& method, const std::string& path,
                            const Json& body = Json());
@@ -40,8 +46,13 @@ class Context {
   // lock (job abort).
   Result<Json> CallWithoutLock(const std::string& method, const std::string& path,
                                const Json& body = Json());
-  // The hub itself, for following jobs. REQUIRES: a mutating Call succeeded before.
-  Hub& hub() { return *hub_; }
+  // Sends a file (application/octet-stream) where the hub is reached over HTTP; false: it is not,
+  // and a path will do.
+  Result<bool> RemoteHub();
+  Result<Json> Upload(const std::string& path, const std::string& file);
+  // Blocks until the job ends; tells what happens meanwhile. `g_interrupted` aborts it. REQUIRES: a
+  // Call of this process started it.
+  Status Follow(const std::string& job, const std::function<void(const JobEvent&)>& on_event);
 
   // Human text to stdout unless --json; JSON document with --json.
   Status Print(const std::string& human, const Json& machine) const;
@@ -56,9 +67,13 @@ class Context {
 
  private:
   Status OpenHub(bool write);
+  // Decides once whether the hub is reached over HTTP, and where.
+  Status FindHub();
   Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body);
   std::unique_ptr<Hub> hub_;
   bool writable_ = false;
+  bool looked_ = false;
+  std::unique_ptr<RemoteHubClient> remote_;  // nullptr: in process
   mutable std::vector<std::string> warnings_;
 };
 

@@ -85,9 +85,13 @@ Status PrepareHome(const std::string& home) {
       return Conflict("'" + home + "' exists and is not a home that the demo made",
                       "give the demo a folder of its own: slipway demo --home DIR");
     }
+    if (FileLock::IsHeld(JoinPath(home, "lock"))) {
+      return Unavailable("'" + home + "' is in use by another process",
+                         "end its hub first, or give the demo another folder: --home DIR");
+    }
     RETURN_IF_ERROR(RemoveAll(home));
   }
-  ASSIGN_OR_RETURN(bool made, InitHome(home));
+  ASSIGN_OR_RETURN(bool made, InitHome(home, RegistryFromEnvironment()));
   (void)made;
   return WriteFileAtomic(JoinPath(home, kMarker), "{\"demo\": true}\n");
 }
@@ -210,9 +214,10 @@ Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
   human += "\nunseen trips, scored (dataset " + std::string(kProject) + "/predictions)\n" +
            HeadTable(head);
   if (!fares.empty())
-    human += "\nthe service fares on an API node (deployment fares-dev, stage Development): five "
-             "test queries\n" +
-             DemoFaresTable(fares);
+    human +=
+        "\nthe service fares on an API node (deployment fares-dev, stage Development): five "
+        "test queries\n" +
+        DemoFaresTable(fares);
   const std::string s = "  slipway --home " + home + " ";
   human += "\nthat took " + FormatSeconds(seconds) + ". Next:\n";
   human += s + "flow show " + kProject +

@@ -10,7 +10,7 @@ namespace slipway {
 namespace {
 
 Status FollowQuietly(Context& context, const std::string& id) {
-  RETURN_IF_ERROR(context.hub().jobs().Follow(id, [](const JobEvent&) {}, &g_interrupted));
+  RETURN_IF_ERROR(context.Follow(id, [](const JobEvent&) {}));
   ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
   if (job["status"] == "done") return {};
   if (job["status"] == "aborted") return Cancelled("the demo was interrupted");
@@ -21,8 +21,8 @@ Status FollowQuietly(Context& context, const std::string& id) {
 Result<Json> Deploy(Context& context, const std::string& project) {
   const std::string service = "/api/v1/projects/" + project + "/services/fares";
   context.Say("packaging the service fares: the active model, its pipeline and five test queries");
-  ASSIGN_OR_RETURN(const Json started, context.Call("POST", service + "/packages",
-                                                    {{"notes", "made by the demo"}}));
+  ASSIGN_OR_RETURN(const Json started,
+                   context.Call("POST", service + "/packages", {{"notes", "made by the demo"}}));
   ASSIGN_OR_RETURN(const std::string job, GetString(started, "job"));
   RETURN_IF_ERROR(FollowQuietly(context, job));
   RETURN_IF_ERROR(context.Call("POST", service + "/packages/latest/publish"));
@@ -48,8 +48,8 @@ Result<Json> DeployDemo(Context& context, const std::string& project) {
   if (!stopped.ok()) return stopped.error();
   for (const Json& outcome : *outcomes) {
     if (!outcome.value("ok", false))
-      return Internal("test query '" + outcome.value("query", "") + "' fails: " +
-                      outcome.value("difference", ""));
+      return Internal("test query '" + outcome.value("query", "") +
+                      "' fails: " + outcome.value("difference", ""));
   }
   return outcomes;
 }
@@ -59,8 +59,9 @@ std::string DemoFaresTable(const Json& outcomes) {
   for (const Json& outcome : outcomes) {
     const Json* prediction = FindMember(outcome["answer"], "prediction");
     char text[32], milliseconds[32];
-    std::snprintf(text, sizeof text, "%.2f",
-                  prediction != nullptr && prediction->is_number() ? prediction->get<double>() : NAN);
+    std::snprintf(
+        text, sizeof text, "%.2f",
+        prediction != nullptr && prediction->is_number() ? prediction->get<double>() : NAN);
     std::snprintf(milliseconds, sizeof milliseconds, "%.3f", outcome.value("milliseconds", 0.0));
     table.Add({outcome.value("query", ""), text, outcome.value("generation", ""), milliseconds});
   }

@@ -40,8 +40,8 @@ void PrintPlan(const Context& context, const Json& plan) {
   context.Say("plan of " + plan["deployment"].get<std::string>() + ", to " +
               plan["to"].get<std::string>() + ":");
   for (const Json& step : plan["steps"]) {
-    std::string line = "  " + step["node"].get<std::string>() + ": " +
-                       step["step"].get<std::string>();
+    std::string line =
+        "  " + step["node"].get<std::string>() + ": " + step["step"].get<std::string>();
     if (step["generation"].is_string()) line += " " + step["generation"].get<std::string>();
     context.Say(line + " (" + step["why"].get<std::string>() + ")");
   }
@@ -50,8 +50,8 @@ void PrintPlan(const Context& context, const Json& plan) {
 std::string PlanTable(const Json& plan) {
   TextTable table({"WAVE", "NODE", "STEP", "GENERATION", "WHY"});
   for (const Json& step : plan["steps"])
-    table.Add({step["wave"] == 0 ? "first" : DumpJson(step["wave"]), step["node"].get<std::string>(),
-               step["step"].get<std::string>(),
+    table.Add({step["wave"] == 0 ? "first" : DumpJson(step["wave"]),
+               step["node"].get<std::string>(), step["step"].get<std::string>(),
                step["generation"].is_string() ? step["generation"].get<std::string>() : "-",
                step["why"].get<std::string>()});
   std::string out =
@@ -64,10 +64,17 @@ std::string PlanTable(const Json& plan) {
 // The job, and the answer of a finished update.
 Result<int> Run(Context& context, const DeploymentOptions& options, const std::string& path,
                 const Json& body) {
+  if (options.no_wait) {
+    ASSIGN_OR_RETURN(const bool remote, context.RemoteHub());
+    if (remote) {
+      ASSIGN_OR_RETURN(const Json job, context.Call("POST", path, body));
+      RETURN_IF_ERROR(context.Print(job["job"].get<std::string>() + "\n", job));
+      return kExitDone;
+    }
+    context.Warn("no hub is running: the update is waited for");
+  }
   ASSIGN_OR_RETURN(const Json done, RunDeploymentJob(context, path, body));
   const std::string name = done["deployment"].get<std::string>();
-  if (options.no_wait)
-    context.Warn("no hub is running: the update was waited for");
   const std::string human =
       "deployment " + name + ": " +
       (done["enabled"].get<bool>() ? "every node serves " + GenerationsText(done["generations"])
@@ -109,7 +116,8 @@ void AddWishOptions(CLI::App* command, DeploymentOptions* options) {
 
 Status AddWish(const DeploymentOptions& options, Json* body) {
   if (!options.version.empty() && !options.weights.empty())
-    return Usage("--version gives all traffic to one version, --weights shares it: use one of them");
+    return Usage(
+        "--version gives all traffic to one version, --weights shares it: use one of them");
   if (!options.version.empty()) (*body)["version"] = options.version;
   if (!options.weights.empty()) {
     ASSIGN_OR_RETURN((*body)["weights"], ParseWeights(options.weights));
@@ -131,13 +139,10 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
   ASSIGN_OR_RETURN(const std::string name, GetString(started, "deployment"));
   {
     ProgressBar bar(name, context.quiet || context.json);
-    RETURN_IF_ERROR(context.hub().jobs().Follow(
-        id,
-        [&](const JobEvent& event) {
-          if (event.kind == JobEvent::Kind::kProgress)
-            bar.Update(event.progress.part, 0, event.progress.detail);
-        },
-        &g_interrupted));
+    RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
+      if (event.kind == JobEvent::Kind::kProgress)
+        bar.Update(event.progress.part, 0, event.progress.detail);
+    }));
     bar.Clear();
   }
   ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
@@ -188,10 +193,11 @@ void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
   update->add_flag("--take-over", options.take_over, "from another deployer that used the nodes");
   Handle(update, invocation, [](Context& c) { return Update(c, options); });
   const auto simple = [&](const char* name, const char* about) {
-    Handle(add(name, about), invocation, [route = "/" + std::string(name)](Context& c) -> Result<int> {
-      RETURN_IF_ERROR(CheckDeploymentName(options.name));
-      return Run(c, options, DeploymentPath(options.name, route), Json::object());
-    });
+    Handle(add(name, about), invocation,
+           [route = "/" + std::string(name)](Context& c) -> Result<int> {
+             RETURN_IF_ERROR(CheckDeploymentName(options.name));
+             return Run(c, options, DeploymentPath(options.name, route), Json::object());
+           });
   };
   simple("rollback", "goes back to what every node served before, in one step");
   simple("enable", "serves again");

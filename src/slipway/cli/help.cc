@@ -84,7 +84,8 @@ constexpr Example kExamples[] = {
     {"service export", "slipway service export shop/prices@v1 -o prices-v1.zip"},
     {"service test", "slipway service test shop/prices\nslipway service test prices-v1.zip"},
     {"service delete-package", "slipway service delete-package shop/prices@v1"},
-    {"service publish", "slipway service publish shop/prices\nslipway service publish shop/prices@v1"},
+    {"service publish",
+     "slipway service publish shop/prices\nslipway service publish shop/prices@v1"},
     {"service published", "slipway service published"},
     {"infra add",
      "slipway infra add dev --type local\n"
@@ -97,7 +98,8 @@ constexpr Example kExamples[] = {
     {"infra stages", "slipway infra stages\nslipway infra stages Development Test Production"},
     {"deployment ls", "slipway deployment ls"},
     {"deployment create", "slipway deployment create prices-dev --service prices --infra dev"},
-    {"deployment show", "slipway deployment show prices-dev\nslipway deployment show prices-dev --json"},
+    {"deployment show",
+     "slipway deployment show prices-dev\nslipway deployment show prices-dev --json"},
     {"deployment update",
      "slipway deployment update prices-dev\n"
      "slipway deployment update prices-dev --version v2 --plan\n"
@@ -113,6 +115,20 @@ constexpr Example kExamples[] = {
     {"deployment activity", "slipway deployment activity\nslipway deployment activity prices-dev"},
     {"deployment history", "slipway deployment history prices-dev"},
     {"deployment delete", "slipway deployment delete prices-dev"},
+    {"hub", "slipway hub\nslipway hub --listen 127.0.0.1:0 --allow-path /srv/data"},
+    {"user add",
+     "slipway user add ada --admin --password-file password.txt\n"
+     "slipway user add bob --role write@project:shop --password-file password.txt"},
+    {"user ls", "slipway user ls"},
+    {"user show", "slipway user show bob"},
+    {"user grant", "slipway user grant bob deploy --on infra:production"},
+    {"user revoke", "slipway user revoke bob write --on project:shop"},
+    {"user disable", "slipway user disable bob"},
+    {"user password", "slipway user password bob --password-file password.txt"},
+    {"key create", "slipway key create --label ci --role write --on project:shop --expires 90d"},
+    {"key ls", "slipway key ls"},
+    {"key revoke", "slipway key revoke key-0123456789"},
+    {"audit ls", "slipway audit ls --project shop --since 24h\nslipway audit ls --who ada"},
     {"doctor", "slipway doctor --deep"},
     {"completion", "eval \"$(slipway completion bash)\""},
 };
@@ -182,7 +198,7 @@ class HelpLayout : public CLI::Formatter {
     std::string out = app->get_description() + "\n\n" + Usage(app, name) + "\n";
     out += Options(app, true) + Commands(app) + Options(app, false);
     if (app->get_parent() == nullptr) return out + app->get_footer() + "\n";
-    out += "With every command: --home HOME, --json, --quiet.\n";
+    out += "With every command: --home HOME or --server URL --key-file FILE, --json, --quiet.\n";
     return out + Examples(PathOf(app));
   }
 

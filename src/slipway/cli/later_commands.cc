@@ -8,9 +8,6 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
       {"evaluate", "metrics and drift of a version on a dataset"},
       {"evaluation", "evaluation stores"},
       {"scenario", "automation"},
-      {"hub", "the server and its web UI"},
-      {"user", "accounts"},
-      {"key", "API keys"},
   };
   for (const auto& [name, about] : kLater) {
     CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");

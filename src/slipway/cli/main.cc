@@ -10,6 +10,7 @@
 #include "slipway/cli/commands.h"
 #include "slipway/cli/help.h"
 #include "slipway/flow/tasks.h"
+#include "slipway/store/postgres_url.h"
 
 namespace slipway {
 namespace {
@@ -32,7 +33,8 @@ Place FindPlace(CLI::App* app, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
-      if (word == "--home") ++i;
+      for (const char* option : {"--home", "--server", "--key-file", "--registry"})
+        i += word == option;
       continue;
     }
     if (place.at->get_subcommands([](CLI::App*) { return true; }).empty()) break;
@@ -124,6 +126,14 @@ int Run(int argc, char** argv) {
   app.set_version_flag("--version", "slipway " SLIPWAY_VERSION, "the version, and nothing else");
   app.add_option("--home", invocation.context.home_flag,
                  "the home (default: $SLIPWAY_HOME, else ~/.slipway)");
+  app.add_option("--server", invocation.context.server_flag,
+                 "a hub's URL, instead of a home (key: --key-file or $SLIPWAY_API_KEY)");
+  app.add_option("--key-file", invocation.context.key_file_flag, "a file with the API key");
+  // By the environment, so that the processes of a job have it too.
+  app.add_option_function<std::string>(
+      "--registry", [](const std::string& url) { ::setenv("SLIPWAY_REGISTRY", url.c_str(), 1); },
+      "a home's metadata in PostgreSQL: postgresql://user@host/database (default: "
+      "$SLIPWAY_REGISTRY, else what `init` was given)");
   app.add_flag("--json", invocation.context.json, "print one JSON document");
   app.add_flag("--quiet", invocation.context.quiet, "no messages and no progress on stderr");
   app.footer(
@@ -143,11 +153,14 @@ int Run(int argc, char** argv) {
   AddServiceCommands(&app, &invocation);
   AddInfraCommands(&app, &invocation);
   AddDeploymentCommands(&app, &invocation);
+  AddHubCommand(&app, &invocation);
+  AddPeopleCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)
     invocation.context.command_line +=
         (i > 0 ? " " : "") + std::string(i == 0 ? "slipway" : argv[i]);
+  invocation.context.command_line = WithoutPasswords(std::move(invocation.context.command_line));
   if (argc > 1 && std::string_view(argv[1]) == "__complete") {
     Complete(&app, invocation.context, std::vector<std::string>(argv + 2, argv + argc));
     return kExitDone;

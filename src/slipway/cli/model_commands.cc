@@ -7,6 +7,7 @@
 #include "slipway/bundle/bundle.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/model_table.h"
+#include "slipway/http/client.h"
 #include "slipway/registry/model_ref.h"
 
 namespace slipway {
@@ -321,11 +322,17 @@ Result<int> Export(Context& context, const std::string& text, std::string output
 Result<int> Import(Context& context, const std::string& text, const std::string& file,
                    const std::string& note, bool activate) {
   ASSIGN_OR_RETURN(ObjectRef ref, ParseObjectRef(text, "saved model"));
-  Json body = {{"path", AbsolutePath(file)}, {"note", note}, {"activate", activate}};
-  ASSIGN_OR_RETURN(
-      Json version,
-      context.Call("POST", ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name}),
-                   body));
+  const std::string path = ApiPath("/api/v1/projects/{}/models/{}/import", {ref.project, ref.name});
+  Json version;
+  ASSIGN_OR_RETURN(const bool remote, context.RemoteHub());
+  if (remote) {
+    const std::string query = "?file=" + UrlEncode(BaseName(file)) + "&note=" + UrlEncode(note) +
+                              "&activate=" + (activate ? "true" : "false");
+    ASSIGN_OR_RETURN(version, context.Upload(path + query, AbsolutePath(file)));
+  } else {
+    const Json body = {{"path", AbsolutePath(file)}, {"note", note}, {"activate", activate}};
+    ASSIGN_OR_RETURN(version, context.Call("POST", path, body));
+  }
   RETURN_IF_ERROR(context.Print("imported as version " + DumpJson(version["version"]) + " of " +
                                     text + (version["active"].get<bool>() ? ", active\n" : "\n"),
                                 version));

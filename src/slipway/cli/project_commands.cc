@@ -17,7 +17,7 @@ struct ApplyOptions {
 
 Result<int> Init(Context& context, const std::string& folder) {
   const std::string path = folder.empty() ? context.HomePath() : AbsolutePath(folder);
-  ASSIGN_OR_RETURN(bool made, InitHome(path));
+  ASSIGN_OR_RETURN(bool made, InitHome(path, RegistryFromEnvironment()));
   const std::string human = (made ? "made the home " : "already a home: ") + path + "\n";
   if (made && !folder.empty())
     context.Say("use it with --home " + folder + " or export SLIPWAY_HOME=" + path);

@@ -140,14 +140,11 @@ Status WriteArchive(Context& context, const ServiceRef& ref, const std::string& 
 Result<Json> FollowPackaging(Context& context, const std::string& id) {
   {
     ProgressBar bar("packaging", context.quiet || context.json);
-    RETURN_IF_ERROR(context.hub().jobs().Follow(
-        id,
-        [&](const JobEvent& event) {
-          if (event.kind != JobEvent::Kind::kProgress) return;
-          bar.set_label("packaging: " + event.progress.stage);
-          bar.Update(event.progress.part, event.progress.rows, event.progress.detail);
-        },
-        &g_interrupted));
+    RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
+      if (event.kind != JobEvent::Kind::kProgress) return;
+      bar.set_label("packaging: " + event.progress.stage);
+      bar.Update(event.progress.part, event.progress.rows, event.progress.detail);
+    }));
     bar.Clear();
   }
   ASSIGN_OR_RETURN(Json job, context.Call("GET", "/api/v1/jobs/" + id));

@@ -1,5 +1,6 @@
 #include "slipway/flow/job_runner.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 
@@ -33,6 +34,9 @@ struct JobRunner::Run {
   int running GUARDED_BY(mutex) = 0;
   std::deque<JobEvent> events GUARDED_BY(mutex);
   bool finished GUARDED_BY(mutex) = false;
+  // For EventsAfter: what started and ended, and the newest progress of each activity.
+  std::vector<NumberedJobEvent> history GUARDED_BY(mutex);
+  std::map<int64_t, NumberedJobEvent> progress GUARDED_BY(mutex);
 
   void Log(const std::string& line) {
     const std::string text = NowText() + " " + line + "\n";
@@ -99,13 +103,89 @@ Result<std::string> JobRunner::StartRun(std::shared_ptr<Run> run, const std::str
       run->states.push_back(step.run ? StepState::kWaiting : StepState::kDone);
   }
   const std::string id = run->handle.id;
+  ForgetOldRuns();
   run->thread = std::thread([this, run] { Execute(run); });
   MutexLock lock(mutex_);
   runs_[id] = run;
   return id;
 }
 
+// Finished jobs that nobody follows: their threads have ended.
+void JobRunner::ForgetOldRuns() {
+  constexpr size_t kRemembered = 300;
+  std::vector<std::shared_ptr<Run>> old;
+  {
+    MutexLock lock(mutex_);
+    for (auto it = runs_.begin(); it != runs_.end() && runs_.size() > kRemembered;) {
+      bool finished = false;
+      {
+        MutexLock run_lock(it->second->mutex);
+        finished = it->second->finished;
+      }
+      if (!finished) {
+        ++it;
+        continue;
+      }
+      old.push_back(std::move(it->second));
+      it = runs_.erase(it);
+    }
+  }
+  for (const auto& run : old) {
+    if (run->thread.joinable()) run->thread.join();
+  }
+}
+
+void JobRunner::Remember(Run& run, NumberedJobEvent event) {
+  event.job = run.handle.id;
+  event.project = run.plan.project.name;
+  {
+    MutexLock lock(run.mutex);
+    event.number = ++last_number_;
+    if (!event.ended && event.event.kind == JobEvent::Kind::kProgress) {
+      run.progress[event.event.index] = std::move(event);
+    } else {
+      if (!event.ended && event.event.kind == JobEvent::Kind::kFinished)
+        run.progress.erase(event.event.index);
+      run.history.push_back(std::move(event));
+    }
+  }
+  MutexLock lock(listener_mutex_);
+  if (listener_) listener_();
+}
+
+std::vector<NumberedJobEvent> JobRunner::EventsAfter(int64_t number, const std::string& id) {
+  std::vector<std::shared_ptr<Run>> runs;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [job, run] : runs_) {
+      if (id.empty() || job == id) runs.push_back(run);
+    }
+  }
+  std::vector<NumberedJobEvent> out;
+  for (const auto& run : runs) {
+    MutexLock lock(run->mutex);
+    for (const NumberedJobEvent& event : run->history) {
+      if (event.number > number) out.push_back(event);
+    }
+    for (const auto& [index, event] : run->progress) {
+      if (event.number > number) out.push_back(event);
+    }
+  }
+  std::sort(out.begin(), out.end(), [](const NumberedJobEvent& a, const NumberedJobEvent& b) {
+    return a.number < b.number;
+  });
+  return out;
+}
+
+void JobRunner::OnEvents(std::function<void()> listener) {
+  MutexLock lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
 void JobRunner::Emit(Run& run, JobEvent event) {
+  NumberedJobEvent numbered;
+  numbered.event = event;
+  Remember(run, std::move(numbered));
   MutexLock lock(run.mutex);
   // Progress is only worth its newest state.
   if (event.kind == JobEvent::Kind::kProgress && !run.events.empty() &&
@@ -140,6 +220,10 @@ void JobRunner::Execute(std::shared_ptr<Run> run) {
   if (Status status = registry_.jobs().Finish(run->handle.id, end, first_error); !status.ok()) {
     run->Log("error: " + status.error().message);
   }
+  NumberedJobEvent ended;
+  ended.ended = true;
+  ended.status = JobStatusName(end);
+  Remember(*run, std::move(ended));
   MutexLock lock(run->mutex);
   run->finished = true;
   run->changed.notify_all();

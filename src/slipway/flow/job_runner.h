@@ -29,6 +29,16 @@ struct JobEvent {
   WorkerProgress progress;  // kProgress
 };
 
+// An event with its place among all events of the runner: numbers only rise. Of progress, only the
+// newest of each activity is kept.
+struct NumberedJobEvent {
+  int64_t number = 0;
+  std::string job, project;
+  bool ended = false;  // the job has: `event` says nothing
+  std::string status;  // of an ended job: "done", "failed", "aborted"
+  JobEvent event;
+};
+
 // Work that is no recipe: packaging a service. A job of one activity.
 struct JobWork {
   std::string kind;                  // of the job: "package"
@@ -50,6 +60,11 @@ class JobRunner {
   // set: the job is aborted. kNotFound when this process does not run the job.
   Status Follow(const std::string& id, const std::function<void(const JobEvent&)>& on_event,
                 const std::atomic<bool>* cancel);
+  // What happened after `number`, in order, of one job or ("") of all that are remembered: those
+  // that run and the last few hundred.
+  std::vector<NumberedJobEvent> EventsAfter(int64_t number, const std::string& id = "");
+  // Called on the jobs' threads when there are new events; quick, and never after it was replaced.
+  void OnEvents(std::function<void()> listener);
   bool Runs(const std::string& id);
   void Abort(const std::string& id);
 
@@ -61,10 +76,15 @@ class JobRunner {
   void RunSteps(Run& run);
   void RunStep(Run& run, size_t index);
   void Emit(Run& run, JobEvent event);
+  void Remember(Run& run, NumberedJobEvent event);
+  void ForgetOldRuns();
 
   Registry& registry_;
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<Run>> runs_ GUARDED_BY(mutex_);
+  std::atomic<int64_t> last_number_ = 0;
+  Mutex listener_mutex_;
+  std::function<void()> listener_ GUARDED_BY(listener_mutex_);
 };
 
 }  // namespace slipway

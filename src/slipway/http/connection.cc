@@ -59,6 +59,9 @@ void HttpConnection::Advance() {
     case State::kLingering:
       Linger();
       break;
+    case State::kStreaming:
+      PumpStream();
+      break;
     case State::kHandshake:
     case State::kDeferred:
     case State::kClosed:
@@ -292,6 +295,9 @@ void HttpConnection::OnTimer(int64_t now_ns) {
   switch (state_) {
     case State::kDeferred:
       return ArmTimer();
+    case State::kStreaming:
+      if (backlog_ == nullptr) return ArmTimer();
+      break;
     case State::kReading:
       break;
     case State::kHandshake:

@@ -43,7 +43,10 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   void OnEvents(uint32_t events);
   void OnTimer(int64_t now_ns);
   void OnAnswer(HttpReply* reply);  // of a deferred request
-  void OnAgain() { Advance(); }     // the turn that was cut short goes on
+  // The answer that goes on (connection_stream.cc): its head, and each time it has more.
+  void OnStreamBegin(HttpReply* reply, std::shared_ptr<HttpStreamBuffer> stream);
+  void OnStream();
+  void OnAgain() { Advance(); }  // the turn that was cut short goes on
   // The next answer is the last; an idle connection has a moment for the request that may be on
   // its way.
   void OnDrain();
@@ -65,7 +68,7 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   HttpConnection* closed_next = nullptr;  // the loop's list of those to be deleted
 
  private:
-  enum class State { kHandshake, kReading, kDeferred, kFinishing, kLingering, kClosed };
+  enum class State { kHandshake, kReading, kDeferred, kStreaming, kFinishing, kLingering, kClosed };
 
   int loop() const override;
   std::unique_ptr<HttpPending> Defer() override;
@@ -89,6 +92,7 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   bool FlushBytes();
   bool SendFile();
   ssize_t Send(std::string_view head, std::string_view body, bool more);
+  void PumpStream();
   void FinishTurn();
   void Finish();
   void Linger();
@@ -115,6 +119,7 @@ class HttpConnection final : public HttpTimer, private HttpExchange {
   std::unique_ptr<HttpTlsSession> tls_;
   std::unique_ptr<HttpBodySpool> spool_;
   std::shared_ptr<HttpPendingLink> link_;  // of the deferred request
+  std::shared_ptr<HttpStreamBuffer> stream_;
   std::string remote_;
 };
 

@@ -284,6 +284,10 @@ void HttpConnection::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   HttpTimerWheel::Remove(this);
+  if (stream_ != nullptr) {
+    stream_->Close();
+    stream_.reset();
+  }
   if (link_ != nullptr) {
     link_->abandoned.store(true, std::memory_order_relaxed);
     link_->connection = nullptr;

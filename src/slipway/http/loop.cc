@@ -182,9 +182,18 @@ void HttpLoop::DeleteClosed() {
 
 void HttpLoop::HandleAnswers() {
   mailbox_->BeginTaking();
-  while (const std::unique_ptr<HttpAnswer> answer = mailbox_->Next()) {
+  while (const std::unique_ptr<HttpLetter> answer = mailbox_->Next()) {
     HttpConnection* const connection = answer->link->connection;
-    if (connection != nullptr) Guard(connection, [&] { connection->OnAnswer(&answer->reply); });
+    if (connection == nullptr) continue;
+    Guard(connection, [&] {
+      if (answer->more) {
+        connection->OnStream();
+      } else if (answer->stream != nullptr) {
+        connection->OnStreamBegin(&answer->reply, std::move(answer->stream));
+      } else {
+        connection->OnAnswer(&answer->reply);
+      }
+    });
   }
 }
 

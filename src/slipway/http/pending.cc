@@ -22,12 +22,12 @@ void HttpMailbox::Wake() const {
   [[maybe_unused]] const ssize_t n = ::write(event_fd_, &one, sizeof one);
 }
 
-void HttpMailbox::Post(std::unique_ptr<HttpAnswer> answer) {
+void HttpMailbox::Post(std::unique_ptr<HttpLetter> answer) {
   bool first = false;
   {
     MutexLock lock(mutex_);
     first = first_ == nullptr;
-    HttpAnswer* const last = std::exchange(last_, answer.release());
+    HttpLetter* const last = std::exchange(last_, answer.release());
     (first ? first_ : last->next) = last_;
   }
   if (first) Wake();
@@ -38,9 +38,9 @@ void HttpMailbox::BeginTaking() {
   [[maybe_unused]] const ssize_t n = ::read(event_fd_, &count, sizeof count);
 }
 
-std::unique_ptr<HttpAnswer> HttpMailbox::Next() {
+std::unique_ptr<HttpLetter> HttpMailbox::Next() {
   MutexLock lock(mutex_);
-  std::unique_ptr<HttpAnswer> answer(first_);
+  std::unique_ptr<HttpLetter> answer(first_);
   if (answer != nullptr) first_ = answer->next;
   return answer;
 }
@@ -57,7 +57,7 @@ HttpPendingRequest::HttpPendingRequest(std::shared_ptr<HttpMailbox> mailbox,
       remote_(base.remote),
       client_subject_(base.client_subject),
       request_(base),
-      answer_(std::make_unique<HttpAnswer>()) {
+      answer_(std::make_unique<HttpLetter>()) {
   answer_->link = link_;
   input_->Describe(&request_, &headers_);
   if (spool_ != nullptr) {
@@ -83,6 +83,81 @@ HttpPendingRequest::~HttpPendingRequest() {
 
 void HttpPendingRequest::Send() {
   if (answer_ != nullptr) mailbox_->Post(std::move(answer_));
+}
+
+bool HttpStreamBuffer::Write(std::string_view bytes, bool* wake) {
+  MutexLock lock(mutex_);
+  if (closed_ || ended_ || dropped_) return false;
+  dropped_ = bytes_.size() + bytes.size() > kHttpStreamBytes;
+  if (!dropped_) bytes_ += bytes;
+  *wake = !std::exchange(told_, true);
+  return !dropped_;
+}
+
+void HttpStreamBuffer::End(bool* wake) {
+  MutexLock lock(mutex_);
+  if (closed_ || ended_) return;
+  ended_ = true;
+  *wake = !std::exchange(told_, true);
+}
+
+void HttpStreamBuffer::Take(std::string* bytes, bool* ended, bool* dropped) {
+  MutexLock lock(mutex_);
+  bytes->clear();
+  bytes->swap(bytes_);
+  *ended = ended_;
+  *dropped = dropped_;
+  told_ = false;
+}
+
+void HttpStreamBuffer::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  std::string().swap(bytes_);
+}
+
+namespace {
+
+class PendingStream final : public HttpStream {
+ public:
+  PendingStream(std::shared_ptr<HttpMailbox> mailbox, std::shared_ptr<HttpPendingLink> link,
+                std::shared_ptr<HttpStreamBuffer> buffer)
+      : mailbox_(std::move(mailbox)), link_(std::move(link)), buffer_(std::move(buffer)) {}
+  ~PendingStream() override { End(); }
+  PendingStream(const PendingStream&) = delete;
+  PendingStream& operator=(const PendingStream&) = delete;
+
+  bool Write(std::string_view bytes) override {
+    bool wake = false;
+    const bool alive = buffer_->Write(bytes, &wake);
+    if (wake) Tell();
+    return alive;
+  }
+  void End() override {
+    bool wake = false;
+    buffer_->End(&wake);
+    if (wake) Tell();
+  }
+
+ private:
+  void Tell() {
+    auto message = std::make_unique<HttpLetter>();
+    message->link = link_;
+    message->more = true;
+    mailbox_->Post(std::move(message));
+  }
+  const std::shared_ptr<HttpMailbox> mailbox_;
+  const std::shared_ptr<HttpPendingLink> link_;
+  const std::shared_ptr<HttpStreamBuffer> buffer_;
+};
+
+}  // namespace
+
+std::shared_ptr<HttpStream> HttpPendingRequest::SendStream() {
+  answer_->stream = std::make_shared<HttpStreamBuffer>();
+  auto stream = std::make_shared<PendingStream>(mailbox_, link_, answer_->stream);
+  Send();
+  return stream;
 }
 
 }  // namespace slipway

@@ -54,11 +54,15 @@ void HttpReplyHead::Append(const HttpReply& reply, const HttpReplyFraming& frami
       out->Append(reply.content_type);
       out->Append("\r\n");
     }
-    out->Append("Content-Length: ");
-    char digits[24];
-    out->Append(
-        {digits, std::to_chars(digits, digits + sizeof digits, framing.content_length).ptr});
-    out->Append("\r\n");
+    if (framing.content_length >= 0) {
+      out->Append("Content-Length: ");
+      char digits[24];
+      out->Append(
+          {digits, std::to_chars(digits, digits + sizeof digits, framing.content_length).ptr});
+      out->Append("\r\n");
+    } else if (!framing.http_1_0) {
+      out->Append("Transfer-Encoding: chunked\r\n");
+    }
   }
   if (!framing.keep_alive) {
     out->Append("Connection: close\r\n");

@@ -11,7 +11,8 @@
 namespace slipway {
 
 struct HttpReplyFraming {
-  int64_t content_length = 0;  // of the body that follows, or that GET would have sent
+  int64_t content_length = 0;  // of the body that follows, or that GET would have sent; -1: it is
+                               // not known, the body comes in chunks (HTTP/1.0: to the end)
   bool keep_alive = true;
   bool http_1_0 = false;
 };

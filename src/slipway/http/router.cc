@@ -1,13 +1,18 @@
 #include "slipway/http/router.h"
 
-#include <cassert>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/http/route_keys.h"
 
 namespace slipway {
 namespace {
+
+const std::string kGet = "GET";
 
 bool Matches(std::string_view pattern, std::string_view path,
              std::map<std::string, std::string>* params) {
@@ -85,30 +90,58 @@ Error ErrorFromResponse(const Response& response) {
 }
 
 void Router::Add(Route route) {
-  assert(!route.permission.empty() && !route.summary.empty());
+  static constexpr std::string_view kPermissions[] = {"read",  "write",     "deploy",
+                                                      "admin", "signed_in", "public"};
+  const bool known = std::find(std::begin(kPermissions), std::end(kPermissions),
+                               route.permission) != std::end(kPermissions);
+  if (!known || route.summary.empty() || !route.handler) {
+    std::fprintf(stderr, "route '%s %s' has no permission, summary or handler\n",
+                 route.method.c_str(), route.pattern.c_str());
+    std::abort();
+  }
   routes_.push_back(std::move(route));
 }
 
-Response Router::Dispatch(Request request) const {
-  bool path_known = false;
+const Route* Router::Find(Request* request, Response* refusal) const {
+  const std::string& method = request->method == "HEAD" ? kGet : request->method;
+  std::vector<std::string> allowed;
   for (const Route& route : routes_) {
-    if (!Matches(route.pattern, request.path, &request.params)) continue;
-    path_known = true;
-    if (route.method != request.method) continue;
-    try {
-      Result<Response> response = route.handler(request);
-      return response.ok() ? *std::move(response) : ErrorResponse(response.error());
-    } catch (const std::exception& e) {
-      return ErrorResponse(Internal(std::string("unexpected failure: ") + e.what()));
+    std::map<std::string, std::string> params;
+    if (!Matches(route.pattern, request->path, &params)) continue;
+    if (route.method == method) {
+      request->params = std::move(params);
+      return &route;
     }
+    if (std::find(allowed.begin(), allowed.end(), route.method) == allowed.end())
+      allowed.push_back(route.method);
   }
-  if (path_known) {
-    Response response =
-        ErrorResponse(InvalidArgument("'" + request.path + "' does not take " + request.method));
-    response.status = 405;
-    return response;
+  if (allowed.empty()) {
+    *refusal = ErrorResponse(NotFound("there is nothing at '" + request->path + "'"));
+    return nullptr;
   }
-  return ErrorResponse(NotFound("there is nothing at '" + request.path + "'"));
+  *refusal =
+      ErrorResponse(InvalidArgument("'" + request->path + "' does not take " + request->method,
+                                    "it takes " + Join(allowed, ", ")));
+  refusal->status = 405;
+  refusal->headers["Allow"] = Join(allowed, ", ");
+  return nullptr;
+}
+
+Response Router::Run(const Route& route, const Request& request) {
+  try {
+    if (Status keys = CheckRouteKeys(route, request); !keys.ok())
+      return ErrorResponse(keys.error());
+    Result<Response> response = route.handler(request);
+    return response.ok() ? *std::move(response) : ErrorResponse(response.error());
+  } catch (const std::exception& e) {
+    return ErrorResponse(Internal(std::string("unexpected failure: ") + e.what()));
+  }
+}
+
+Response Router::Dispatch(Request request) const {
+  Response refusal;
+  const Route* route = Find(&request, &refusal);
+  return route == nullptr ? refusal : Run(*route, request);
 }
 
 }  // namespace slipway

@@ -1,9 +1,11 @@
 // Requests, responses and the table that joins them. Knows no socket and no business word: the hub
-// fills one Router; the command line calls it in process and a server will call it over HTTP.
+// fills one Router; the command line calls it in process, the hub's server over HTTP. The table is
+// also the source of the API's description and of what a caller must be allowed to do.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,13 +15,18 @@
 
 namespace slipway {
 
+struct Principal;  // who calls: the hub's word
+
 struct Request {
   std::string method;  // "GET", "POST", ...
   std::string path;    // decoded, without the query
   std::map<std::string, std::string> query;
   std::map<std::string, std::string> headers;  // lower-case names
   std::string body;
-  std::string who;                            // the authenticated caller
+  std::string body_file;  // instead of `body`: an upload on disk, removed after the answer
+  std::string who;        // the authenticated caller
+  const Principal* principal = nullptr;       // nullptr: in process, with every right
+  std::string request_id;                     // "" in process
   std::map<std::string, std::string> params;  // filled by the router: {project} -> value
 };
 
@@ -29,6 +36,7 @@ struct Response {
   std::string body;
   std::string file;  // not empty: the body is this file's content (large artifacts are not copied
                      // in process)
+  std::map<std::string, std::string> headers;  // further ones
 };
 
 Response JsonResponse(const Json& json, int status = 200);
@@ -42,21 +50,69 @@ int HttpStatus(ErrorCode code);
 
 using Handler = std::function<Result<Response>(const Request&)>;
 
+// A key of a request's JSON body or query.
+struct RouteKey {
+  std::string name;
+  std::string type = "string";  // string, boolean, integer, object, strings; a|b|c: one of these
+  bool required = false;
+  std::string about = "";
+  std::string pattern = "";  // what a handler takes of it, for the description
+  std::optional<int64_t> least = std::nullopt,
+                         most = std::nullopt;  // of an integer; a text's bytes
+};
+
+// Names of things, as IsValidName takes them.
+inline constexpr const char* kNamePattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$";
+
+// What a request is about, for the decision on rights: {"project", "shop"}, {"service",
+// "shop/prices"}, {"infra", "production"}; {"", ""}: the whole instance.
+struct Resource {
+  std::string kind, name;
+};
+
+// What is true of few routes.
+struct RouteDetails {
+  std::optional<std::vector<RouteKey>> body = std::nullopt;   // absent: any JSON object
+  std::optional<std::vector<RouteKey>> query = std::nullopt;  // absent: not checked
+  int status = 200;                                           // of success
+  bool paged = false;  // a list that takes ?limit and ?cursor
+  bool etag = false;   // the state of an object: GET answers its ETag, If-Match is heeded
+  bool filtered =
+      false;  // a list of all there is: the handler leaves out what the caller may not see
+  bool atomic =
+      false;  // quick, and in the database alone: runs in one transaction with its records
+  bool secret = false;  // the answer holds a secret: it is not stored for an Idempotency-Key
+  bool upload = false;  // the body is a file (application/octet-stream)
+  // "": JSON.
+  std::string content_type = "";
+  // Instead of the path's {project}, {service} and {infra}.
+  std::function<Result<Resource>(const Request&)> resource = nullptr;
+  // What the route changes, as it is now: for ETags and for the audit log, without secrets.
+  std::function<Json(const Request&)> state = nullptr;
+};
+
 struct Route {
   std::string method;
   std::string pattern;     // "/api/v1/projects/{project}/models"
-  std::string permission;  // "read", "write", "admin": every route says one
+  std::string permission;  // read, write, deploy, admin; signed_in: anybody known; public: anybody
   std::string summary;     // one line, for the API description
   Handler handler;
+  RouteDetails details = {};
 };
 
 // Filled once, then immutable and thread-safe as far as the handlers are.
 class Router {
  public:
-  // REQUIRES: a permission and a summary.
+  // A route without a known permission, a summary or a handler ends the process: it must never be
+  // served.
   void Add(Route route);
   const std::vector<Route>& routes() const { return routes_; }
-  // 404 for no such path, 405 for another method; exceptions of handlers become a 500.
+  // The route of the request, whose params are filled; nullptr and the refusal: 404 for no such
+  // path, 405 for another method. HEAD is GET.
+  const Route* Find(Request* request, Response* refusal) const;
+  // The handler's answer, after the declared body and query are checked; exceptions become a 500.
+  static Response Run(const Route& route, const Request& request);
+  // Both, with every right: what the command line does in process.
   Response Dispatch(Request request) const;
 
  private:

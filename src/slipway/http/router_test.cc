@@ -51,5 +51,48 @@ TEST(Router, AThrowingHandlerIsAnAnswerNotACrash) {
   EXPECT_EQ(MakeRouter().Dispatch({.method = "GET", .path = "/throws"}).status, 500);
 }
 
+TEST(Router, NeverServesARouteThatSaysNoPermission) {
+  const Handler handler = [](const Request&) -> Result<Response> { return Response(); };
+  for (const char* permission : {"", "reed", "everybody"}) {
+    Router router;
+    EXPECT_DEATH(router.Add({"GET", "/x", permission, "a route", handler}), "no permission")
+        << permission;
+  }
+}
+
+TEST(Router, ChecksTheKeysThatARouteDeclares) {
+  Router router;
+  router.Add({"POST",
+              "/x",
+              "write",
+              "takes keys",
+              [](const Request&) -> Result<Response> { return JsonResponse({{"ok", true}}); },
+              {.body = std::vector<RouteKey>{{"name", "string", true},
+                                             {"mode", "a|b"},
+                                             {"flag", "boolean"},
+                                             {"list", "strings"}},
+               .query = std::vector<RouteKey>{{"rows", "integer"}}}});
+  const auto ask = [&](const std::string& body, std::map<std::string, std::string> query = {}) {
+    return router
+        .Dispatch({.method = "POST", .path = "/x", .query = std::move(query), .body = body})
+        .status;
+  };
+  EXPECT_EQ(ask(R"({"name":"n","mode":"b","flag":false,"list":["x"]})"), 200);
+  EXPECT_EQ(ask(R"({"name":"n"})", {{"rows", "3"}}), 200);
+  for (const char* wrong :
+       {"", "[]", "{}", R"({"name":1})", R"({"name":"n","mode":"c"})", R"({"name":"n","nam":1})",
+        R"({"name":"n","flag":"true"})", R"({"name":"n","list":[1]})", "{"}) {
+    EXPECT_EQ(ask(wrong), 400) << wrong;
+  }
+  EXPECT_EQ(ask(R"({"name":"n"})", {{"rows", "x"}}), 400);
+  EXPECT_EQ(ask(R"({"name":"n"})", {{"row", "3"}}), 400);
+}
+
+TEST(Router, SaysWhatAPathTakes) {
+  const Response response = MakeRouter().Dispatch({.method = "PUT", .path = "/missing"});
+  EXPECT_EQ(response.status, 405);
+  EXPECT_EQ(response.headers.at("Allow"), "GET");
+}
+
 }  // namespace
 }  // namespace slipway

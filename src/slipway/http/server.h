@@ -71,6 +71,19 @@ struct HttpBodyPlan {
   bool refuse = false;  // the reply given to PlanBody is the answer; the connection closes
 };
 
+// An answer without an end in sight: written from any thread, never waits. What the peer has not
+// read is bounded: one that falls too far behind is dropped. Destroyed without End: as after it.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  // False: the peer has gone or was dropped; nothing written from now on arrives.
+  virtual bool Write(std::string_view bytes) = 0;
+  virtual void End() = 0;
+};
+
+// Of a stream's bytes that wait for their reader.
+inline constexpr size_t kHttpStreamBytes = size_t{256} << 10;
+
 // A request taken out of its connection. Send() exactly once, from any thread; destroyed without it
 // answers 500. When the connection has gone meanwhile, the answer is dropped.
 class HttpPending {
@@ -81,6 +94,9 @@ class HttpPending {
   // The peer has closed, or its sending half: Send is still tried, the effort may be spared.
   virtual bool abandoned() const = 0;
   virtual void Send() = 0;
+  // Instead of Send: the reply's status and headers are sent, its body is what is written to the
+  // stream. The connection ends with it.
+  virtual std::shared_ptr<HttpStream> SendStream() = 0;
 };
 
 // What a handler may do with a request besides answering it.

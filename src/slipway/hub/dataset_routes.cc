@@ -155,6 +155,7 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
   }
   ASSIGN_OR_RETURN(ProjectDefinition one, ParseOne("datasets", name, *definition));
   stored.definition.datasets[name] = one.datasets.at(name);
+  RETURN_IF_ERROR(hub.CheckPaths(request, stored.definition.datasets[name].paths));
   RETURN_IF_ERROR(Validate(stored.definition));
   // Look first: what cannot be read is not added.
   Json warnings = Json::array();
@@ -281,25 +282,44 @@ Result<Response> RemoveRecipe(Hub& hub, const Request& request) {
 
 void AddDatasetRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
-  add("GET", kDatasets, "read", "datasets of a project", ListDatasets);
-  add("POST", kDatasets, "write", "adds a dataset after a look at its files", AddDataset);
+  const auto state = ProjectState(hub);
+  const std::vector<RouteKey> added = {{"name", "string", true, "its name", kNamePattern},
+                                       {"definition", "object", true, "as in a project's YAML"},
+                                       {"replace", "boolean", false, "also when there is one"}};
+  add("GET", kDatasets, "read", "datasets of a project", ListDatasets,
+      {.query = NoKeys(), .paged = true});
+  add("POST", kDatasets, "write", "adds a dataset after a look at its files", AddDataset,
+      {.body = added, .query = NoKeys(), .status = 201, .etag = true, .state = state});
   add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint",
-      ShowDataset);
+      ShowDataset, {.query = NoKeys()});
   add("DELETE", kDatasets + "/{dataset}", "write", "takes a dataset out of the project",
-      RemoveDataset);
-  add("GET", kDatasets + "/{dataset}/schema", "read", "columns and types", ShowSchema);
+      RemoveDataset, {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
+  add("GET", kDatasets + "/{dataset}/schema", "read", "columns and types", ShowSchema,
+      {.query = NoKeys()});
   add("POST", kDatasets + "/{dataset}/refresh", "write",
-      "looks at the files again and pins what it finds", Refresh);
-  add("GET", kDatasets + "/{dataset}/head", "read", "the first ?rows", Head);
+      "looks at the files again and pins what it finds", Refresh,
+      {.body = NoKeys(), .query = NoKeys()});
+  add("GET", kDatasets + "/{dataset}/head", "read", "the first ?rows", Head,
+      {.query = Keys({{"rows", "integer", false, "how many (10)", "", 0, 100'000}})});
   add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset",
-      ClearDataset);
-  add("GET", kRecipes, "read", "recipes of a project", ListRecipes);
-  add("POST", kRecipes, "write", "adds a recipe and, when new, its output", AddRecipe);
-  add("DELETE", kRecipes + "/{recipe}", "write", "takes a recipe out of the project", RemoveRecipe);
+      ClearDataset, {.body = NoKeys(), .query = NoKeys(), .atomic = true});
+  add("GET", kRecipes, "read", "recipes of a project", ListRecipes,
+      {.query = NoKeys(), .paged = true});
+  add("POST", kRecipes, "write", "adds a recipe and, when new, its output", AddRecipe,
+      {.body = added,
+       .query = NoKeys(),
+       .status = 201,
+       .etag = true,
+       .atomic = true,
+       .state = state});
+  add("DELETE", kRecipes + "/{recipe}", "write", "takes a recipe out of the project", RemoveRecipe,
+      {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
 }
 
 }  // namespace slipway

@@ -1,4 +1,5 @@
 // Deployments: create, update (a job), roll back, promote, test, query, watch.
+#include "slipway/base/clock.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/rollout_plan.h"
 #include "slipway/hub/deploy_views.h"
@@ -59,9 +60,9 @@ Result<DeploymentSpec> ReadWish(Hub& hub, const DeploymentRecord& record, const 
     ASSIGN_OR_RETURN(spec.generations, ReadWeights(hub, record.service, *weights));
     spec.enabled = true;
   } else if (!version.empty()) {
-    ASSIGN_OR_RETURN(const PublishedVersion found,
-                     hub.registry().published().GetVersion(
-                         record.service, version == "latest" ? "" : version));
+    ASSIGN_OR_RETURN(
+        const PublishedVersion found,
+        hub.registry().published().GetVersion(record.service, version == "latest" ? "" : version));
     spec.generations = {{found.version, 1.0}};
     spec.enabled = true;
   }
@@ -103,8 +104,7 @@ Result<CanaryOptions> ReadCanary(const Json& json) {
 
 // The update as a job of one activity; its progress lines are the update's log.
 Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateRequest update) {
-  ASSIGN_OR_RETURN(const PublishedService service,
-                   hub.registry().published().Get(record.service));
+  ASSIGN_OR_RETURN(const PublishedService service, hub.registry().published().Get(record.service));
   ProjectDefinition project;
   project.name = service.project;
   JobWork work;
@@ -127,10 +127,11 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
 }
 
-Result<Response> List(Hub& hub, const Request&) {
+Result<Response> List(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto records, hub.registry().deployments().List());
   Json out = Json::array();
   for (const DeploymentRecord& record : records) {
+    if (!MaySee(request, {"infra", record.infra})) continue;
     ASSIGN_OR_RETURN(Json json, hub.deployer().Describe(record));
     out.push_back(std::move(json));
   }
@@ -138,14 +139,14 @@ Result<Response> List(Hub& hub, const Request&) {
 }
 
 Result<Response> Create(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(const Json body,
-                   ParseBody(request, {"name", "service", "infra", "version", "weights",
-                                       "settings"}));
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"name", "service", "infra", "version",
+                                                        "weights", "settings"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
   ASSIGN_OR_RETURN(std::string service, GetString(body, "service"));
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "infra"));
   if (!IsValidName(name))
-    return InvalidArgument("'" + name + "' is not a valid name", "letters, digits, '_', '-' and '.'");
+    return InvalidArgument("'" + name + "' is not a valid name",
+                           "letters, digits, '_', '-' and '.'");
   // PROJECT/SERVICE names the same as SERVICE.
   if (const size_t slash = service.find('/'); slash != std::string::npos) {
     const std::string project = service.substr(0, slash);
@@ -158,7 +159,8 @@ Result<Response> Create(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(hub.registry().infras().Get(infra));
   DeploymentRecord wanted;
   wanted.service = service;
-  ASSIGN_OR_RETURN(const PublishedVersion newest, hub.registry().published().GetVersion(service, ""));
+  ASSIGN_OR_RETURN(const PublishedVersion newest,
+                   hub.registry().published().GetVersion(service, ""));
   wanted.desired.generations = {{newest.version, 1.0}};
   ASSIGN_OR_RETURN(const DeploymentSpec spec, ReadWish(hub, wanted, body));
   ASSIGN_OR_RETURN(const DeploymentRecord record,
@@ -268,6 +270,10 @@ Result<Response> Promote(Hub& hub, const Request& request) {
     return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
                     "bring it to its nodes: slipway deployment update " + from.name);
   ASSIGN_OR_RETURN(const InfraRecord target, hub.registry().infras().Get(infra));
+  if (request.principal != nullptr && !May(*request.principal, "deploy", {"infra", infra}))
+    return PermissionDenied(
+        "promoting takes the right 'deploy' on infrastructure '" + infra + "' too",
+        "an administrator grants it: slipway user grant NAME deploy --on infra:" + infra);
   if (target.name == from.infra)
     return InvalidArgument("deployment '" + from.name + "' is on '" + infra + "' already");
   ASSIGN_OR_RETURN(const auto all, hub.registry().deployments().List());
@@ -339,13 +345,31 @@ Result<Response> ShowUpdate(Hub& hub, const Request& request) {
     if (id == "last" || std::to_string(update.id) == id)
       return JsonResponse(UpdateToJson(update, true));
   }
-  return NotFound("deployment '" + request.params.at("deployment") + "' has no update '" + id + "'");
+  return NotFound("deployment '" + request.params.at("deployment") + "' has no update '" + id +
+                  "'");
+}
+
+// "90s", "30m", "24h", "7d".
+Result<int64_t> SpanSeconds(const std::string& text) {
+  const auto number = text.empty() ? std::nullopt : ParseInt64(text.substr(0, text.size() - 1));
+  const size_t unit = text.empty() ? std::string::npos : std::string("smhd").find(text.back());
+  constexpr int64_t kSeconds[] = {1, 60, 3600, 86'400};
+  if (!number || unit == std::string::npos || *number < 1 || *number > 100'000)
+    return InvalidArgument("'" + text.substr(0, 40) + "' is no span of time",
+                           "write it as 30m, 24h or 7d");
+  return *number * kSeconds[unit];
 }
 
 Result<Response> Activity(Hub& hub, const Request& request) {
-  const auto name = request.params.find("deployment");
-  ASSIGN_OR_RETURN(Json rows,
-                   hub.deployer().Activity(name == request.params.end() ? "" : name->second));
+  const auto param = request.params.find("deployment");
+  const std::string name = param == request.params.end() ? "" : param->second;
+  Json rows;
+  if (const auto since = request.query.find("since"); since != request.query.end()) {
+    ASSIGN_OR_RETURN(const int64_t seconds, SpanSeconds(since->second));
+    ASSIGN_OR_RETURN(rows, hub.deployer().ActivitySince(name, NowMicros() / 1'000'000 - seconds));
+  } else {
+    ASSIGN_OR_RETURN(rows, hub.deployer().Activity(name));
+  }
   if (const auto stage = request.query.find("stage"); stage != request.query.end()) {
     Json kept = Json::array();
     for (Json& row : rows) {
@@ -359,33 +383,72 @@ Result<Response> Activity(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddDeploymentRoutes(Hub& hub, Router* router) {
-  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
-    router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+  // The rights that count are those on the infrastructure.
+  const auto infra_of = [&hub](const Request& request) -> Result<Resource> {
+    const auto found = hub.registry().deployments().Get(request.params.at("deployment"));
+    return found.ok() ? Resource{"infra", found->infra} : Resource{};
   };
-  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List);
-  add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create);
+  const auto state = [&hub](const Request& request) {
+    const auto found = hub.registry().deployments().Get(request.params.at("deployment"));
+    return found.ok() ? Json{{"desired", SpecToJson(found->desired)}, {"state", found->state}}
+                      : Json();
+  };
+  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
+    if (!details.query) details.query = NoKeys();
+    if (pattern.find("{deployment}") != std::string::npos) {
+      details.resource = infra_of;
+      if (std::string_view(method) != "GET") details.state = state;
+    }
+    router->Add({method, pattern, permission, summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
+  };
+  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
+      {.paged = true, .filtered = true});
+  // Decided by what the body names.
+  RouteDetails creating{.status = 201};
+  creating.resource = [](const Request& request) -> Result<Resource> {
+    const auto body = ParseJson(request.body);
+    const std::string infra = body.ok() && body->is_object() ? BodyText(*body, "infra") : "";
+    return infra.empty() ? Resource{} : Resource{"infra", infra};
+  };
+  add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
+      std::move(creating));
   add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
       PutSettings);
-  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete);
+  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete,
+      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}})});
   add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus);
   add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan);
-  add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update);
-  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback);
-  add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable);
-  add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable);
-  add("POST", kDeployment + "/promote", "deploy", "the same packages on ?to: 202 with the job",
-      Promote);
+  add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
+      {.status = 202});
+  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback,
+      {.status = 202});
+  add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
+      {.status = 202});
+  add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable,
+      {.status = 202});
+  add("POST", kDeployment + "/promote", "deploy", "the same packages on 'to': 202 with the job",
+      Promote, {.status = 202});
   add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test);
   add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query);
-  add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates);
+  add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,
+      {.query = Keys({{"limit", "integer", false, "how many (50)"}})});
   add("GET", kDeployment + "/updates/{update}", "read", "one update with its log; also 'last'",
       ShowUpdate);
-  add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity);
+  const std::vector<RouteKey> stage =
+      Keys({{"stage", "string", false, "only this stage's"},
+            {"since", "string", false,
+             "what was recorded in this span (24h); else what the nodes "
+             "count now",
+             "^[1-9][0-9]{0,4}[smhd]$"}});
+  add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
+      {.query = stage});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
-      Activity);
+      Activity, {.query = stage});
 }
 
 }  // namespace slipway

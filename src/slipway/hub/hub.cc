@@ -1,19 +1,24 @@
 #include "slipway/hub/hub.h"
 
+#include <filesystem>
+
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/text.h"
 #include "slipway/registry/stray.h"
 
 namespace slipway {
 namespace {
 
 // What nobody refers to goes: once an hour, and at once after a crash (the lock is ours and nothing
-// runs yet, so nothing young is anybody's work). Housekeeping that fails stops nothing.
+// runs yet, so nothing young is anybody's work; unless other processes write too). Housekeeping
+// that fails stops nothing.
 void KeepHouse(Registry& registry, bool crashed) {
   const std::string stamp = JoinPath(registry.home().LogsFolder(), "housekeeping");
   if (!crashed && PathExists(stamp) && !IsOlderThan(stamp, 3600)) return;
-  (void)registry.CollectGarbage(crashed ? 0 : 3600).ok();
+  (void)registry.CollectGarbage(crashed && !registry.home().shared() ? 0 : 3600).ok();
   (void)registry.idempotency().Expire().ok();
+  (void)registry.accounts().Expire().ok();
   (void)WriteFileAtomic(stamp, NowText() + "\n").ok();
 }
 
@@ -35,7 +40,9 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               targets);
     }
     ASSIGN_OR_RETURN(const std::vector<UpdateRecord> updates,
-                     hub->registry_->deployments().MarkInterrupted());
+                     hub->registry_->deployments().MarkInterrupted([&](const std::string& name) {
+                       return FileLock::IsHeld(hub->registry_->home().DeploymentLockPath(name));
+                     }));
     for (const UpdateRecord& update : updates) {
       hub->notices_.push_back("an update of deployment '" + update.deployment +
                               "' was interrupted: its nodes may serve different generations. Bring "
@@ -49,6 +56,13 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));
   }
   hub->deployer_ = std::make_unique<Deployer>(*hub->registry_);
+  hub->writable_ = options.write;
+  for (const std::string& path : options.allowed_paths) {
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(path, error);
+    if (error) return FileError("allow", path, error.value());
+    hub->allowed_paths_.push_back(real.string());
+  }
   hub->jobs_ = std::make_unique<JobRunner>(*hub->registry_);
   AddProjectRoutes(*hub, &hub->router_);
   AddDatasetRoutes(*hub, &hub->router_);
@@ -57,7 +71,34 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddServiceRoutes(*hub, &hub->router_);
   AddInfraRoutes(*hub, &hub->router_);
   AddDeploymentRoutes(*hub, &hub->router_);
+  AddPeopleRoutes(*hub, &hub->router_);
+  AddSystemRoutes(*hub, &hub->router_);
   return hub;
+}
+
+// Symbolic links are followed: what counts is where a path leads. Of a glob, the folder before its
+// first wildcard.
+Status Hub::CheckPaths(const Request& request, const std::vector<std::string>& paths) const {
+  if (request.principal == nullptr || request.principal->kind == Principal::Kind::kLocal) return {};
+  for (const std::string& path : paths) {
+    std::string fixed = path;
+    if (const size_t wild = path.find_first_of("*?["); wild != std::string::npos)
+      fixed = DirName(path.substr(0, wild + 1));
+    std::error_code error;
+    const std::string real = std::filesystem::weakly_canonical(fixed, error).string();
+    bool allowed = false;
+    for (const std::string& folder : allowed_paths_) {
+      allowed =
+          allowed || (!error && path.starts_with("/") && path.find("/../") == std::string::npos &&
+                      (real == folder || real.starts_with(folder + "/")));
+    }
+    if (allowed) continue;
+    return PermissionDenied(
+        "'" + path + "' is not below a folder that this hub reads for callers over HTTP",
+        allowed_paths_.empty() ? "it reads none; start it with: slipway hub --allow-path DIR"
+                               : "it reads " + QuotedList(allowed_paths_));
+  }
+  return {};
 }
 
 Hub::~Hub() {

@@ -1,6 +1,6 @@
-// The hub: one opened home and the routes over it. The command line dispatches requests in process;
-// a server will dispatch the same Router over HTTP. Jobs run in the background; their events are
-// polled or followed.
+// The hub: one opened home and the routes over it. The command line dispatches requests in process,
+// the hub's server (hub_face.h) dispatches the same ones over HTTP. Jobs run in the background;
+// their events are polled or followed.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,8 @@
 #include "slipway/deploy/deployer.h"
 #include "slipway/flow/job_runner.h"
 #include "slipway/http/router.h"
+#include "slipway/hub/login_throttle.h"
+#include "slipway/hub/principal.h"
 #include "slipway/registry/registry.h"
 
 namespace slipway {
@@ -19,6 +21,8 @@ struct HubOptions {
   std::string home;
   bool write = false;   // take the home's lock (waits up to 10 s)
   std::string command;  // what others are told while it is held
+  // Below these, callers over HTTP may name files of this machine. None: none.
+  std::vector<std::string> allowed_paths;
 };
 
 // Thread-safe once opened. The destructor aborts running jobs and waits for them.
@@ -30,6 +34,14 @@ class Hub {
   Hub& operator=(const Hub&) = delete;
 
   const Router& router() const { return router_; }
+  // One request from anywhere: rights (principal nullptr: in process, with every right), the
+  // conditions and keys of its headers, its change with its audit record, paging.
+  Response Dispatch(Request request, const Principal* principal);
+  // kPermissionDenied when the caller is not of this machine and a path is not below an allowed
+  // one.
+  Status CheckPaths(const Request& request, const std::vector<std::string>& paths) const;
+  bool writable() const { return writable_; }
+  LoginThrottle& throttle() { return throttle_; }
   Registry& registry() { return *registry_; }
   JobRunner& jobs() { return *jobs_; }
   // A process that stays calls its Supervise().
@@ -44,6 +56,9 @@ class Hub {
   std::unique_ptr<Deployer> deployer_;
   Router router_;
   std::vector<std::string> notices_;
+  std::vector<std::string> allowed_paths_;
+  bool writable_ = false;
+  LoginThrottle throttle_;
 };
 
 // One function per subject adds its routes; together they are the whole API.
@@ -54,5 +69,7 @@ void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
 void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
 void AddDeploymentRoutes(Hub& hub, Router* router);
+void AddPeopleRoutes(Hub& hub, Router* router);
+void AddSystemRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

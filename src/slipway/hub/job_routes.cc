@@ -9,13 +9,15 @@ namespace {
 
 Result<Response> ListJobs(Hub& hub, const Request& request) {
   auto project = request.query.find("project");
-  if (project != request.query.end())
+  if (project != request.query.end() && MaySee(request, {"project", project->second}))
     RETURN_IF_ERROR(hub.registry().projects().Get(project->second));
   ASSIGN_OR_RETURN(
       std::vector<JobRecord> jobs,
       hub.registry().jobs().List(project == request.query.end() ? "" : project->second, 1000));
   Json out = Json::array();
-  for (const JobRecord& job : jobs) out.push_back(JobToJson(job));
+  for (const JobRecord& job : jobs) {
+    if (MaySee(request, {"project", job.project})) out.push_back(JobToJson(job));
+  }
   return JsonResponse(out);
 }
 
@@ -89,18 +91,37 @@ Result<Response> Build(Hub& hub, const Request& request) {
 
 void AddJobRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const char* pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
-  add("GET", "/api/v1/jobs", "read", "jobs, newest first; ?project", ListJobs);
-  add("GET", "/api/v1/jobs/{job}", "read", "one job with its activities", ShowJob);
-  add("GET", "/api/v1/jobs/{job}/log", "read", "the job's log", JobLog);
-  add("POST", "/api/v1/jobs/{job}/abort", "write", "asks a running job to stop", Abort);
+  // Rights on a job are those on its project.
+  const auto project_of_job = [&hub](const Request& request) -> Result<Resource> {
+    ASSIGN_OR_RETURN(JobRecord job, hub.registry().jobs().Get(request.params.at("job")));
+    return Resource{"project", std::move(job.project)};
+  };
+  add("GET", "/api/v1/jobs", "read", "jobs, newest first; ?project", ListJobs,
+      {.query = Keys({{"project", "string", false, "only this project's"}}),
+       .paged = true,
+       .filtered = true});
+  add("GET", "/api/v1/jobs/{job}", "read", "one job with its activities", ShowJob,
+      {.query = NoKeys(), .resource = project_of_job});
+  add("GET", "/api/v1/jobs/{job}/log", "read", "the job's log", JobLog,
+      {.query = NoKeys(), .content_type = "text/plain", .resource = project_of_job});
+  add("POST", "/api/v1/jobs/{job}/abort", "write", "asks a running job to stop", Abort,
+      {.body = NoKeys(), .query = NoKeys(), .resource = project_of_job});
   add("GET", "/api/v1/projects/{project}/plan", "read",
-      "what a build of ?targets in ?mode would do, and why", Plan);
+      "what a build of ?targets in ?mode would do, and why", Plan,
+      {.query = Keys({{"targets", "string", true, "datasets and models, comma-separated"},
+                      {"mode", "this|upstream|all|missing"}})});
   add("POST", "/api/v1/projects/{project}/build", "write",
-      "starts a build: 202 with the job to follow", Build);
+      "starts a build: 202 with the job to follow", Build,
+      {.body = Keys({{"targets", "strings", true, "datasets and models"},
+                     {"mode", "this|upstream|all|missing", false, "upstream unless told"}}),
+       .query = NoKeys(),
+       .status = 202});
 }
 
 }  // namespace slipway

@@ -31,6 +31,7 @@ Result<Response> ListModels(Hub& hub, const Request& request) {
   Json out = Json::array();
   std::set<std::string> seen;
   for (const ModelRecord& model : models) {
+    if (!MaySee(request, {"project", model.project})) continue;
     seen.insert(model.project + "/" + model.name);
     out.push_back(ModelToJson(model));
   }
@@ -38,6 +39,7 @@ Result<Response> ListModels(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(std::vector<std::string> projects, hub.registry().projects().Names());
   for (const std::string& name : projects) {
     if (!project.empty() && name != project) continue;
+    if (!MaySee(request, {"project", name})) continue;
     ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), name));
     for (const auto& [model, definition] : stored.definition.models) {
       if (seen.count(name + "/" + model) != 0) continue;
@@ -65,6 +67,21 @@ Result<Response> ListVersions(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(std::vector<VersionRecord> versions, registry.models().Versions(project, model));
   for (const VersionRecord& version : versions) out.push_back(VersionToJson(version, false));
   return JsonResponse(out);
+}
+
+Result<Response> ShowModel(Hub& hub, const Request& request) {
+  const std::string& project = request.params.at("project");
+  const std::string& name = request.params.at("model");
+  ASSIGN_OR_RETURN(std::optional<ModelRecord> model, hub.registry().models().Find(project, name));
+  if (!model) {
+    ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), project));
+    if (!stored.definition.models.contains(name))
+      return hub.registry().models().Get(project, name).error();
+    model.emplace();
+    model->project = project;
+    model->name = name;
+  }
+  return JsonResponse(ModelToJson(*model));
 }
 
 // ["p/fares@v3", ...]: packages that took a copy of the version.
@@ -203,9 +220,40 @@ Json ImportedInfo(const Model& model, const std::string& path) {
   return info;
 }
 
-Result<Response> Import(Hub& hub, const Request& request) {
+struct ImportWish {
+  std::string path, file, note, reason;
+  bool activate = true;
+};
+
+// An upload with what the query says, or a JSON body that names a file of the hub's machine.
+Result<ImportWish> ReadImportWish(const Request& request) {
+  ImportWish wish;
+  if (!request.body_file.empty()) {
+    const auto get = [&](const char* key, const char* fallback) {
+      const auto found = request.query.find(key);
+      return found == request.query.end() ? std::string(fallback) : found->second;
+    };
+    wish.path = request.body_file;
+    wish.file = get("file", "an upload");
+    wish.note = get("note", "");
+    wish.activate = get("activate", "true") == "true";
+    return wish;
+  }
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"path", "note", "reason", "activate"}));
-  ASSIGN_OR_RETURN(std::string path, GetString(body, "path"));
+  ASSIGN_OR_RETURN(wish.path, GetString(body, "path"));
+  wish.file = wish.path;
+  wish.note = BodyText(body, "note");
+  wish.reason = BodyText(body, "reason");
+  if (body.contains("activate")) {
+    ASSIGN_OR_RETURN(wish.activate, GetBool(body, "activate"));
+  }
+  return wish;
+}
+
+Result<Response> Import(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const ImportWish wish, ReadImportWish(request));
+  if (request.body_file.empty()) RETURN_IF_ERROR(hub.CheckPaths(request, {wish.path}));
+  const std::string& path = wish.path;
   const std::string& project = request.params.at("project");
   const std::string& name = request.params.at("model");
   ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), project));
@@ -220,11 +268,11 @@ Result<Response> Import(Hub& hub, const Request& request) {
   NewVersion version;
   version.bundle_path = path;
   version.origin = "import";
-  version.info_json = DumpJson(ImportedInfo(*model, path));
-  version.note = BodyText(body, "note");
+  version.info_json = DumpJson(ImportedInfo(*model, wish.file));
+  version.note = wish.note;
   version.who = request.who;
-  version.activate = body.value("activate", true);
-  version.reason = BodyText(body, "reason", "imported from " + BaseName(path));
+  version.activate = wish.activate;
+  version.reason = wish.reason.empty() ? "imported from " + BaseName(wish.file) : wish.reason;
   ASSIGN_OR_RETURN(VersionRecord added, hub.registry().models().AddVersion(project, name, version));
   RETURN_IF_ERROR(transaction.Commit());
   return JsonResponse(VersionToJson(added, false), 201);
@@ -234,27 +282,61 @@ Result<Response> Import(Hub& hub, const Request& request) {
 
 void AddModelRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
-  add("GET", "/api/v1/models", "read", "saved models of all projects", ListModels);
-  add("GET", "/api/v1/projects/{project}/models", "read", "saved models of a project", ListModels);
-  add("GET", kModel + "/versions", "read", "versions, oldest first", ListVersions);
+  // Which version is active, and which there are.
+  const auto state = [&hub](const Request& request) {
+    const auto versions =
+        hub.registry().models().Versions(request.params.at("project"), request.params.at("model"));
+    if (!versions.ok()) return Json();
+    Json numbers = Json::array(), active;
+    for (const VersionRecord& version : *versions) {
+      numbers.push_back(version.number);
+      if (version.active) active = version.number;
+    }
+    return Json{{"active", std::move(active)}, {"versions", std::move(numbers)}};
+  };
+  const char* const version = "^([1-9][0-9]{0,8}|active|latest)$";
+  const auto reason = Keys({{"reason", "string", false, "kept in the history"}});
+  add("GET", "/api/v1/models", "read", "saved models of all projects", ListModels,
+      {.query = NoKeys(), .paged = true, .filtered = true});
+  add("GET", "/api/v1/projects/{project}/models", "read", "saved models of a project", ListModels,
+      {.query = NoKeys(), .paged = true});
+  add("GET", kModel, "read", "one model: its versions and the active one", ShowModel,
+      {.query = NoKeys(), .etag = true, .state = state});
+  add("GET", kModel + "/versions", "read", "versions, oldest first", ListVersions,
+      {.query = NoKeys(), .paged = true});
   add("GET", kModel + "/versions/{version}", "read", "one version with everything known about it",
-      ShowVersion);
-  add("GET", kModel + "/versions/{version}/bundle", "read", "the version's bundle", Bundle);
+      ShowVersion, {.query = NoKeys(), .etag = true, .state = state});
+  add("GET", kModel + "/versions/{version}/bundle", "read", "the version's bundle", Bundle,
+      {.query = NoKeys(), .content_type = "application/octet-stream"});
   add("GET", kModel + "/versions/{version}/lineage", "read",
-      "where the version came from and what it made", Lineage);
-  add("GET", kModel + "/history", "read", "activations, oldest first", History);
-  add("GET", kModel + "/compare", "read", "differences between the versions ?a and ?b", Compare);
+      "where the version came from and what it made", Lineage, {.query = NoKeys()});
+  add("GET", kModel + "/history", "read", "activations, oldest first", History,
+      {.query = NoKeys(), .paged = true});
+  add("GET", kModel + "/compare", "read", "differences between the versions ?a and ?b", Compare,
+      {.query = Keys({{"a", "string", false, "a number, active or latest", version},
+                      {"b", "string", false, "the other one", version}})});
   add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one",
-      Activate);
-  add("POST", kModel + "/rollback", "write", "activates the previously active version", Rollback);
+      Activate, {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
+  add("POST", kModel + "/rollback", "write", "activates the previously active version", Rollback,
+      {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("POST", kModel + "/import", "write", "adds a version from a bundle or a LightGBM text file",
-      Import);
+      Import,
+      {.query = Keys({{"file", "string", false, "the uploaded file's name"},
+                      {"note", "string"},
+                      {"activate", "boolean"}}),
+       .status = 201,
+       .etag = true,
+       .upload = true,
+       .state = state});
   add("DELETE", kModel + "/versions/{version}", "write",
-      "deletes a version that is neither active nor used", DeleteVersion);
+      "deletes a version that is neither active nor used", DeleteVersion,
+      {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
 }
 
 }  // namespace slipway

@@ -12,10 +12,11 @@
 namespace slipway {
 namespace {
 
-Result<Response> ListProjects(Hub& hub, const Request&) {
+Result<Response> ListProjects(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(std::vector<ProjectRecord> projects, hub.registry().projects().List());
   Json out = Json::array();
   for (const ProjectRecord& record : projects) {
+    if (!MaySee(request, {"project", record.name})) continue;
     ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), record.name));
     out.push_back({{"name", record.name},
                    {"description", stored.definition.description},
@@ -60,6 +61,15 @@ Result<Response> ShowFlow(Hub& hub, const Request& request) {
   out["tree_color"] =
       RenderTree(BuildGraph(stored.definition), states, {.unicode = true, .color = true});
   return JsonResponse(out);
+}
+
+// Rights on /apply and /diff are those on the project that the body describes.
+Result<Resource> ProjectOfBody(const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseJson(request.body));
+  if (!body.is_object()) return InvalidArgument("the request's body must be a JSON object");
+  ASSIGN_OR_RETURN(const Json* definition, GetObject(body, "definition"));
+  ASSIGN_OR_RETURN(std::string name, GetString(*definition, "project"));
+  return Resource{"project", std::move(name)};
 }
 
 struct Proposed {
@@ -150,6 +160,12 @@ Result<Response> Apply(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"definition", "prune", "force"}));
   ASSIGN_OR_RETURN(Proposed proposed, Propose(hub, body, BodyFlag(body, "prune")));
   if (proposed.changes.empty()) return Answer(proposed, Json::array());
+  for (const auto& [name, dataset] : proposed.after.datasets) {
+    const bool new_paths = !proposed.before ||
+                           !proposed.before->definition.datasets.contains(name) ||
+                           proposed.before->definition.datasets.at(name).paths != dataset.paths;
+    if (new_paths) RETURN_IF_ERROR(hub.CheckPaths(request, dataset.paths));
+  }
   // Looking takes a while: before the transaction, whose etag tells when the project changed
   // meanwhile.
   ASSIGN_OR_RETURN(Looks looks, LookAtFiles(hub, proposed));
@@ -174,19 +190,37 @@ Result<Response> DiffRoute(Hub& hub, const Request& request) {
 
 void AddProjectRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const char* pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
-  add("GET", "/api/v1/projects", "read", "projects", ListProjects);
-  add("GET", "/api/v1/projects/{project}", "read", "one project with its definition", ShowProject);
+  const auto state = ProjectState(hub);
+  const RouteKey definition{"definition", "object", true, "the project, as its YAML as JSON"};
+  const RouteKey prune{"prune", "boolean", false, "also remove what the definition does not have"};
+  const RouteKey force{"force", "boolean", false, "also models that have versions"};
+  add("GET", "/api/v1/projects", "read", "projects", ListProjects,
+      {.query = NoKeys(), .paged = true, .filtered = true});
+  add("GET", "/api/v1/projects/{project}", "read", "one project with its definition", ShowProject,
+      {.query = NoKeys(), .etag = true, .state = state});
   add("DELETE", "/api/v1/projects/{project}", "write",
-      "deletes a project; ?force=true also with its versions", DeleteProject);
+      "deletes a project; ?force=true also with its versions", DeleteProject,
+      {.query = Keys({{"force", "boolean", false, "also with its versions"}}),
+       .etag = true,
+       .atomic = true,
+       .state = state});
   add("GET", "/api/v1/projects/{project}/flow", "read",
-      "the Flow: nodes and edges with state and reason", ShowFlow);
+      "the Flow: nodes and edges with state and reason", ShowFlow, {.query = NoKeys()});
   add("POST", "/api/v1/apply", "write",
-      "creates or changes what a definition describes; all or nothing", Apply);
-  add("POST", "/api/v1/diff", "read", "what apply would change", DiffRoute);
+      "creates or changes what a definition describes; all or nothing", Apply,
+      {.body = Keys({definition, prune, force}),
+       .query = NoKeys(),
+       .etag = true,
+       .resource = ProjectOfBody,
+       .state = state});
+  add("POST", "/api/v1/diff", "read", "what apply would change", DiffRoute,
+      {.body = Keys({definition, prune}), .query = NoKeys(), .resource = ProjectOfBody});
 }
 
 }  // namespace slipway

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "slipway/base/text.h"
+#include "slipway/hub/hub.h"
 #include "slipway/project/service.h"
 
 namespace slipway {
@@ -35,6 +36,22 @@ Result<StoredProject> LoadStoredProject(Registry& registry, const std::string& n
   ASSIGN_OR_RETURN(Json json, ParseJson(out.record.definition_json));
   ASSIGN_OR_RETURN(out.definition, ProjectFromJson(json));
   return out;
+}
+
+std::function<Json(const Request&)> ProjectState(Hub& hub) {
+  return [&hub](const Request& request) {
+    std::string name;
+    if (const auto found = request.params.find("project"); found != request.params.end()) {
+      name = found->second;
+    } else if (const auto body = ParseJson(request.body); body.ok() && body->is_object()) {
+      const Json* definition = FindMember(*body, "definition");
+      if (definition != nullptr && definition->is_object()) name = BodyText(*definition, "project");
+    }
+    const auto record = hub.registry().projects().Get(name);
+    if (!record.ok()) return Json();
+    auto definition = ParseJson(record->definition_json);
+    return definition.ok() ? *std::move(definition) : Json();
+  };
 }
 
 std::vector<std::string> UsersOf(const ProjectDefinition& project, const std::string& name) {

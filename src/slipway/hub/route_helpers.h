@@ -8,16 +8,26 @@
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
 #include "slipway/http/router.h"
+#include "slipway/hub/principal.h"
 #include "slipway/project/definition.h"
 #include "slipway/registry/registry.h"
 
 namespace slipway {
+
+class Hub;
 
 // The request's JSON object; unknown keys are errors with a suggestion.
 Result<Json> ParseBody(const Request& request, const std::vector<std::string>& keys);
 // A key of the body, or `fallback` when absent.
 std::string BodyText(const Json& body, const char* key, const std::string& fallback = "");
 bool BodyFlag(const Json& body, const char* key);
+
+// A route that takes no keys.
+inline std::vector<RouteKey> NoKeys() { return {}; }
+inline std::vector<RouteKey> Keys(std::initializer_list<RouteKey> keys) { return keys; }
+
+// The definition of the project that a request is about, as it is now: what its changes are.
+std::function<Json(const Request&)> ProjectState(Hub& hub);
 
 struct StoredProject {
   ProjectRecord record;

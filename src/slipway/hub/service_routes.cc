@@ -106,6 +106,7 @@ Result<Response> ListServices(Hub& hub, const Request& request) {
   for (const std::string& project : projects) {
     ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(hub.registry(), project));
     for (const auto& [name, definition] : stored.definition.services.items()) {
+      if (!MaySee(request, {"service", project + "/" + name})) continue;
       const ServiceDefinition service = ReadService(name, definition);
       Json endpoints = Json::array();
       for (const EndpointDefinition& endpoint : service.endpoints) endpoints.push_back(endpoint.id);
@@ -205,21 +206,42 @@ Result<Response> DeletePackage(Hub& hub, const Request& request) {
 
 void AddServiceRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
-  add("GET", "/api/v1/services", "read", "API services of all projects", ListServices);
+  const auto state = [&hub](const Request& request) {
+    const auto packages =
+        hub.registry().packages().List(request.params.at("project"), request.params.at("service"));
+    Json ids = Json::array();
+    if (packages.ok()) {
+      for (const PackageRecord& package : *packages) ids.push_back(PackageId(package.number));
+    }
+    return Json{{"packages", std::move(ids)}};
+  };
+  add("GET", "/api/v1/services", "read", "API services of all projects", ListServices,
+      {.query = NoKeys(), .paged = true, .filtered = true});
   add("GET", "/api/v1/projects/{project}/services", "read", "API services of a project",
-      ListServices);
+      ListServices, {.query = NoKeys(), .paged = true});
   add("GET", kService, "read", "one service: endpoints, packages, changes since the last one",
-      ShowService);
-  add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages);
+      ShowService, {.query = NoKeys()});
+  add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages,
+      {.query = NoKeys(), .paged = true});
   add("POST", kService + "/packages", "write", "makes the next package: 202 with the job to follow",
-      MakePackage);
-  add("GET", kService + "/packages/{package}", "read", "one package; also 'latest'", ShowPackage);
-  add("GET", kService + "/packages/{package}/archive", "read", "the package's zip", Archive);
-  add("DELETE", kService + "/packages/{package}", "write", "deletes a package", DeletePackage);
+      MakePackage,
+      {.body = Keys({{"notes", "string", false, "kept with the package"},
+                     {"force", "boolean", false, "also when a test query fails"}}),
+       .query = NoKeys(),
+       .status = 202,
+       .state = state});
+  add("GET", kService + "/packages/{package}", "read", "one package; also 'latest'", ShowPackage,
+      {.query = NoKeys()});
+  add("GET", kService + "/packages/{package}/archive", "read", "the package's zip", Archive,
+      {.query = NoKeys(), .content_type = "application/zip"});
+  add("DELETE", kService + "/packages/{package}", "write", "deletes a package", DeletePackage,
+      {.query = NoKeys(), .atomic = true, .state = state});
 }
 
 }  // namespace slipway

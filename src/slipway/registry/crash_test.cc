@@ -262,7 +262,8 @@ TEST(DiskFull, EveryFailedWriteIsACleanErrorAndChangesNothing) {
     const auto findings = *registry->CheckIntegrity(true);
     for (const Finding& finding : findings) EXPECT_FALSE(finding.error) << finding.message;
   }
-  EXPECT_TRUE(outcomes.contains(0)) << "nothing ever failed";
+  // The metadata of a shared registry is written elsewhere: a dataset is renamed only.
+  EXPECT_TRUE(outcomes.contains(OnPostgres() ? 2 : 0)) << "nothing ever failed";
   EXPECT_TRUE(outcomes.contains(3)) << "nothing ever succeeded";
 }
 

@@ -115,22 +115,32 @@ Result<DatasetState> Datasets::Publish(std::string_view project, std::string_vie
   const std::string target = JoinPath(home_.DataFolder(project, dataset), file);
   RETURN_IF_ERROR(RenameDurably(data.path, target));
 
+  bool committing = false;
   auto commit = [&]() -> Status {
     RETURN_IF_ERROR(database_.Execute(
-        "INSERT OR REPLACE INTO dataset_data(project, dataset, version, file, schema, row_count, "
+        "INSERT INTO dataset_data(project, dataset, version, file, schema, row_count, "
         "bytes, fingerprint, "
         "build, at, made_by, previous_version, previous_file) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?)",
+        "?, ?, ?, ?) ON CONFLICT(project, dataset) DO UPDATE SET version = excluded.version, "
+        "file = excluded.file, schema = excluded.schema, row_count = excluded.row_count, "
+        "bytes = excluded.bytes, fingerprint = excluded.fingerprint, build = excluded.build, "
+        "at = excluded.at, made_by = excluded.made_by, "
+        "previous_version = excluded.previous_version, previous_file = excluded.previous_file",
         {SqlText(project), SqlText(dataset), version, file, data.schema_json, data.rows, bytes,
          fingerprint, BuildRecordToText(data.build), NowText(), data.who,
          old ? old->version : int64_t{0}, old ? BaseName(old->path) : std::string()}));
     if (old && !old->previous_path.empty()) {
       transaction.AfterCommit([path = old->previous_path] { (void)RemoveAll(path).ok(); });
     }
+    committing = true;
     return transaction.Commit();
   };
   if (Status status = commit(); !status.ok()) {
-    (void)RenameDurably(target, data.path).ok();  // else the next publish takes this name again
+    // Back where it was, but never from under a row: a commit whose answer was lost may have been
+    // done.
+    const auto now = committing ? Find(project, dataset) : Result(old);
+    if (now.ok() && (!*now || (*now)->version != version))
+      (void)RenameDurably(target, data.path).ok();
     Error error = status.error();
     if (error.code == ErrorCode::kConflict)
       return NotFound("no project '" + std::string(project) + "'");
@@ -169,9 +179,13 @@ Status Datasets::PutFilesState(std::string_view project, std::string_view datase
                                const FilesState& state) {
   RETURN_IF_ERROR(CheckNames(project, dataset));
   auto done = database_.Execute(
-      "INSERT OR REPLACE INTO dataset_files(project, dataset, definition_hash, inspection, "
+      "INSERT INTO dataset_files(project, dataset, definition_hash, inspection, "
       "fingerprint, "
-      "fingerprint_state, row_count, bytes, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "fingerprint_state, row_count, bytes, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT(project, dataset) DO UPDATE SET definition_hash = excluded.definition_hash, "
+      "inspection = excluded.inspection, fingerprint = excluded.fingerprint, "
+      "fingerprint_state = excluded.fingerprint_state, row_count = excluded.row_count, "
+      "bytes = excluded.bytes, at = excluded.at",
       {SqlText(project), SqlText(dataset), state.definition_hash, state.inspection_json,
        state.fingerprint, state.fingerprint_state, SqlIntOrNull(state.rows), state.bytes,
        NowText()});

@@ -3,23 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "slipway/base/clock.h"
+#include "slipway/base/hash.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
-#include "slipway/registry/schema.h"
-#include "slipway/store/sqlite.h"
+#include "slipway/registry/home_database.h"
+#include "slipway/store/postgres_url.h"
 
 namespace slipway {
 namespace {
 
-constexpr int64_t kHomeFormat = 1;
-constexpr std::array<std::string_view, 7> kParts = {
-    "registry.db", "registry.db-journal", "lock", "lock.info", "blobs", "jobs", "logs"};
+// 2: the registry may be elsewhere, which a Slipway that knows only 1 would not notice.
+constexpr int64_t kHomeFormat = 2;
+constexpr std::array<std::string_view, 8> kParts = {
+    "registry.db", "registry.db-journal", "lock", "lock.info", "blobs", "jobs", "logs",
+    "init.json"};
 
 std::string HomeFile(const std::string& folder) { return JoinPath(folder, "home.json"); }
 
@@ -37,19 +41,51 @@ Status CheckNothingElseIn(const std::string& folder) {
   return {};
 }
 
-Status MakeContent(const std::string& folder) {
+// The id that an interrupted init gave, or a new one: by it the next init knows the registry that
+// it made.
+Result<std::string> InitId(const std::string& folder) {
+  const std::string path = JoinPath(folder, "init.json");
+  if (auto text = ReadFile(path, 4096); text.ok()) {
+    auto json = ParseJson(*text);
+    auto id = json.ok() ? GetString(*json, "id") : Result<std::string>(json.error());
+    if (id.ok()) return id;
+  }
+  const std::string id = RandomId();
+  RETURN_IF_ERROR(WriteFileAtomic(path, DumpJson({{"id", id}}) + "\n"));
+  return id;
+}
+
+Status MakeContent(const std::string& folder, const std::string& registry) {
   for (const char* part : {"blobs/sha256", "data", "jobs", "logs"}) {
     RETURN_IF_ERROR(MakeDirs(JoinPath(folder, part)));
   }
-  const std::string path = JoinPath(folder, "registry.db");
-  ASSIGN_OR_RETURN(auto database, OpenSqlite(path, SqliteMode::kCreate));
-  RETURN_IF_ERROR(Migrate(*database, RegistrySchema(), "home '" + folder + "'"));
+  ASSIGN_OR_RETURN(const std::string id, InitId(folder));
+  RETURN_IF_ERROR(MakeRegistryDatabase(folder, id, registry));
   RETURN_IF_ERROR(FsyncDir(JoinPath(folder, "blobs")));
   RETURN_IF_ERROR(FsyncDir(folder));
-  Json json = Json::object();
-  json["format"] = kHomeFormat;
-  json["created"] = NowText();
-  return WriteFileAtomic(HomeFile(folder), DumpJson(json, 2) + "\n");
+  RETURN_IF_ERROR(WriteHomeFile(folder, id, registry));
+  ::unlink(JoinPath(folder, "init.json").c_str());
+  return {};
+}
+
+// The registry's URL: the environment's wins over the remembered one.
+Result<std::string> RegistryUrl(const Json& json, const std::string& root) {
+  std::string url;
+  if (json.contains("registry")) {
+    auto remembered = GetString(json, "registry");
+    if (!remembered.ok()) return Corruption(remembered.error().message);
+    url = *remembered;
+  }
+  const std::string asked = RegistryFromEnvironment();
+  if (asked.empty()) return url;
+  if (url.empty()) {
+    return Conflict("home '" + root +
+                        "' keeps its metadata in its own registry.db, not in the "
+                        "registry that was given",
+                    "leave out --registry and $SLIPWAY_REGISTRY; `slipway backup` and `slipway "
+                    "restore --registry URL` move a home to PostgreSQL");
+  }
+  return asked;
 }
 
 }  // namespace
@@ -82,7 +118,19 @@ Result<Home> Home::Open(const std::string& folder) {
                            "use that newer Slipway, or another home");
   }
   if (auto created = GetString(*json, "created"); created.ok()) home.created_at_ = *created;
+  if (auto id = GetString(*json, "id"); id.ok()) home.id_ = *id;
+  auto url = RegistryUrl(*json, home.root_);
+  if (!url.ok() && url.error().code == ErrorCode::kCorruption)
+    return Corruption(where + " is damaged: " + url.error().message);
+  if (!url.ok()) return std::move(url).error();
+  home.registry_url_ = *std::move(url);
   return home;
+}
+
+std::string Home::RegistryName() const {
+  if (!shared()) return DatabasePath();
+  auto url = ParsePostgresUrl(registry_url_);
+  return url.ok() ? url->shown : "postgresql://";
 }
 
 std::string Home::BlobPath(std::string_view hash) const {
@@ -105,18 +153,36 @@ std::string Home::JobLockPath(std::string_view job) const {
   return JoinPath(JobFolder(job), "lock");
 }
 
-Result<bool> InitHome(const std::string& folder) {
+std::string RegistryFromEnvironment() {
+  const char* url = std::getenv("SLIPWAY_REGISTRY");
+  return url != nullptr ? url : "";
+}
+
+Status WriteHomeFile(const std::string& root, const std::string& id, const std::string& registry) {
+  Json json = Json::object();
+  json["format"] = registry.empty() ? int64_t{1} : kHomeFormat;
+  json["created"] = NowText();
+  json["id"] = id;
+  if (!registry.empty()) {
+    ASSIGN_OR_RETURN(const PostgresUrl url, ParsePostgresUrl(registry));
+    json["registry"] = url.shown;  // never with a password
+  }
+  return WriteFileAtomic(HomeFile(root), DumpJson(json, 2) + "\n");
+}
+
+Result<bool> InitHome(const std::string& folder, const std::string& registry) {
   std::string root = AbsolutePath(folder);
   if (root.size() > 1 && root.ends_with('/')) root.pop_back();
   if (PathExists(HomeFile(root))) {
     ASSIGN_OR_RETURN(Home existing, Home::Open(root));
     return false;
   }
+  if (!registry.empty()) RETURN_IF_ERROR(ParsePostgresUrl(registry));
   RETURN_IF_ERROR(MakeDirs(root));
   RETURN_IF_ERROR(CheckNothingElseIn(root));
   ASSIGN_OR_RETURN(const FileLock lock, FileLock::Acquire(JoinPath(root, "lock"), 10));
   if (PathExists(HomeFile(root))) return false;  // another init was quicker
-  RETURN_IF_ERROR(MakeContent(root));
+  RETURN_IF_ERROR(MakeContent(root, registry));
   RETURN_IF_ERROR(FsyncDir(DirName(root)));
   return true;
 }

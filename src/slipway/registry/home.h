@@ -2,6 +2,9 @@
 // (architecture.md 4).
 //   home.json  registry.db  lock  lock.info  blobs/sha256/ab/<hash>  data/<project>/<dataset>/
 //   jobs/<id>/  logs/  secret.key  nodes/<infra>/<n>/
+//   registry.db.v<N> (the metadata before a migration)
+// With a registry in PostgreSQL there is no registry.db: home.json has the URL, and several
+// processes may write at a time.
 // A value type; paths only, no open files.
 #pragma once
 
@@ -16,11 +19,18 @@ namespace slipway {
 class Home {
  public:
   // Reads home.json. Not a home: kNotFound with the hint `slipway init`; of a newer Slipway:
-  // kInvalidArgument.
+  // kInvalidArgument. $SLIPWAY_REGISTRY, if set, is the URL of its registry (with a password, or
+  // from another network); kConflict when the home's registry is its own file.
   static Result<Home> Open(const std::string& folder);
 
   const std::string& root() const { return root_; }
   const std::string& created_at() const { return created_at_; }
+  // The same in home.json and in the registry. Empty in homes older than that.
+  const std::string& id() const { return id_; }
+  // Its registry is in PostgreSQL.
+  bool shared() const { return !registry_url_.empty(); }
+  const std::string& registry_url() const { return registry_url_; }  // may hold a password
+  std::string RegistryName() const;                                  // for messages
   std::string DatabasePath() const { return JoinPath(root_, "registry.db"); }
   std::string LockPath() const { return JoinPath(root_, "lock"); }
   std::string LockInfoPath() const { return JoinPath(root_, "lock.info"); }
@@ -38,20 +48,31 @@ class Home {
   std::string SecretKeyPath() const { return JoinPath(root_, "secret.key"); }
   // API nodes that run on this machine.
   std::string NodesFolder() const { return JoinPath(root_, "nodes"); }
+  // Held by the process that updates the deployment.
+  std::string DeploymentLockPath(std::string_view deployment) const {
+    return JoinPath(root_, "nodes/." + std::string(deployment) + ".lock");
+  }
   std::string LogsFolder() const { return JoinPath(root_, "logs"); }
 
  private:
   std::string root_;  // absolute
   std::string created_at_;
+  std::string id_;
+  std::string registry_url_;
 };
 
-// Makes a home (also in an existing empty folder). false: it was one already, nothing changed. A
-// folder with other things in it: kConflict. home.json is written last, so an interrupted init is
-// completed by the next one.
-Result<bool> InitHome(const std::string& folder);
+// Makes a home (also in an existing empty folder); `registry` is a postgresql:// URL, or empty for
+// a registry.db. false: it was one already, nothing changed. A folder with other things in it, or a
+// registry that holds another home's metadata: kConflict. home.json is written last, so an
+// interrupted init is completed by the next one.
+Result<bool> InitHome(const std::string& folder, const std::string& registry = "");
+// $SLIPWAY_REGISTRY, or "".
+std::string RegistryFromEnvironment();
+// home.json, durably: what makes the folder a home.
+Status WriteHomeFile(const std::string& root, const std::string& id, const std::string& registry);
 
-// The home's one writing process. Held until destroyed; `lock.info` names the holder while it is
-// held.
+// The home's one writing process (where the registry is not shared). Held until destroyed;
+// `lock.info` names the holder while it is held.
 class HomeLock {
  public:
   // Waits up to `timeout_seconds`, then kUnavailable naming who holds it. `command` is what to tell

@@ -27,6 +27,11 @@ class Idempotency {
                                              std::string_view request_hash) const;
   Status Put(std::string_view scope, std::string_view key, std::string_view request_hash,
              const StoredResponse& response);
+  // Claims a key before work that is no single transaction: until Finish or Release, Find and
+  // Reserve give kConflict. A claim whose process ended stays: the outcome is not known.
+  Status Reserve(std::string_view scope, std::string_view key, std::string_view request_hash);
+  Status Finish(std::string_view scope, std::string_view key, const StoredResponse& response);
+  Status Release(std::string_view scope, std::string_view key);
   // Forgets those older than `max_age_seconds`; gives how many.
   Result<int64_t> Expire(double max_age_seconds = 24 * 3600);
 

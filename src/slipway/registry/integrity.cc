@@ -75,7 +75,7 @@ Result<std::vector<Finding>> Registry::CheckIntegrity(bool deep) {
   std::vector<Finding> findings;
   ASSIGN_OR_RETURN(const std::vector<std::string> damage, database_->CheckIntegrity());
   for (const std::string& line : damage) {
-    findings.push_back({true, "'" + home_.DatabasePath() + "' is damaged: " + line, kRestore});
+    findings.push_back({true, "'" + home_.RegistryName() + "' is damaged: " + line, kRestore});
   }
   if (!damage.empty()) return findings;  // what it says about the files cannot be trusted
 

@@ -52,9 +52,12 @@ std::vector<std::string> TargetsFromText(const std::string& text) {
 Status WriteActivity(Database& database, int64_t job, int64_t position,
                      const ActivityRecord& activity) {
   RETURN_IF_ERROR(database.Execute(
-      "INSERT OR REPLACE INTO activities(job_id, position, recipe, output, status, reason, "
+      "INSERT INTO activities(job_id, position, recipe, output, status, reason, "
       "row_count, seconds, error, "
-      "details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(job_id, position) DO UPDATE SET "
+      "recipe = excluded.recipe, output = excluded.output, status = excluded.status, "
+      "reason = excluded.reason, row_count = excluded.row_count, seconds = excluded.seconds, "
+      "error = excluded.error, details = excluded.details",
       {job, position, activity.recipe, activity.output, activity.status, activity.reason,
        SqlIntOrNull(activity.rows), activity.seconds, activity.error, activity.details_json}));
   return {};
@@ -84,7 +87,8 @@ Result<JobHandle> MakeJobFolder(const Home& home, const std::string& id) {
   RETURN_IF_ERROR(RemoveAll(home.JobFolder(id)));
   RETURN_IF_ERROR(MakeDirs(handle.work_folder));
   RETURN_IF_ERROR(CreateEmptyFile(handle.log_path));
-  ASSIGN_OR_RETURN(handle.lock, FileLock::Acquire(home.JobLockPath(id), 0));
+  // Nobody else wants it; but whoever looks whether it is held has it for that moment.
+  ASSIGN_OR_RETURN(handle.lock, FileLock::Acquire(home.JobLockPath(id), 5));
   return handle;
 }
 

@@ -4,6 +4,7 @@
 #include "slipway/registry/schema.h"
 #include "slipway/registry/test_home.h"
 #include "slipway/store/migrations.h"
+#include "slipway/store/postgres.h"
 #include "slipway/store/sqlite.h"
 
 namespace slipway {
@@ -118,15 +119,26 @@ TEST_F(PackagesTest, AProjectWithPackagesGoesOnlyByForce) {
   EXPECT_TRUE(registry_->CheckIntegrity(true)->empty());
 }
 
+// The home's registry without any table.
+Result<std::unique_ptr<Database>> EmptyRegistry(const TestHome& home) {
+  if (!OnPostgres()) {
+    const std::string path = Home::Open(home.path)->DatabasePath();
+    ::unlink(path.c_str());
+    return OpenSqlite(path, OpenMode::kCreate);
+  }
+  ASSIGN_OR_RETURN(auto database, OpenPostgres(home.registry, OpenMode::kReadWrite));
+  const std::string schema = home.registry.substr(home.registry.find("schema=") + 7);
+  RETURN_IF_ERROR(
+      database->ExecuteScript("DROP SCHEMA " + schema + " CASCADE; CREATE SCHEMA " + schema));
+  return database;
+}
+
 TEST(PackagesOfAnOlderHome, TheTablesAreMadeWhenItIsOpened) {
   TestHome home;
   ASSERT_TRUE(home.ok);
   {
-    auto database = OpenSqlite(Home::Open(home.path)->DatabasePath(), SqliteMode::kReadWrite);
+    auto database = EmptyRegistry(home);
     ASSERT_TRUE(database.ok()) << database.error().message;
-    (void)(*database)->Execute("DROP TABLE package_models").ok();
-    (void)(*database)->Execute("DROP TABLE packages").ok();
-    (void)(*database)->Execute("DELETE FROM schema_history WHERE version > 1").ok();
     ASSERT_TRUE(Migrate(**database, RegistrySchema().first(1), "home").ok());
     ASSERT_FALSE(*IsMigrated(**database, RegistrySchema(), "home"));
     ASSERT_TRUE((*database)
@@ -139,6 +151,27 @@ TEST(PackagesOfAnOlderHome, TheTablesAreMadeWhenItIsOpened) {
   ASSERT_TRUE(reading.ok()) << reading.error().message;
   EXPECT_TRUE((*reading)->packages().List("old")->empty());
   EXPECT_EQ((*reading)->projects().Names()->size(), 1u);
+  // What was there before is kept beside it, as a SQLite file whatever the registry is.
+  auto before = OpenSqlite(JoinPath(home.path, "registry.db.v1"), OpenMode::kReadOnly);
+  ASSERT_TRUE(before.ok()) << before.error().message;
+  EXPECT_EQ(*SchemaVersion(**before), 1);
+  EXPECT_EQ((*(*before)->Query("SELECT name FROM projects"))[0].Text(0), "old");
+}
+
+TEST(PackagesOfAnOlderHome, CopiesFromBeforeMigrationsAreBounded) {
+  TestHome home;
+  ASSERT_TRUE(home.ok);
+  {
+    auto database = EmptyRegistry(home);
+    ASSERT_TRUE(Migrate(**database, RegistrySchema().first(1), "home").ok());
+  }
+  for (const char* old : {"-5", "-4", "-3", "x"})
+    std::ofstream(JoinPath(home.path, "registry.db.v" + std::string(old))) << "old";
+  ASSERT_TRUE(Registry::OpenForWriting(home.path, "x").ok());
+  EXPECT_TRUE(PathExists(JoinPath(home.path, "registry.db.v1")));
+  EXPECT_TRUE(PathExists(JoinPath(home.path, "registry.db.v-4")));
+  EXPECT_FALSE(PathExists(JoinPath(home.path, "registry.db.v-5")));
+  EXPECT_TRUE(PathExists(JoinPath(home.path, "registry.db.vx"))) << "not ours";
 }
 
 }  // namespace

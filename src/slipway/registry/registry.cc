@@ -1,24 +1,26 @@
 #include "slipway/registry/registry.h"
 
+#include <cerrno>
 #include <utility>
 
-#include "slipway/registry/schema.h"
+#include <unistd.h>
+
+#include "slipway/registry/home_database.h"
 #include "slipway/registry/stray.h"
-#include "slipway/store/migrations.h"
-#include "slipway/store/sqlite.h"
 
 namespace slipway {
 namespace {
 
-std::string Where(const Home& home) { return "home '" + home.root() + "'"; }
-
-Result<std::unique_ptr<Database>> OpenDatabase(const Home& home, SqliteMode mode) {
-  auto database = OpenSqlite(home.DatabasePath(), mode);
-  if (!database.ok() && database.error().code == ErrorCode::kNotFound) {
-    return Corruption("'" + home.DatabasePath() + "' is missing from the home",
-                      "restore it from a backup");
+// Nobody else writes: the lock, or the database where several share it.
+Result<std::optional<HomeLock>> TakeLock(const Home& home, double timeout,
+                                         std::string_view command) {
+  if (!home.shared()) {
+    ASSIGN_OR_RETURN(HomeLock lock, HomeLock::Acquire(home, timeout, command));
+    return std::optional<HomeLock>(std::move(lock));
   }
-  return database;
+  if (::access(home.root().c_str(), W_OK) != 0)
+    return FileError("write to the home", home.root(), errno);
+  return std::optional<HomeLock>();
 }
 
 }  // namespace
@@ -37,11 +39,15 @@ Registry::Registry(Home home, std::unique_ptr<Database> database, std::optional<
       secrets_(home_, *database_),
       published_(*database_, blobs_),
       infras_(*database_, secrets_),
-      deployments_(*database_) {}
+      deployments_(*database_),
+      activity_(*database_),
+      accounts_(*database_),
+      keys_(*database_),
+      audit_(*database_) {}
 
 Result<std::unique_ptr<Registry>> Registry::OpenWith(Home home, std::optional<HomeLock> lock) {
-  ASSIGN_OR_RETURN(auto database, OpenDatabase(home, SqliteMode::kReadWrite));
-  RETURN_IF_ERROR(Migrate(*database, RegistrySchema(), Where(home)));
+  ASSIGN_OR_RETURN(auto database, OpenRegistryDatabase(home, OpenMode::kReadWrite));
+  RETURN_IF_ERROR(MigrateRegistry(*database, home));
   return std::unique_ptr<Registry>(
       new Registry(std::move(home), std::move(database), std::move(lock)));
 }
@@ -50,7 +56,7 @@ Result<std::unique_ptr<Registry>> Registry::OpenForWriting(const std::string& fo
                                                            std::string_view command,
                                                            double timeout_seconds) {
   ASSIGN_OR_RETURN(Home home, Home::Open(folder));
-  ASSIGN_OR_RETURN(HomeLock lock, HomeLock::Acquire(home, timeout_seconds, command));
+  ASSIGN_OR_RETURN(auto lock, TakeLock(home, timeout_seconds, command));
   return OpenWith(std::move(home), std::move(lock));
 }
 
@@ -61,13 +67,13 @@ Result<std::unique_ptr<Registry>> Registry::OpenUnlocked(const std::string& fold
 
 Result<std::unique_ptr<Registry>> Registry::OpenForReading(const std::string& folder) {
   ASSIGN_OR_RETURN(Home home, Home::Open(folder));
-  ASSIGN_OR_RETURN(auto database, OpenDatabase(home, SqliteMode::kReadOnly));
-  ASSIGN_OR_RETURN(const bool current, IsMigrated(*database, RegistrySchema(), Where(home)));
+  ASSIGN_OR_RETURN(auto database, OpenRegistryDatabase(home, OpenMode::kReadOnly));
+  ASSIGN_OR_RETURN(const bool current, IsRegistryMigrated(*database, home));
   if (!current) {
     // An older home: brought up to date once, as its writer.
     database.reset();
     RETURN_IF_ERROR(OpenForWriting(folder, "slipway (bringing the home up to date)"));
-    ASSIGN_OR_RETURN(database, OpenDatabase(home, SqliteMode::kReadOnly));
+    ASSIGN_OR_RETURN(database, OpenRegistryDatabase(home, OpenMode::kReadOnly));
   }
   return std::unique_ptr<Registry>(
       new Registry(std::move(home), std::move(database), std::nullopt));

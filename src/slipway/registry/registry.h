@@ -1,6 +1,7 @@
 // Registry: an opened home: its database, and the subjects in it. One process writes at a time
-// (HomeLock); any number read at the same time and see whole transactions. Thread-safe as Database
-// is; not to be carried across fork(2).
+// (HomeLock; with a registry in PostgreSQL any number do, one transaction at a time); any number
+// read at the same time and see whole transactions. Thread-safe as Database is; not to be carried
+// across fork(2).
 #pragma once
 
 #include <memory>
@@ -10,6 +11,10 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/registry/accounts.h"
+#include "slipway/registry/activity.h"
+#include "slipway/registry/api_keys.h"
+#include "slipway/registry/audit.h"
 #include "slipway/registry/blobs.h"
 #include "slipway/registry/datasets.h"
 #include "slipway/registry/deployments.h"
@@ -66,6 +71,10 @@ class Registry {
   PublishedServices& published() { return published_; }
   Infras& infras() { return infras_; }
   Deployments& deployments() { return deployments_; }
+  ActivityLog& activity() { return activity_; }
+  Accounts& accounts() { return accounts_; }
+  ApiKeys& keys() { return keys_; }
+  Audit& audit() { return audit_; }
 
   // Blobs that nothing refers to, stray data files and temporary files, older than
   // `min_age_seconds`.
@@ -92,6 +101,10 @@ class Registry {
   PublishedServices published_;
   Infras infras_;
   Deployments deployments_;
+  ActivityLog activity_;
+  Accounts accounts_;
+  ApiKeys keys_;
+  Audit audit_;
 };
 
 }  // namespace slipway

@@ -1,13 +1,14 @@
 #include "slipway/registry/schema.h"
 
 #include "slipway/registry/schema_deployments.h"
+#include "slipway/registry/schema_people.h"
 
 namespace slipway {
 namespace {
 
 // Numbers that never go back: job ids, version numbers, data versions. Rows stay when what they
 // count is deleted.
-constexpr Migration kSteps[] = {{"registry", R"sql(
+constexpr Migration kRegistryStep = {"registry", R"sql(
 CREATE TABLE sequences(
   name TEXT PRIMARY KEY,
   last INTEGER NOT NULL
@@ -67,10 +68,15 @@ CREATE TABLE models(
   active_version INTEGER,
   created_at TEXT NOT NULL,
   created_by TEXT NOT NULL,
+--@ postgres
+  UNIQUE(project, name)
+);
+--@ sqlite
   UNIQUE(project, name),
   FOREIGN KEY(id, active_version) REFERENCES versions(model_id, number)
     DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
+--@ both
 
 CREATE TABLE versions(
   model_id INTEGER NOT NULL REFERENCES models(id),
@@ -91,6 +97,7 @@ CREATE INDEX versions_bundle ON versions(bundle_hash);
 CREATE INDEX versions_reference ON versions(reference_hash);
 CREATE INDEX versions_holdout ON versions(holdout_hash);
 
+--@ sqlite
 CREATE TRIGGER first_version_is_active AFTER INSERT ON versions
 BEGIN
   UPDATE models SET active_version = NEW.number WHERE id = NEW.model_id AND active_version IS NULL;
@@ -100,6 +107,28 @@ WHEN NEW.active_version IS NULL AND EXISTS(SELECT 1 FROM versions WHERE model_id
 BEGIN
   SELECT RAISE(ABORT, 'a model with versions must have an active one');
 END;
+--@ postgres
+ALTER TABLE models ADD FOREIGN KEY(id, active_version) REFERENCES versions(model_id, number)
+  DEFERRABLE INITIALLY DEFERRED;
+CREATE FUNCTION first_version_is_active() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+  UPDATE models SET active_version = NEW.number WHERE id = NEW.model_id AND active_version IS NULL;
+  RETURN NULL;
+END $body$;
+CREATE TRIGGER first_version_is_active AFTER INSERT ON versions
+  FOR EACH ROW EXECUTE FUNCTION first_version_is_active();
+CREATE FUNCTION a_model_with_versions_has_an_active_one() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+  IF EXISTS(SELECT 1 FROM versions WHERE model_id = NEW.id) THEN
+    RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation',
+      MESSAGE = 'a model with versions must have an active one';
+  END IF;
+  RETURN NEW;
+END $body$;
+CREATE TRIGGER a_model_with_versions_has_an_active_one BEFORE UPDATE OF active_version ON models
+  FOR EACH ROW WHEN (NEW.active_version IS NULL)
+  EXECUTE FUNCTION a_model_with_versions_has_an_active_one();
+--@ both
 
 CREATE TABLE activations(
   id INTEGER PRIMARY KEY,
@@ -153,8 +182,9 @@ CREATE TABLE idempotency(
   at INTEGER NOT NULL,
   PRIMARY KEY(scope, key)
 ) STRICT;
-)sql"},
-                                {"packages", R"sql(
+)sql"};
+
+constexpr Migration kPackagesStep = {"packages", R"sql(
 CREATE TABLE packages(
   project TEXT NOT NULL REFERENCES projects(name),
   service TEXT NOT NULL,
@@ -184,11 +214,23 @@ CREATE TABLE package_models(
     DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 CREATE INDEX package_models_version ON package_models(model_project, model, version);
-)sql"},
-                                {"deployments", kDeploymentsStep}};
+)sql"};
+
+// Which home the metadata belongs to: home.json has the same id.
+constexpr Migration kHomeStep = {"home", R"sql(
+CREATE TABLE home(
+  id TEXT PRIMARY KEY,
+  created_at TEXT NOT NULL
+) STRICT;
+)sql"};
 
 }  // namespace
 
-std::span<const Migration> RegistrySchema() { return kSteps; }
+// Released steps stay as they are; new ones are added at the end.
+std::span<const Migration> RegistrySchema() {
+  static const Migration kSteps[] = {
+      kRegistryStep, kPackagesStep, kHomeStep, kPeopleStep, {"deployments", kDeploymentsStep}};
+  return kSteps;
+}
 
 }  // namespace slipway

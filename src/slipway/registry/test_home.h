@@ -1,4 +1,5 @@
-// For tests: a home in a temporary folder, and children of the test process.
+// For tests: a home in a temporary folder, and children of the test process. The homes' registry is
+// in PostgreSQL where the binary registry_postgres_test runs the tests (OnPostgres()).
 #pragma once
 
 #include <fstream>
@@ -11,15 +12,24 @@
 
 #include "slipway/base/file.h"
 #include "slipway/registry/registry.h"
+#include "slipway/store/postgres_testing.h"
 
 namespace slipway {
+
+inline bool OnPostgres() { return std::getenv("SLIPWAY_TEST_POSTGRES") != nullptr; }
 
 struct TestHome {
   TestHome() {
     auto made = TempDir::Make();
     if (made.ok()) dir = *std::move(made);
     path = dir.File("home");
-    ok = InitHome(path).ok();
+    if (OnPostgres()) {
+      registry =
+          PostgresServer::Shared() != nullptr ? PostgresServer::Shared()->NewUrl() : "absent";
+    }
+    const auto initialised = InitHome(path, registry);
+    ok = initialised.ok();
+    if (!ok) ADD_FAILURE() << initialised.error().message;
   }
   // A small file with the content, outside of the home's folders for blobs and data.
   std::string File(const std::string& name, const std::string& content) const {
@@ -29,6 +39,7 @@ struct TestHome {
   }
   TempDir dir;
   std::string path;
+  std::string registry;  // its URL; empty for SQLite
   bool ok = false;
 };
 

@@ -9,11 +9,11 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/http/tls.h"
 #include "slipway/serve/config.h"
 #include "slipway/serve/jwt_fetch.h"
 #include "slipway/serve/jwt_keys.h"
-#include "slipway/serve/listen_address.h"
 
 namespace slipway {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/log.h"
 
 namespace slipway {

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 
 #include "slipway/base/text.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 
 namespace slipway {
 namespace {

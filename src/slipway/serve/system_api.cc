@@ -3,7 +3,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/metrics_text.h"
 #include "slipway/serve/node.h"
 #include "slipway/serve/openapi_merge.h"

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "slipway/base/clock.h"
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/tabular_session.h"
 
 namespace slipway {

@@ -7,9 +7,9 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/json_text.h"
-#include "slipway/serve/listen_address.h"
 #include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/user_api_parts.h"
 

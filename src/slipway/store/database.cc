@@ -103,8 +103,28 @@ Transaction::~Transaction() {
   if (database_ != nullptr) database_->Rollback();
 }
 
+namespace {
+thread_local OnNextCommit* g_on_next_commit = nullptr;
+}  // namespace
+
+OnNextCommit::OnNextCommit(std::function<Status()> write) : write_(std::move(write)) {
+  g_on_next_commit = this;
+}
+
+OnNextCommit::~OnNextCommit() {
+  if (g_on_next_commit == this) g_on_next_commit = nullptr;
+}
+
 Status Transaction::Commit() {
   if (database_ == nullptr) return Internal("this transaction has ended already");
+  if (g_on_next_commit != nullptr && database_->depth_ == 1) {
+    OnNextCommit* const hook = std::exchange(g_on_next_commit, nullptr);
+    if (Status written = hook->write_(); !written.ok()) {
+      std::exchange(database_, nullptr)->Rollback();
+      return written;
+    }
+    hook->done_ = true;
+  }
   return std::exchange(database_, nullptr)->Commit();
 }
 

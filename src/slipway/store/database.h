@@ -1,9 +1,10 @@
-// Database: the metadata database behind one small interface, so that SQLite (embedded) and later
-// PostgreSQL (shared) serve the same callers. SQL is written in the common subset, with `?`
-// placeholders in order. Thread-safe: one statement at a time; a Transaction holds the database for
-// its thread until it ends. Not to be carried across fork(2). Errors: full disk and busy ->
-// kUnavailable, read-only -> kPermissionDenied, damaged file -> kCorruption (each names the file),
-// a broken constraint -> kConflict, bad SQL -> kInternal.
+// Database: the metadata database behind one small interface, so that SQLite (embedded) and
+// PostgreSQL (shared) serve the same callers. SQL is written in the common subset (sql_dialect.h),
+// with `?` placeholders in order. Thread-safe: one statement at a time; a Transaction holds the
+// database for its thread until it ends. Not to be carried across fork(2). Errors: full disk, busy
+// and a lost connection -> kUnavailable, read-only -> kPermissionDenied, damaged -> kCorruption
+// (each names the file or the server, never a password), a broken constraint -> kConflict, bad SQL
+// -> kInternal.
 #pragma once
 
 #include <cstdint>
@@ -37,14 +38,24 @@ class SqlRow {
   double Double(size_t column) const;
   std::string Text(size_t column) const;  // "" for NULL
   std::optional<int64_t> OptionalInt(size_t column) const;
+  std::vector<SqlValue> values() && { return std::move(values_); }
 
  private:
   std::vector<SqlValue> values_;
 };
 
+enum class SqlDialect { kSqlite, kPostgres };
+
+enum class OpenMode {
+  kCreate,  // read and write; makes the database (SQLite's file, PostgreSQL's schema) when absent
+  kReadWrite,  // it must exist
+  kReadOnly,   // writes are refused
+};
+
 class Database {
  public:
   virtual ~Database() = default;
+  virtual SqlDialect dialect() const = 0;
   // Runs one statement; gives the number of rows that it changed.
   virtual Result<int64_t> Execute(std::string_view sql, std::vector<SqlValue> values = {}) = 0;
   // Runs one statement (also INSERT ... RETURNING) and gives its rows.
@@ -57,7 +68,7 @@ class Database {
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
 
  protected:
-  // Starts a transaction that no other can write beside.
+  // Starts a transaction that no other can write beside (a reader's: one state of the data).
   virtual Status BeginOutermost() = 0;
   // False also when the database itself rolled the transaction back (disk full, I/O error).
   virtual bool InTransaction() const = 0;
@@ -97,6 +108,23 @@ class Transaction {
  private:
   explicit Transaction(Database& database) : database_(&database) {}
   Database* database_;
+};
+
+// Something that goes into the next transaction that this thread commits: while it lives, `write`
+// runs once, inside the outermost transaction, just before its commit; its error rolls everything
+// back. For records that belong to a change whoever makes it. Confined to one thread; not nested.
+class OnNextCommit {
+ public:
+  explicit OnNextCommit(std::function<Status()> write);
+  ~OnNextCommit();
+  OnNextCommit(const OnNextCommit&) = delete;
+  OnNextCommit& operator=(const OnNextCommit&) = delete;
+  bool done() const { return done_; }
+
+ private:
+  friend class Transaction;
+  std::function<Status()> write_;
+  bool done_ = false;
 };
 
 }  // namespace slipway

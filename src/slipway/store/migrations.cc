@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "slipway/base/clock.h"
+#include "slipway/store/sql_dialect.h"
 
 namespace slipway {
 
@@ -32,7 +33,8 @@ Result<bool> IsMigrated(Database& database, std::span<const Migration> steps,
   return *version == newest;
 }
 
-Status Migrate(Database& database, std::span<const Migration> steps, std::string_view where) {
+Status Migrate(Database& database, std::span<const Migration> steps, std::string_view where,
+               const std::function<Status(int version)>& before) {
   ASSIGN_OR_RETURN(const bool done, IsMigrated(database, steps, where));
   if (done) return {};
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
@@ -41,13 +43,17 @@ Status Migrate(Database& database, std::span<const Migration> steps, std::string
   if (done_now) return {};
   ASSIGN_OR_RETURN(const int version, SchemaVersion(database));
   if (version == 0) {
-    RETURN_IF_ERROR(database.ExecuteScript(
+    RETURN_IF_ERROR(database.ExecuteScript(ScriptFor(
+        database.dialect(),
         "CREATE TABLE IF NOT EXISTS schema_history(version INTEGER PRIMARY KEY, name TEXT NOT NULL,"
-        " at TEXT NOT NULL)"));
+        " at TEXT NOT NULL)")));
+  } else if (before) {
+    RETURN_IF_ERROR(before(version));
   }
   for (size_t i = static_cast<size_t>(version); i < steps.size(); ++i) {
     const std::string name(steps[i].name);
-    if (auto status = database.ExecuteScript(steps[i].sqlite); !status.ok()) {
+    const std::string script = ScriptFor(database.dialect(), steps[i].script);
+    if (auto status = database.ExecuteScript(script); !status.ok()) {
       return status.error().Within("schema step '" + name + "'");
     }
     RETURN_IF_ERROR(

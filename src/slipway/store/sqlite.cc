@@ -118,6 +118,8 @@ class SqliteDatabase : public Database {
   SqliteDatabase(const SqliteDatabase&) = delete;
   SqliteDatabase& operator=(const SqliteDatabase&) = delete;
 
+  SqlDialect dialect() const override { return SqlDialect::kSqlite; }
+
   Result<int64_t> Execute(std::string_view sql, std::vector<SqlValue> values) override {
     std::lock_guard lock(mutex_);
     RETURN_IF_ERROR(Run(sql, values, nullptr));
@@ -249,6 +251,58 @@ Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, SqliteMode
   if (code != SQLITE_OK) return SqliteError(handle, code, path, "");
   RETURN_IF_ERROR(database->Configure(mode));
   return std::unique_ptr<Database>(std::move(database));
+}
+
+namespace {
+
+// All pages in one step: a writer waits as for any other reader, and the copy never starts again.
+Status CopyPages(const std::string& from, const std::string& to) {
+  sqlite3* source = nullptr;
+  int code =
+      sqlite3_open_v2(from.c_str(), &source, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> close_source(source, sqlite3_close_v2);
+  if (code != SQLITE_OK) return SqliteError(source, code, from, "");
+  sqlite3_busy_timeout(source, kBusyMillis);
+  sqlite3* target = nullptr;
+  code = sqlite3_open_v2(
+      to.c_str(), &target,
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE | SQLITE_OPEN_NOMUTEX,
+      nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> close_target(target, sqlite3_close_v2);
+  if (code != SQLITE_OK) return SqliteError(target, code, to, "");
+  sqlite3_backup* backup = sqlite3_backup_init(target, "main", source, "main");
+  if (backup == nullptr) return SqliteError(target, sqlite3_extended_errcode(target), to, "");
+  do {
+    code = sqlite3_backup_step(backup, -1);
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED) sqlite3_sleep(10);
+  } while (code == SQLITE_OK);
+  sqlite3_backup_finish(backup);
+  if (code == SQLITE_DONE) return {};
+  const bool read_failed = (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_CORRUPT;
+  return SqliteError(nullptr, code, read_failed ? from : to, "");
+}
+
+}  // namespace
+
+Status CopySqlite(const std::string& from, const std::string& to) {
+  const std::string temp = to + ".tmp" + std::to_string(::getpid());
+  ::unlink(temp.c_str());
+  auto copy = [&]() -> Status {
+    RETURN_IF_ERROR(CopyPages(from, temp));
+    {
+      ASSIGN_OR_RETURN(auto made, OpenSqlite(temp, SqliteMode::kReadWrite));
+      ASSIGN_OR_RETURN(const std::vector<std::string> damage, made->CheckIntegrity());
+      if (!damage.empty()) {
+        return Corruption("database '" + from + "' is damaged: " + damage[0],
+                          "restore it from a backup");
+      }
+    }
+    RETURN_IF_ERROR(FsyncFile(temp));
+    return RenameDurably(temp, to);
+  };
+  Status status = copy();
+  if (!status.ok()) ::unlink(temp.c_str());
+  return status;
 }
 
 std::string SqliteVersion() { return sqlite3_libversion(); }

@@ -10,15 +10,15 @@
 
 namespace slipway {
 
-enum class SqliteMode {
-  kCreate,     // read and write; makes the file when absent
-  kReadWrite,  // the file must exist
-  kReadOnly,  // writes are refused; a journal left by a crash is still rolled back when the file is
-              // writable
-};
+// Also for reading, a journal left by a crash is rolled back when the file is writable.
+using SqliteMode = OpenMode;
 
 // Opens in well under 3 ms. kNotFound when the file is absent (unless kCreate).
 Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, SqliteMode mode);
+
+// A copy of the database as it is at one moment, also while others write to it; `to` is a new file,
+// durable and checked when this returns, or absent.
+Status CopySqlite(const std::string& from, const std::string& to);
 
 // "3.53.2"
 std::string SqliteVersion();

@@ -1,6 +1,5 @@
 #include <csignal>
 #include <fstream>
-#include <thread>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -8,9 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "slipway/base/clock.h"
 #include "slipway/base/file.h"
-#include "slipway/store/migrations.h"
 #include "slipway/store/sqlite.h"
 
 namespace slipway {
@@ -71,46 +68,6 @@ TEST_F(Sqlite, TheSettingsAreTheDurableOnes) {
   EXPECT_GE(SqliteVersion(), "3.53");
 }
 
-TEST_F(Sqlite, ATransactionNotCommittedLeavesNothing) {
-  {
-    auto transaction = Transaction::Begin(*database_);
-    ASSERT_TRUE(transaction.ok());
-    ASSERT_TRUE(Insert(1).ok());
-  }
-  EXPECT_EQ(Count(), 0);
-  auto transaction = Transaction::Begin(*database_);
-  ASSERT_TRUE(Insert(2).ok());
-  ASSERT_TRUE(transaction->Commit().ok());
-  EXPECT_EQ(Count(), 1);
-  EXPECT_EQ(transaction->Commit().error().code, ErrorCode::kInternal);
-}
-
-TEST_F(Sqlite, AnInnerRollbackUndoesTheInnerPartOnly) {
-  std::vector<int> ran;
-  {
-    auto outer = Transaction::Begin(*database_);
-    ASSERT_TRUE(Insert(1).ok());
-    {
-      auto inner = Transaction::Begin(*database_);
-      ASSERT_TRUE(inner.ok());
-      ASSERT_TRUE(Insert(2).ok());
-      inner->AfterCommit([&] { ran.push_back(2); });
-    }
-    {
-      auto inner = Transaction::Begin(*database_);
-      ASSERT_TRUE(Insert(3).ok());
-      inner->AfterCommit([&] { ran.push_back(3); });
-      ASSERT_TRUE(inner->Commit().ok());
-      EXPECT_TRUE(ran.empty()) << "the outermost commit has not happened";
-    }
-    ASSERT_TRUE(outer->Commit().ok());
-  }
-  EXPECT_EQ(ran, std::vector<int>{3});
-  auto rows = database_->Query("SELECT k FROM t ORDER BY k");
-  ASSERT_EQ(rows->size(), 2u);
-  EXPECT_EQ((*rows)[1].Int(0), 3);
-}
-
 TEST_F(Sqlite, AnOuterRollbackDropsCommittedInnerPartsAndTheirActions) {
   bool ran = false;
   {
@@ -126,27 +83,7 @@ TEST_F(Sqlite, AnOuterRollbackDropsCommittedInnerPartsAndTheirActions) {
   EXPECT_FALSE(ran);
 }
 
-TEST_F(Sqlite, ThreadsShareOneDatabase) {
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([this, t] {
-      for (int i = 0; i < 10; ++i) {
-        auto transaction = Transaction::Begin(*database_);
-        ASSERT_TRUE(transaction.ok());
-        ASSERT_TRUE(Insert(t * 100 + i).ok());
-        ASSERT_TRUE(transaction->Commit().ok());
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(Count(), 40);
-}
-
 TEST_F(Sqlite, EachKindOfFailureHasItsCode) {
-  ASSERT_TRUE(Insert(1).ok());
-  EXPECT_EQ(Insert(1).error().code, ErrorCode::kConflict);
-  EXPECT_EQ(database_->Execute("SELEC 1").error().code, ErrorCode::kInternal);
-  EXPECT_EQ(database_->Execute("SELECT 1; SELECT 2").error().code, ErrorCode::kInternal);
   EXPECT_EQ(database_->Execute("SELECT ?").error().code, ErrorCode::kInternal);
   auto missing = OpenSqlite(dir_.File("no.db"), SqliteMode::kReadWrite);
   ASSERT_FALSE(missing.ok());
@@ -165,6 +102,22 @@ TEST_F(Sqlite, ReadingRefusesWrites) {
   EXPECT_EQ((*reader)->Execute("INSERT INTO t VALUES (1, 'a')").error().code,
             ErrorCode::kPermissionDenied);
   EXPECT_EQ(Count(), 0);
+}
+
+TEST_F(Sqlite, ACopyIsOfOneMomentAndHasEveryRow) {
+  {
+    auto filling = Transaction::Begin(*database_);
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(Insert(i).ok());
+    ASSERT_TRUE(filling->Commit().ok());
+  }
+  auto transaction = Transaction::Begin(*database_);
+  ASSERT_TRUE(Insert(999).ok());
+  ASSERT_TRUE(CopySqlite(path_, dir_.File("copy.db")).ok()) << "while another writes";
+  ASSERT_TRUE(transaction->Commit().ok());
+  auto copy = *OpenSqlite(dir_.File("copy.db"), SqliteMode::kReadOnly);
+  EXPECT_EQ((*copy->Query("SELECT count(*) FROM t"))[0].Int(0), 500);
+  EXPECT_EQ(CopySqlite(dir_.File("none.db"), dir_.File("x.db")).error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(PathExists(dir_.File("x.db")));
 }
 
 TEST_F(Sqlite, ADamagedPageIsFoundByTheCheck) {
@@ -267,53 +220,6 @@ TEST_F(Sqlite, AfterAFailureInsideATransactionNothingRunsOutsideIt) {
               return (*database.Query("SELECT count(*) FROM t"))[0].Int(0) == 0 ? 0 : 56;
             }),
             0);
-}
-
-constexpr Migration kSteps[] = {{"first", "CREATE TABLE a(x INTEGER); CREATE TABLE b(y TEXT);"},
-                                {"second", "ALTER TABLE a ADD COLUMN z TEXT;"}};
-
-class Migrations : public testing::Test {
- protected:
-  void SetUp() override {
-    dir_ = std::move(TempDir::Make()).value();
-    database_ = std::move(OpenSqlite(dir_.File("m.db"), SqliteMode::kCreate)).value();
-  }
-  TempDir dir_;
-  std::unique_ptr<Database> database_;
-};
-
-TEST_F(Migrations, StepsAreAppliedOnceAndInOrder) {
-  const std::span<const Migration> all(kSteps);
-  EXPECT_EQ(*SchemaVersion(*database_), 0);
-  ASSERT_TRUE(Migrate(*database_, all.first(1), "home").ok());
-  EXPECT_EQ(*SchemaVersion(*database_), 1);
-  EXPECT_FALSE(*IsMigrated(*database_, all, "home"));
-  ASSERT_TRUE(database_->Execute("INSERT INTO a VALUES (5)").ok());
-  ASSERT_TRUE(Migrate(*database_, all, "home").ok());
-  ASSERT_TRUE(Migrate(*database_, all, "home").ok());
-  EXPECT_EQ(*SchemaVersion(*database_), 2);
-  EXPECT_EQ((*database_->Query("SELECT x, z FROM a"))[0].Int(0), 5);
-}
-
-TEST_F(Migrations, ANewerSchemaIsRefused) {
-  const std::span<const Migration> all(kSteps);
-  ASSERT_TRUE(Migrate(*database_, all, "home").ok());
-  Status status = Migrate(*database_, all.first(1), "home '/h'");
-  ASSERT_FALSE(status.ok());
-  EXPECT_THAT(status.error().message, testing::HasSubstr("home '/h' was made by a newer Slipway"));
-}
-
-TEST_F(Migrations, AFailingStepLeavesTheOldSchema) {
-  const Migration broken[] = {kSteps[0], {"bad", "CREATE TABLE c(x); CREATE TABLE a(x);"}};
-  ASSERT_TRUE(Migrate(*database_, std::span(broken).first(1), "home").ok());
-  EXPECT_FALSE(Migrate(*database_, broken, "home").ok());
-  EXPECT_EQ(*SchemaVersion(*database_), 1);
-  EXPECT_THAT(*database_->TableNames(), testing::ElementsAre("a", "b", "schema_history"));
-}
-
-TEST_F(Migrations, AForeignDatabaseIsRefused) {
-  ASSERT_TRUE(database_->ExecuteScript("CREATE TABLE other(x)").ok());
-  EXPECT_EQ(Migrate(*database_, kSteps, "home").error().code, ErrorCode::kCorruption);
 }
 
 }  // namespace

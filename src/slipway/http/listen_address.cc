@@ -1,4 +1,4 @@
-#include "slipway/serve/listen_address.h"
+#include "slipway/http/listen_address.h"
 
 #include "slipway/base/text.h"
 

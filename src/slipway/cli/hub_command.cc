@@ -1,0 +1,188 @@
+// slipway hub: serves the home over HTTP until it is told to end.
+#include <cstdio>
+
+#include <pthread.h>
+#include <pwd.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "slipway/base/clock.h"
+#include "slipway/base/file.h"
+#include "slipway/base/secret.h"
+#include "slipway/base/text.h"
+#include "slipway/cli/commands.h"
+#include "slipway/http/listen_address.h"
+#include "slipway/http/server.h"
+#include "slipway/hub/hub_face.h"
+
+namespace slipway {
+namespace {
+
+constexpr double kLinkSeconds = 24 * 3600;
+constexpr double kDrainSeconds = 10;
+
+struct HubFlags {
+  std::vector<std::string> listen, hosts, allowed_paths;
+  std::string tls_certificate, tls_key;
+  bool allow_keys_without_tls = false;
+};
+
+std::string UrlOf(const ListenAddress& address, bool tls) {
+  std::string host = address.host;
+  if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return (tls ? "https://" : "http://") + host + ":" + std::to_string(address.port);
+}
+
+// Keys over plain HTTP are for whoever sits on the way.
+Status CheckListening(const Context& context, const HubFlags& flags,
+                      const std::vector<ListenAddress>& addresses) {
+  if (!flags.tls_certificate.empty() && flags.tls_key.empty())
+    return Usage("--tls-certificate needs its key", "--tls-key FILE");
+  if (!flags.tls_certificate.empty()) return {};
+  for (const ListenAddress& address : addresses) {
+    if (IsLoopback(address)) continue;
+    if (!flags.allow_keys_without_tls) {
+      return Usage("'" + address.host +
+                       "' is not loopback, and without TLS keys and passwords "
+                       "would cross the network in the clear",
+                   "--tls-certificate FILE --tls-key FILE, or, behind a proxy that has them, "
+                   "--allow-keys-without-tls");
+    }
+    context.Warn("keys and passwords cross the network in the clear: " + address.host +
+                 " is served without TLS");
+  }
+  return {};
+}
+
+// SIGTERM and SIGINT end, SIGHUP reads the certificates again. Before any thread is made.
+sigset_t BlockSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  return set;
+}
+
+void WaitForEnd(const sigset_t& signals, HttpServer& server, const Context& context) {
+  for (;;) {
+    int signal = 0;
+    if (::sigwait(&signals, &signal) != 0 || signal != SIGHUP) return;
+    if (Status status = server.ReloadTls(); !status.ok())
+      context.Warn("the certificates could not be read again; the old ones stay: " +
+                   status.error().message);
+  }
+}
+
+// The files by which commands on this machine find the hub. Those of a killed one are replaced.
+class Announcement {
+ public:
+  explicit Announcement(const std::string& home)
+      : json_(JoinPath(home, "hub.json")), token_(JoinPath(home, "hub.token")) {}
+  ~Announcement() {
+    (void)RemoveAll(json_).ok();
+    (void)RemoveAll(token_).ok();
+  }
+  Announcement(const Announcement&) = delete;
+  Announcement& operator=(const Announcement&) = delete;
+
+  Status WriteToken(const std::string& token) const {
+    RETURN_IF_ERROR(RemoveAll(json_));
+    return WriteFileAtomic(token_, token + "\n", 0600);
+  }
+  Status WriteUrl(const std::string& url) const {
+    return WriteFileAtomic(
+        json_,
+        DumpJson(
+            {{"url", url}, {"pid", static_cast<int64_t>(::getpid())}, {"started_at", NowText()}}) +
+            "\n",
+        0644);
+  }
+
+ private:
+  const std::string json_, token_;
+};
+
+Status InviteFirst(Hub& hub, const std::string& url) {
+  ASSIGN_OR_RETURN(const int64_t accounts, hub.registry().accounts().Count());
+  if (accounts > 0) return {};
+  ASSIGN_OR_RETURN(const std::string token, hub.registry().accounts().Invite(kLinkSeconds));
+  std::printf(
+      "there is no account yet; make the first administrator within 24 hours, once:\n"
+      "  %s/setup?token=%s\n",
+      url.c_str(), token.c_str());
+  return {};
+}
+
+Result<int> RunHub(Context& context, const HubFlags& flags) {
+  HttpServerOptions serving;
+  for (const std::string& text : flags.listen) {
+    ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
+    serving.listen.push_back(std::move(address));
+  }
+  if (serving.listen.empty()) serving.listen.push_back({"127.0.0.1", 7600});
+  RETURN_IF_ERROR(CheckListening(context, flags, serving.listen));
+  serving.tls.certificate_file = flags.tls_certificate;
+  serving.tls.key_file = flags.tls_key;
+  serving.server_name = "slipway-hub";
+  serving.loops = 1;  // they only read and write
+  const sigset_t signals = BlockSignals();
+
+  HubOptions options;
+  options.home = context.HomePath();
+  options.write = true;
+  options.command = context.command_line;
+  options.allowed_paths = flags.allowed_paths;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Hub> hub, Hub::Open(options));
+  for (const std::string& notice : hub->notices()) context.Warn(notice);
+  hub->deployer().Supervise();
+
+  HubFaceOptions face_options;
+  face_options.token = NewToken("swl_");
+  face_options.local_user = LocalUser();
+  face_options.hosts = flags.hosts;
+  face_options.any_host =
+      flags.hosts.empty() && std::none_of(serving.listen.begin(), serving.listen.end(), IsLoopback);
+  // What a killed hub had half received is nobody's.
+  face_options.upload_folder = JoinPath(hub->registry().home().root(), "uploads");
+  RETURN_IF_ERROR(RemoveAll(face_options.upload_folder));
+  RETURN_IF_ERROR(MakeDirs(face_options.upload_folder, 0700));
+  HubFace face(*hub, face_options);
+  const Announcement announcement(hub->registry().home().root());
+  RETURN_IF_ERROR(announcement.WriteToken(face_options.token));
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> server, HttpServer::Start(serving, &face));
+  face.SetServer(server.get());
+  const std::string url = UrlOf(server->addresses().front(), !flags.tls_certificate.empty());
+  RETURN_IF_ERROR(announcement.WriteUrl(url));
+  RETURN_IF_ERROR(InviteFirst(*hub, url));
+  std::printf("slipway hub is ready at %s\n", url.c_str());
+  std::fflush(stdout);
+
+  WaitForEnd(signals, *server, context);
+  face.Drain();
+  server->StopAccepting();
+  if (!server->WaitIdle(kDrainSeconds)) context.Warn("some requests did not end in time");
+  face.SetServer(nullptr);
+  return kExitDone;
+}
+
+}  // namespace
+
+void AddHubCommand(CLI::App* app, Invocation* invocation) {
+  static HubFlags flags;
+  CLI::App* hub = app->add_subcommand("hub", "serves the home over HTTP, for many people");
+  hub->add_option("--listen", flags.listen,
+                  "ADDRESS:PORT (default 127.0.0.1:7600); port 0: a free one");
+  hub->add_option("--allow-path", flags.allowed_paths,
+                  "a folder of this machine that callers over HTTP may name files in");
+  hub->add_option("--host", flags.hosts,
+                  "a name by which the hub is called, besides this machine's");
+  hub->add_option("--tls-certificate", flags.tls_certificate, "PEM file: serve HTTPS");
+  hub->add_option("--tls-key", flags.tls_key, "its key");
+  hub->add_flag("--allow-keys-without-tls", flags.allow_keys_without_tls,
+                "accept keys over plain HTTP off loopback");
+  Handle(hub, invocation, [](Context& c) { return RunHub(c, flags); });
+}
+
+}  // namespace slipway

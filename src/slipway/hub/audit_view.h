@@ -1,0 +1,19 @@
+// How changes are described in the audit log, and how its records are shown. Pure functions.
+#pragma once
+
+#include "slipway/base/json_fwd.h"
+#include "slipway/http/router.h"
+#include "slipway/registry/audit.h"
+
+namespace slipway {
+
+// The record of a request's change: what differs between the two states, or, for a route without
+// one, the request's body. Values of keys that name secrets are left out.
+AuditRecord DescribeChange(const Route& route, const Request& request, const Json& before,
+                           const Json& after);
+Json AuditToJson(const AuditRecord& record);
+
+// `value` without what secrets may be in; large texts are cut.
+Json WithoutSecrets(const Json& value);
+
+}  // namespace slipway

@@ -1,0 +1,277 @@
+// What every request passes through, whoever sends it: rights, conditions (ETag, If-Match),
+// Idempotency-Key, the audit record of a change, paging of lists.
+#include <algorithm>
+
+#include "slipway/base/hash.h"
+#include "slipway/base/json.h"
+#include "slipway/base/text.h"
+#include "slipway/hub/audit_view.h"
+#include "slipway/hub/hub.h"
+
+namespace slipway {
+namespace {
+
+constexpr size_t kMaxKeyBytes = 200;
+
+std::string Header(const Request& request, const char* name) {
+  const auto found = request.headers.find(name);
+  return found == request.headers.end() ? std::string() : found->second;
+}
+
+Response WithStatus(Error error, int status) {
+  Response response = ErrorResponse(error);
+  Json body = ErrorToJson(error);
+  body["title"] = error.message;
+  body["status"] = status;
+  response.body = DumpJson(body);
+  response.status = status;
+  return response;
+}
+
+std::string EtagOf(const Json& state) {
+  return "\"" + Sha256Hex(DumpJson(state)).substr(0, 32) + "\"";
+}
+
+// A list of tags, or "*": anything that is there.
+bool EtagListed(const std::string& header, const Json& state) {
+  if (Trim(header) == "*") return !state.is_null();
+  const std::string etag = EtagOf(state);
+  for (const std::string& one : Split(header, ',')) {
+    std::string_view text = Trim(one);
+    if (text.starts_with("W/")) text.remove_prefix(2);
+    if (text == etag) return true;
+  }
+  return false;
+}
+
+Response CheckAccess(const Route& route, const Request& request, const Principal& principal) {
+  const auto refuse = [&](Access access) {
+    if (access == Access::kUnauthenticated) {
+      Response response =
+          WithStatus(PermissionDenied("this needs an API key or a session",
+                                      "send 'Authorization: Bearer KEY'; slipway key create makes "
+                                      "one"),
+                     401);
+      response.headers["WWW-Authenticate"] = "Bearer realm=\"slipway\"";
+      return response;
+    }
+    if (access == Access::kForbidden) {
+      return ErrorResponse(PermissionDenied("'" + principal.name + "' may not do this: it takes " +
+                                                "the right '" + route.permission + "'",
+                                            "an administrator grants it: slipway user grant"));
+    }
+    return ErrorResponse(
+        NotFound("there is nothing at '" + request.path + "', or you have no right to see it"));
+  };
+  // Nothing is looked up for whom nobody knows.
+  if (principal.kind == Principal::Kind::kAnonymous && route.permission != "public")
+    return refuse(Access::kUnauthenticated);
+  const Result<Resource> resource = ResourceOf(route, request);
+  if (!resource.ok()) return ErrorResponse(resource.error());
+  const Access access = Authorize(route, *resource, principal);
+  return access == Access::kAllowed ? Response() : refuse(access);
+}
+
+// ?limit and ?cursor: a page of the list, and where the next one is. Without them, all of it.
+Response Page(const Request& request, Response response) {
+  const auto limit_text = request.query.find("limit");
+  const auto cursor_text = request.query.find("cursor");
+  if (limit_text == request.query.end() && cursor_text == request.query.end()) return response;
+  const int64_t limit =  // in its range: declared
+      limit_text == request.query.end() ? 100 : ParseInt64(limit_text->second).value_or(100);
+  std::optional<int64_t> start = 0;
+  if (cursor_text != request.query.end()) {
+    const std::string& text = cursor_text->second;
+    start = text.starts_with("p") ? ParseInt64(text.substr(1)) : std::nullopt;
+    if (!start || *start < 0)
+      return ErrorResponse(
+          InvalidArgument("this 'cursor' is none of ours", "take it from the Link header"));
+  }
+  auto list = ParseJson(response.body, {.max_bytes = size_t{1} << 30, .max_depth = 256});
+  if (!list.ok() || !list->is_array()) return response;
+  const auto size = static_cast<int64_t>(list->size());
+  const int64_t from = std::min(*start, size), to = std::min(from + limit, size);
+  Json page = Json::array();
+  for (int64_t i = from; i < to; ++i) page.push_back(std::move((*list)[static_cast<size_t>(i)]));
+  response.body = DumpJson(page);
+  if (to < size) {
+    std::string query = "limit=" + std::to_string(limit) + "&cursor=p" + std::to_string(to);
+    for (const auto& [name, value] : request.query) {
+      if (name != "limit" && name != "cursor" && IsValidName(value))
+        query += "&" + name + "=" + value;
+    }
+    response.headers["Link"] = "<" + request.path + "?" + query + ">; rel=\"next\"";
+  }
+  return response;
+}
+
+Response Read(const Route& route, const Request& request) {
+  Json state;
+  if (route.details.etag && route.details.state) {
+    state = route.details.state(request);
+    const std::string known = Header(request, "if-none-match");
+    if (!known.empty() && !state.is_null() && EtagListed(known, state)) {
+      Response response;
+      response.status = 304;
+      response.headers["ETag"] = EtagOf(state);
+      return response;
+    }
+  }
+  Response response = Router::Run(route, request);
+  if (response.status >= 400) return response;
+  if (!state.is_null()) response.headers["ETag"] = EtagOf(state);
+  return route.details.paged ? Page(request, std::move(response)) : response;
+}
+
+// One change with what belongs to it.
+class Change {
+ public:
+  Change(Hub& hub, const Route& route, const Request& request, const Principal* principal)
+      : hub_(hub),
+        registry_(hub.registry()),
+        route_(route),
+        request_(request),
+        principal_(principal),
+        key_(Header(request, "idempotency-key")) {}
+
+  Response Run() {
+    if (Status prepared = Prepare(); !prepared.ok()) return ErrorResponse(prepared.error());
+    return route_.details.atomic && hub_.writable() ? RunInOneTransaction() : RunInSteps();
+  }
+
+ private:
+  Status Prepare() {
+    if (key_.empty()) return {};
+    if (route_.details.secret) {
+      return InvalidArgument("this answer is shown once and never stored",
+                             "send the request without an Idempotency-Key");
+    }
+    if (key_.size() > kMaxKeyBytes) return InvalidArgument("the Idempotency-Key is too long");
+    scope_ = request_.who + " " + request_.method + " " + request_.path;
+    std::string content = request_.body;
+    for (const auto& [name, value] : request_.query) content += "\n" + name + "=" + value;
+    if (!request_.body_file.empty()) {
+      ASSIGN_OR_RETURN(const std::string hash, Sha256HexOfFile(request_.body_file));
+      content += "\n" + hash;
+    }
+    hash_ = Sha256Hex(content);
+    return {};
+  }
+
+  Json State() const { return route_.details.state ? route_.details.state(request_) : Json(); }
+
+  // 412 when the object is not as the caller last saw it.
+  std::optional<Response> CheckCondition(const Json& before) const {
+    const std::string wanted = Header(request_, "if-match");
+    if (wanted.empty() || !route_.details.etag || EtagListed(wanted, before)) return std::nullopt;
+    return WithStatus(
+        Conflict("it has changed since you read it", "read it again, and decide again"), 412);
+  }
+
+  static Response Replayed(const StoredResponse& stored) {
+    Response response;
+    response.status = stored.status;
+    response.body = stored.body;
+    response.headers["Idempotency-Replayed"] = "true";
+    return response;
+  }
+
+  Status Record(const Json& before, int status) const {
+    AuditRecord record = DescribeChange(route_, request_, before, State());
+    record.status = status;
+    record.how = principal_ != nullptr ? principal_->how : "command line";
+    return registry_.audit().Append(record);
+  }
+
+  bool audited() const { return route_.permission != "read" && hub_.writable(); }
+
+  Response RunInOneTransaction() {
+    auto transaction = registry_.Begin();
+    if (!transaction.ok()) return ErrorResponse(transaction.error());
+    if (!key_.empty()) {
+      auto stored = registry_.idempotency().Find(scope_, key_, hash_);
+      if (!stored.ok()) return ErrorResponse(stored.error());
+      if (*stored) return Replayed(**stored);
+    }
+    const Json before = State();
+    if (auto refused = CheckCondition(before)) return *std::move(refused);
+    Response response = Router::Run(route_, request_);
+    if (response.status >= 400) return response;
+    if (audited()) {
+      if (Status kept = Record(before, response.status); !kept.ok())
+        return ErrorResponse(kept.error());
+    }
+    if (!key_.empty()) {
+      if (Status kept =
+              registry_.idempotency().Put(scope_, key_, hash_, {response.status, response.body});
+          !kept.ok())
+        return ErrorResponse(kept.error());
+    }
+    if (Status committed = transaction->Commit(); !committed.ok())
+      return ErrorResponse(committed.error());
+    return response;
+  }
+
+  Response RunInSteps() {
+    if (!key_.empty()) {
+      auto transaction = registry_.Begin();
+      if (!transaction.ok()) return ErrorResponse(transaction.error());
+      auto stored = registry_.idempotency().Find(scope_, key_, hash_);
+      if (!stored.ok()) return ErrorResponse(stored.error());
+      if (*stored) return Replayed(**stored);
+      Status reserved = registry_.idempotency().Reserve(scope_, key_, hash_);
+      if (reserved.ok()) reserved = transaction->Commit();
+      if (!reserved.ok()) return ErrorResponse(reserved.error());
+    }
+    Response response = RunUnderHook();
+    if (!key_.empty()) {
+      const Status kept =
+          response.status < 400
+              ? registry_.idempotency().Finish(scope_, key_, {response.status, response.body})
+              : registry_.idempotency().Release(scope_, key_);
+      if (!kept.ok() && response.status < 400) return ErrorResponse(kept.error());
+    }
+    return response;
+  }
+
+  Response RunUnderHook() {
+    const Json before = State();
+    if (auto refused = CheckCondition(before)) return *std::move(refused);
+    if (!audited()) return Router::Run(route_, request_);
+    // The record goes into the handler's own transaction; or follows, when it had none.
+    OnNextCommit record([&] { return Record(before, route_.details.status); });
+    Response response = Router::Run(route_, request_);
+    if (response.status < 400 && !record.done()) {
+      if (Status kept = Record(before, response.status); !kept.ok())
+        return ErrorResponse(kept.error());
+    }
+    return response;
+  }
+
+  Hub& hub_;
+  Registry& registry_;
+  const Route& route_;
+  const Request& request_;
+  const Principal* const principal_;
+  const std::string key_;
+  std::string scope_, hash_;
+};
+
+}  // namespace
+
+Response Hub::Dispatch(Request request, const Principal* principal) {
+  Response refusal;
+  const Route* route = router_.Find(&request, &refusal);
+  if (route == nullptr) return refusal;
+  if (request.request_id.empty()) request.request_id = RandomId();
+  request.principal = principal;
+  if (principal != nullptr) {
+    request.who = principal->name.empty() ? "anonymous" : principal->name;
+    Response refused = CheckAccess(*route, request, *principal);
+    if (refused.status >= 400) return refused;
+  }
+  if (route->method == "GET") return Read(*route, request);
+  return Change(*this, *route, request, principal).Run();
+}
+
+}  // namespace slipway

@@ -1,0 +1,337 @@
+#include "slipway/hub/hub_face.h"
+
+#include <algorithm>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include "slipway/base/clock.h"
+#include "slipway/base/file.h"
+#include "slipway/base/hash.h"
+#include "slipway/base/json.h"
+#include "slipway/base/secret.h"
+#include "slipway/base/text.h"
+#include "slipway/http/url.h"
+
+namespace slipway {
+namespace {
+
+constexpr std::string_view kProblem = "application/problem+json";
+
+bool IsAddress(const std::string& host) {
+  unsigned char bytes[16];
+  return inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), bytes) == 1;
+}
+
+bool IsSafe(std::string_view method) { return method == "GET" || method == "HEAD"; }
+
+// A page of another site must not make a browser change something here. Programs send neither
+// header.
+bool IsOwnOrigin(const HttpRequest& request) {
+  const std::string_view site = request.Header("sec-fetch-site");
+  if (!site.empty() && site != "same-origin" && site != "none") return false;
+  std::string_view origin = request.Header("origin");
+  if (origin.empty()) return true;
+  const std::string_view scheme = request.tls ? "https://" : "http://";
+  if (!origin.starts_with(scheme)) return false;
+  origin.remove_prefix(scheme.size());
+  return ToLower(origin) == ToLower(request.Header("host"));
+}
+
+void WriteProblem(int status, const Error& error, const std::string& request_id, HttpReply* reply) {
+  reply->status = status;
+  reply->content_type = kProblem;
+  Json body = ErrorToJson(error);
+  body["title"] = error.message;
+  body["status"] = status;
+  body["request_id"] = request_id;
+  reply->body = DumpJson(body);
+  if (!request_id.empty()) reply->AddHeader("X-Request-Id", request_id);
+}
+
+// Types that live as long as the program: HttpReply keeps a view only.
+std::string_view KnownType(const std::string& type) {
+  static constexpr std::string_view kTypes[] = {"application/json", kProblem,
+                                                "text/plain",       "application/octet-stream",
+                                                "application/zip",  "text/html; charset=utf-8"};
+  for (const std::string_view known : kTypes) {
+    if (type == known) return known;
+  }
+  return "application/octet-stream";
+}
+
+std::string CookieOf(const HttpRequest& request, std::string_view name) {
+  for (const std::string& part : Split(request.Header("cookie"), ';')) {
+    const std::string_view pair = Trim(part);
+    if (pair.starts_with(name) && pair.size() > name.size() && pair[name.size()] == '=')
+      return std::string(pair.substr(name.size() + 1));
+  }
+  return "";
+}
+
+}  // namespace
+
+HubFace::HubFace(Hub& hub, HubFaceOptions options)
+    : hub_(hub), options_(std::move(options)), streams_(hub) {
+  for (const std::string& name : options_.hosts) names_.push_back(ToLower(name));
+  names_.push_back("localhost");
+  char own[256] = {};
+  if (::gethostname(own, sizeof own - 1) == 0) names_.push_back(ToLower(own));
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Work(); });
+}
+
+HubFace::~HubFace() {
+  {
+    MutexLock lock(mutex_);
+    stop_ = true;
+    changed_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void HubFace::Drain() {
+  draining_ = true;
+  streams_.Stop();
+}
+
+bool HubFace::HostAllowed(const HttpRequest& request) const {
+  const std::string_view host = request.Header("host");
+  if (options_.any_host || host.empty()) return true;
+  std::string name;
+  if (host.front() == '[') {
+    const size_t end = host.find(']');
+    if (end == std::string_view::npos) return false;
+    name = std::string(host.substr(1, end - 1));
+  } else {
+    name = ToLower(host.substr(0, host.rfind(':')));
+  }
+  return IsAddress(name) || std::find(names_.begin(), names_.end(), name) != names_.end();
+}
+
+HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
+  HttpBodyPlan plan;
+  const bool anonymous = head.Header("authorization").empty() && head.Header("cookie").empty();
+  plan.max_bytes = anonymous ? options_.max_anonymous_bytes : options_.max_body_bytes;
+  if (!head.Header("content-type").starts_with("application/octet-stream")) return plan;
+  // A file: to disk, a large one only for a caller who was somebody a moment ago; what they may do
+  // is decided once it is here.
+  Request request;
+  request.method = std::string(head.method);
+  request.path = std::string(head.path);
+  Response none;
+  const Route* route = hub_.router().Find(&request, &none);
+  if (route == nullptr || !route->details.upload) return plan;
+  if (anonymous) {
+    plan.refuse = true;
+    WriteProblem(401, PermissionDenied("this needs an API key or a session"), RandomId(), refusal);
+    refusal->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
+    return plan;
+  }
+  if (Remembers(head)) plan.max_bytes = options_.max_upload_bytes;
+  plan.spool_folder = options_.upload_folder;
+  return plan;
+}
+
+HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) {
+  ++requests_;
+  if (!HostAllowed(request)) {
+    WriteProblem(421,
+                 PermissionDenied("this hub is not known by the name of the Host header",
+                                  "start it with --host NAME to allow the name"),
+                 RandomId(), reply);
+    return HttpOutcome::kReplied;
+  }
+  if (request.path == "/isAlive" || request.path == "/isAlive/" || request.path == "/ready") {
+    const bool ok = request.path != "/ready" || !draining_;
+    reply->status = ok ? 200 : 503;
+    reply->body = ok ? "{\"status\":\"ok\"}" : "{\"status\":\"draining\"}";
+    return HttpOutcome::kReplied;
+  }
+  if (request.path == "/metrics" && request.method == "GET" && request.remote_is_loopback) {
+    reply->content_type = "text/plain; version=0.0.4";
+    reply->body = MetricsText();
+    return HttpOutcome::kReplied;
+  }
+  {
+    MutexLock lock(mutex_);
+    if (waiting_.size() < options_.queue) {
+      waiting_.push_back(exchange->Defer());
+      changed_.notify_one();
+      return HttpOutcome::kDeferred;
+    }
+  }
+  ++refused_;
+  WriteProblem(503, Unavailable("the hub has too much to do", "try again in a second"), RandomId(),
+               reply);
+  reply->AddHeader("Retry-After", "1");
+  return HttpOutcome::kReplied;
+}
+
+void HubFace::DescribeRefusal(int status, std::string_view reason, const HttpRequest*,
+                              HttpReply* reply) {
+  const Error error{status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument,
+                    std::string(reason), ""};
+  WriteProblem(status, error, RandomId(), reply);
+}
+
+void HubFace::Work() {
+  for (;;) {
+    std::unique_ptr<HttpPending> pending;
+    mutex_.lock();
+    while (waiting_.empty() && !stop_) changed_.wait(mutex_);
+    if (!waiting_.empty()) {
+      pending = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    mutex_.unlock();
+    if (pending == nullptr) return;
+    try {
+      Answer(std::move(pending));
+    } catch (const std::exception&) {  // out of memory: the pending request answers 500 by itself
+    }
+  }
+}
+
+// Whoever shows something that is wrong is nobody, not somebody with fewer rights.
+Principal HubFace::Identify(const HttpRequest& request) const {
+  Registry& registry = hub_.registry();
+  std::string_view header = request.Header("authorization");
+  if (!header.empty()) {
+    if (header.size() < 7 || ToLower(header.substr(0, 7)) != "bearer ") return {};
+    const std::string key(Trim(header.substr(7)));
+    if (SameSecret(key, options_.token)) return LocalPrincipal(options_.local_user);
+    const auto found = registry.keys().FindByKey(key);
+    if (!found.ok() || !*found) return {};
+    if ((*found)->account.empty()) return KeyPrincipal(**found, nullptr);
+    const auto account = registry.accounts().Find((*found)->account);
+    if (!account.ok() || !*account || (*account)->disabled) return {};
+    return KeyPrincipal(**found, &**account);
+  }
+  const std::string session = CookieOf(request, "slipway_session");
+  if (session.empty()) return {};
+  const auto account = registry.accounts().FindSession(session);
+  if (!account.ok() || !*account) return {};
+  Principal principal = AccountPrincipal(**account, "session");
+  principal.session = session;
+  return principal;
+}
+
+namespace {
+
+std::string CredentialHash(const HttpRequest& request) {
+  return Sha256Hex(std::string(request.Header("authorization")) + "\n" +
+                   std::string(request.Header("cookie")));
+}
+
+}  // namespace
+
+void HubFace::Remember(const HttpRequest& request) {
+  constexpr double kSeconds = 300;
+  constexpr size_t kMost = 1000;
+  const double now = SteadySeconds();
+  const std::string hash = CredentialHash(request);
+  MutexLock lock(known_mutex_);
+  if (known_.size() >= kMost) std::erase_if(known_, [&](const auto& k) { return k.second < now; });
+  if (known_.size() >= kMost) known_.clear();
+  known_[hash] = now + kSeconds;
+}
+
+bool HubFace::Remembers(const HttpRequest& request) {
+  const std::string hash = CredentialHash(request);
+  MutexLock lock(known_mutex_);
+  const auto found = known_.find(hash);
+  return found != known_.end() && found->second > SteadySeconds();
+}
+
+void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
+  const HttpRequest& in = pending->request();
+  HttpReply* reply = pending->reply();
+  const std::string id = RandomId();
+  if (!IsSafe(in.method) && !IsOwnOrigin(in)) {
+    WriteProblem(403,
+                 PermissionDenied("a page of another site may not change anything here",
+                                  "programs send no Origin header"),
+                 id, reply);
+    return pending->Send();
+  }
+  Request request;
+  request.method = std::string(in.method);
+  request.path = PercentDecode(in.path, false);
+  request.query = ParseQuery(in.query);
+  request.request_id = id;
+  for (const char* name : {"if-match", "if-none-match", "idempotency-key", "content-type"}) {
+    if (const std::string_view value = in.Header(name); !value.empty())
+      request.headers[name] = std::string(value);
+  }
+  request.body = std::string(in.body);
+  request.body_file = std::string(in.body_file);
+  const Principal principal = Identify(in);
+  if (principal.kind != Principal::Kind::kAnonymous) Remember(in);
+  Response response;
+  if (!IsValidUtf8(request.path) || request.path.find('\0') != std::string::npos ||
+      in.path.find("%2F") != std::string_view::npos ||
+      in.path.find("%2f") != std::string_view::npos) {
+    response = ErrorResponse(NotFound("there is nothing at such a path"));
+  } else {
+    response = hub_.Dispatch(request, &principal);
+  }
+  if (response.status >= 400) ++errors_;
+  if (response.status == 200 && response.content_type == "text/event-stream") {
+    const auto job = request.query.find("job");
+    std::string job_id;
+    if (job != request.query.end()) {
+      if (const auto record = hub_.registry().jobs().Get(job->second); record.ok())
+        job_id = record->id;
+    }
+    const std::string last(in.Header("last-event-id"));
+    streams_.Add(std::move(pending), principal, job_id, last);
+    return;
+  }
+  reply->status = response.status;
+  reply->content_type = KnownType(response.content_type);
+  reply->body = std::move(response.body);
+  reply->file = std::move(response.file);
+  if (reply->content_type == kProblem) {
+    if (auto body = ParseJson(reply->body); body.ok() && body->is_object()) {
+      (*body)["request_id"] = id;
+      reply->body = DumpJson(*body);
+    }
+  }
+  for (auto& [name, value] : response.headers) {
+    reply->AddHeader(name, name == "Set-Cookie" && in.tls ? value + "; Secure" : value);
+  }
+  reply->AddHeader("X-Request-Id", id);
+  reply->AddHeader("Cache-Control", "no-store");
+  reply->AddHeader("X-Frame-Options", "DENY");
+  reply->AddHeader("Content-Security-Policy",
+                   "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+                   "frame-ancestors 'none'");
+  pending->Send();
+}
+
+std::string HubFace::MetricsText() const {
+  std::string out;
+  const auto add = [&](const char* name, const char* type, const char* help, int64_t value) {
+    out += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n" +
+           name + " " + std::to_string(value) + "\n";
+  };
+  add("slipway_hub_requests_total", "counter", "requests", requests_);
+  add("slipway_hub_errors_total", "counter", "answers of 400 and above", errors_);
+  add("slipway_hub_refused_total", "counter", "requests refused because the queue was full",
+      refused_);
+  if (const HttpServer* server = server_.load(); server != nullptr) {
+    const HttpStats stats = server->stats();
+    add("slipway_hub_connections", "gauge", "open connections", stats.open);
+    add("slipway_hub_pending", "gauge", "requests and event streams in work", stats.pending);
+  }
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  add("slipway_hub_peak_memory_bytes", "gauge", "the most memory that was resident",
+      int64_t{usage.ru_maxrss} * 1024);
+  return out;
+}
+
+}  // namespace slipway

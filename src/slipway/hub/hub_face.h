@@ -1,0 +1,76 @@
+// The hub over HTTP: who calls (key, session, the home's token), what may be asked from where, and
+// the Router's answers. The loops only read and write; handlers run on a few threads behind a
+// bounded queue, so that no SQL ever holds a loop. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "slipway/base/mutex.h"
+#include "slipway/http/server.h"
+#include "slipway/hub/event_streams.h"
+#include "slipway/hub/hub.h"
+
+namespace slipway {
+
+struct HubFaceOptions {
+  std::string token;  // of HOME/hub.token: acts as `local_user`
+  std::string local_user;
+  std::vector<std::string> hosts;  // names that requests may be for, besides addresses and our own
+  bool any_host = false;           // listens off loopback and no names were given
+  int threads = 4;
+  size_t queue = 256;  // requests that wait; more: 503
+  size_t max_body_bytes = size_t{16} << 20;
+  size_t max_anonymous_bytes = size_t{64} << 10;  // with neither key nor session
+  size_t max_upload_bytes = size_t{4} << 30;
+  std::string upload_folder;
+};
+
+class HubFace final : public HttpHandler {
+ public:
+  HubFace(Hub& hub, HubFaceOptions options);
+  ~HubFace() override;
+  HubFace(const HubFace&) = delete;
+  HubFace& operator=(const HubFace&) = delete;
+
+  HttpBodyPlan PlanBody(const HttpRequest& head, HttpReply* refusal) override;
+  HttpOutcome Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) override;
+  void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                       HttpReply* reply) override;
+  void SetServer(const HttpServer* server) { server_.store(server); }
+  // /ready is red from now on, and event streams end.
+  void Drain();
+
+ private:
+  void Work();
+  void Answer(std::unique_ptr<HttpPending> pending);
+  Principal Identify(const HttpRequest& request) const;
+  void Remember(const HttpRequest& request);
+  bool Remembers(const HttpRequest& request);
+  bool HostAllowed(const HttpRequest& request) const;
+  std::string MetricsText() const;
+
+  Hub& hub_;
+  const HubFaceOptions options_;
+  std::vector<std::string> names_;
+  EventStreams streams_;
+  std::atomic<const HttpServer*> server_ = nullptr;
+  std::atomic<bool> draining_ = false;
+  std::atomic<int64_t> requests_ = 0, errors_ = 0, refused_ = 0;
+  // What opened something within the last minutes, by hash: large files are taken from these alone.
+  Mutex known_mutex_;
+  std::map<std::string, double> known_ GUARDED_BY(known_mutex_);
+  Mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<std::unique_ptr<HttpPending>> waiting_ GUARDED_BY(mutex_);
+  bool stop_ GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace slipway
