@@ -65,7 +65,7 @@ def may(caller, permission, project, service, infra=None):
     if caller == "root-read":
         return permission == "read"
     if caller == "root-own":
-        return project == "own"
+        return project == "own" and not infra
     for role in ACCOUNTS[caller]:
         role, _, scope = role.partition("@")
         covers = scope in ("", f"project:{project}") or (service and scope == f"service:{project}/{service}") or (infra and scope == f"infra:{infra}")
@@ -106,6 +106,8 @@ def requests_of(path, method, operation, project):
     query = "?no_such_key=1"
     if "project" in wanted or "job" in wanted:
         pass
+    elif "service" in wanted:  # a published one: the deployer's
+        about, service = (None, None), None
     elif path in ("/api/v1/apply", "/api/v1/diff"):
         body["definition"] = {"project": project}
     elif path == "/api/v1/audit":
