@@ -24,8 +24,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401",
 """ for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
                  "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users", "/api/v1/infras", "/api/v1/deployments")) + """
 [[operations]]
-include-name = "PUT /api/v1/stages"
-checks.positive_data_acceptance.enabled = false
+include-path = "/api/v1/stages"
+include-method = "PUT"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """
 
 

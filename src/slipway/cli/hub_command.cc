@@ -136,7 +136,6 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   options.allowed_paths = flags.allowed_paths;
   ASSIGN_OR_RETURN(const std::unique_ptr<Hub> hub, Hub::Open(options));
   for (const std::string& notice : hub->notices()) context.Warn(notice);
-  hub->deployer().Supervise();
 
   HubFaceOptions face_options;
   face_options.token = NewToken("swl_");

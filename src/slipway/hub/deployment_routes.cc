@@ -265,15 +265,13 @@ Result<Response> Delete(Hub& hub, const Request& request) {
 Result<Response> Promote(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"to", "name"}));
   ASSIGN_OR_RETURN(const DeploymentRecord from, Find(hub, request));
+  if (!MaySee(request, {"infra", from.infra}))
+    return NotFound("there is no deployment '" + from.name + "', or you have no right to see it");
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "to"));
   if (!from.applied || from.applied->generations.empty())
     return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
                     "bring it to its nodes: slipway deployment update " + from.name);
   ASSIGN_OR_RETURN(const InfraRecord target, hub.registry().infras().Get(infra));
-  if (request.principal != nullptr && !May(*request.principal, "deploy", {"infra", infra}))
-    return PermissionDenied(
-        "promoting takes the right 'deploy' on infrastructure '" + infra + "' too",
-        "an administrator grants it: slipway user grant NAME deploy --on infra:" + infra);
   if (target.name == from.infra)
     return InvalidArgument("deployment '" + from.name + "' is on '" + infra + "' already");
   ASSIGN_OR_RETURN(const auto all, hub.registry().deployments().List());
@@ -383,10 +381,20 @@ Result<Response> Activity(Hub& hub, const Request& request) {
 }  // namespace
 
 void AddDeploymentRoutes(Hub& hub, Router* router) {
-  // The rights that count are those on the infrastructure.
+  // Rights on a deployment are those on its infrastructure; to promote takes those on the next one.
   const auto infra_of = [&hub](const Request& request) -> Result<Resource> {
-    const auto found = hub.registry().deployments().Get(request.params.at("deployment"));
-    return found.ok() ? Resource{"infra", found->infra} : Resource{};
+    const auto name = request.params.find("deployment");
+    const bool promotes = request.method == "POST" && request.path.ends_with("/promote");
+    if (name == request.params.end() || promotes) {
+      const auto body = ParseJson(request.body);
+      std::string infra = body.ok() && body->is_object()
+                              ? BodyText(*body, promotes ? "to" : "infra")
+                              : std::string();
+      if (!infra.empty()) return Resource{"infra", std::move(infra)};
+    }
+    if (name == request.params.end()) return Resource{};
+    ASSIGN_OR_RETURN(DeploymentRecord record, hub.registry().deployments().Get(name->second));
+    return Resource{"infra", std::move(record.infra)};
   };
   const auto state = [&hub](const Request& request) {
     const auto found = hub.registry().deployments().Get(request.params.at("deployment"));
@@ -407,15 +415,8 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
   };
   add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
       {.paged = true, .filtered = true});
-  // Decided by what the body names.
-  RouteDetails creating{.status = 201};
-  creating.resource = [](const Request& request) -> Result<Resource> {
-    const auto body = ParseJson(request.body);
-    const std::string infra = body.ok() && body->is_object() ? BodyText(*body, "infra") : "";
-    return infra.empty() ? Resource{} : Resource{"infra", infra};
-  };
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
-      std::move(creating));
+      {.status = 201, .resource = infra_of});
   add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
       PutSettings);
