@@ -123,8 +123,12 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
     activity.details_json = DumpJson(done);
     return activity;
   };
+  ASSIGN_OR_RETURN(const auto updates, hub.registry().deployments().Updates(record.name, 1));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
-  return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
+  return JsonResponse({{"job", id},
+                       {"deployment", record.name},
+                       {"last_update", updates.empty() ? int64_t{0} : updates.front().id}},
+                      202);
 }
 
 Result<Response> List(Hub& hub, const Request& request) {
