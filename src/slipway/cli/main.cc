@@ -151,6 +151,7 @@ int Run(int argc, char** argv) {
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
+  AddBackupCommands(&app, &invocation);
   AddInfraCommands(&app, &invocation);
   AddDeploymentCommands(&app, &invocation);
   AddHubCommand(&app, &invocation);
