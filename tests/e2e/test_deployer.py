@@ -8,11 +8,13 @@ import shutil
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
 from apinode import nodes, shop, shop_yaml  # noqa: F401: fixtures
 from conftest import Slipway
+from hub import hubs  # noqa: F401: a fixture
 
 EXTRA = """  five: {endpoints: {fare: {prediction: fare, test_queries: "from_dataset(picked, 5)"}}}
   wrong:
@@ -102,6 +104,13 @@ class Proxy:
 
     def close(self):
         self.listener.close()
+
+
+def await_true(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 class Traffic:
@@ -352,6 +361,46 @@ def test_local_nodes_outlive_their_command_and_are_adopted(hub):
     assert not (hub.home / "nodes/here").exists()
 
 
+def test_a_hub_supervises_local_nodes_and_ends_what_a_killed_one_left(hub, nodes, hubs):
+    """Through `slipway hub`: the nodes live with it, outlive its kill -9, and an interrupted update ends by itself."""
+    server = hubs(hub)
+    two = [nodes(), nodes()]
+    proxy = Proxy(two[1], "never", lambda: server.process.send_signal(signal.SIGKILL))
+    add_infra(hub, "trial", *two, url1=proxy.url)
+    hub("infra", "add", "here", "--type", "local")
+    for name, infra in (("d", "trial"), ("l", "here")):
+        hub("deployment", "create", name, "--service", "five", "--infra", infra, "--version", "v1")
+        assert "every node serves v1" in hub("deployment", "update", name).out
+    job = hub("deployment", "update", "l", "--version", "v2", "--no-wait").out.strip()
+    assert job.startswith("job-")
+    await_true(lambda: hub.json("job", "show", job)["status"] == "done")
+    node = json.loads((hub.home / "nodes/here/1/node.json").read_text())
+
+    def recorded():
+        hub("deployment", "query", "l", "--endpoint", "fare", "--record", '{"x": 3}')
+        rows = hub.json("deployment", "activity", "l", "--since", "1h")
+        return sum(r["requests"] for r in rows if r["generation"] == "v2") > 0 and rows[0]["series"][0]["at"] and rows[0]["resolution"] == 5
+    await_true(recorded)
+    os.kill(node["pid"], signal.SIGKILL)
+    await_true(lambda: hub.json("deployment", "show", "l")["health"] == "healthy" and json.loads((hub.home / "nodes/here/1/node.json").read_text())["pid"] != node["pid"])
+    node = json.loads((hub.home / "nodes/here/1/node.json").read_text())
+
+    proxy.word = b"setMapping"
+    hub("deployment", "update", "d", "--version", "v2", code=None)
+    server.process.wait(30)
+    assert proxy.tripped and [generations(n) for n in two] == [{"v2": 100}, {"v1": 100}]
+    assert pathlib.Path(f"/proc/{node['pid']}").exists()  # the local node lives on
+    proxy.word = b"never"
+    server.start()
+    await_true(lambda: [generations(n) for n in two] == [{"v2": 100}] * 2)
+    await_true(lambda: hub.json("deployment", "show", "d")["state"] == "deployed")
+    assert json.loads((hub.home / "nodes/here/1/node.json").read_text())["pid"] == node["pid"]  # adopted
+    assert hub.json("deployment", "history", "d")[0]["kind"] == "resume"
+    assert server.stop() == 0
+    assert not pathlib.Path(f"/proc/{node['pid']}/fd/0").exists()
+    proxy.close()
+
+
 def test_admin_keys_are_in_no_file_and_no_answer(hub, nodes):
     node = nodes()
     add_infra(hub, "trial", node)
@@ -382,6 +431,7 @@ def test_admin_keys_are_in_no_file_and_no_answer(hub, nodes):
     (("deployment", "update", "d", "--version", "v1", "--weights", "v1=1"), 2, "one of them"),
     (("deployment", "update", "d", "--weights", "v1"), 2, "v1=90,v2=10"),
     (("deployment", "query", "d", "--endpoint", "e", "--record", "{"), 2, "JSON object"),
+    (("deployment", "activity", "--since", "yesterday"), 1, "24h"),
 ])
 def test_errors_say_how_to_put_it_right(made, args, code, words):
     answer = Slipway(made)(*args, "--json", code=code)

@@ -16,7 +16,7 @@ MARKER = re.compile(r"<!-- (test|no-test): (.+?) -->")
 # Have tests of their own: test_readme_api.py, test_registry.py.
 ELSEWHERE = {"api", "registry"}
 # Blocks that go on from what an earlier one of the page made: they run in the page's order in one folder.
-SHARED = {"docs/cli.md", "docs/services.md"}
+SHARED = {"docs/cli.md", "docs/first-service.md", "docs/services.md"}
 
 
 class Block:

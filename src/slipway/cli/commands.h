@@ -19,19 +19,19 @@ struct Invocation {
 
 void AddProjectCommands(CLI::App* app,
                         Invocation* invocation);  // init apply diff export project flow schema
-void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset recipe
-void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
-void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
-void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
+void AddDatasetCommands(CLI::App* app, Invocation* invocation);      // dataset recipe
+void AddModelCommands(CLI::App* app, Invocation* invocation);        // model
+void AddBuildCommands(CLI::App* app, Invocation* invocation);        // build job
+void AddServiceCommands(CLI::App* app, Invocation* invocation);      // service
 void AddPublishCommands(CLI::App* service, Invocation* invocation);  // service publish published
 void AddInfraCommands(CLI::App* app, Invocation* invocation);        // infra
 void AddDeploymentCommands(CLI::App* app, Invocation* invocation);   // deployment
-void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
-void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
-void AddBackupCommands(CLI::App* app, Invocation* invocation);   // backup restore
-void AddHubCommand(CLI::App* app, Invocation* invocation);       // hub
-void AddPeopleCommands(CLI::App* app, Invocation* invocation);   // user key audit
-void AddSystemCommands(CLI::App* app, Invocation* invocation);   // doctor completion version
+void AddScoreCommand(CLI::App* app, Invocation* invocation);         // score
+void AddDemoCommand(CLI::App* app, Invocation* invocation);          // demo
+void AddBackupCommands(CLI::App* app, Invocation* invocation);       // backup restore
+void AddHubCommand(CLI::App* app, Invocation* invocation);           // hub
+void AddPeopleCommands(CLI::App* app, Invocation* invocation);       // user key audit
+void AddSystemCommands(CLI::App* app, Invocation* invocation);       // doctor completion version
 // Commands of interfaces.md whose parts come later: they say so and exit 2.
 void AddLaterCommands(CLI::App* app, Invocation* invocation);
 

@@ -214,9 +214,10 @@ Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
   human += "\nunseen trips, scored (dataset " + std::string(kProject) + "/predictions)\n" +
            HeadTable(head);
   if (!fares.empty())
-    human += "\nthe service fares on an API node (deployment fares-dev, stage Development): five "
-             "test queries\n" +
-             DemoFaresTable(fares);
+    human +=
+        "\nthe service fares on an API node (deployment fares-dev, stage Development): five "
+        "test queries\n" +
+        DemoFaresTable(fares);
   const std::string s = "  slipway --home " + home + " ";
   human += "\nthat took " + FormatSeconds(seconds) + ". Next:\n";
   human += s + "flow show " + kProject +

@@ -45,9 +45,10 @@ Result<int> List(Context& context) {
                GenerationsText(d["generations"]), state});
   }
   RETURN_IF_ERROR(context.Print(
-      table.empty() ? "no deployments yet: slipway deployment create NAME --service SERVICE --infra "
-                      "INFRA\n"
-                    : table.ToString(),
+      table.empty()
+          ? "no deployments yet: slipway deployment create NAME --service SERVICE --infra "
+            "INFRA\n"
+          : table.ToString(),
       deployments));
   return kExitDone;
 }
@@ -59,8 +60,8 @@ Result<int> Create(Context& context, const DeploymentOptions& options) {
   ASSIGN_OR_RETURN(const Json made, context.Call("POST", "/api/v1/deployments", body));
   RETURN_IF_ERROR(context.Print("made deployment " + options.name + " of " +
                                     made["service"].get<std::string>() + " (" +
-                                    GenerationsText(made["generations"]) + ") on " +
-                                    options.infra + "\nbring it to the nodes: slipway deployment "
+                                    GenerationsText(made["generations"]) + ") on " + options.infra +
+                                    "\nbring it to the nodes: slipway deployment "
                                     "update " +
                                     options.name + "\n",
                                 made));
@@ -142,12 +143,11 @@ Result<int> Query(Context& context, const DeploymentOptions& options) {
     return Usage("the record is not a JSON object" +
                      (record.ok() ? std::string() : ": " + record.error().message),
                  "for example --record '{\"distance_km\": 2.5}', or --record @FILE");
-  ASSIGN_OR_RETURN(const Json answer,
-                   context.Call("POST", DeploymentPath(options.name, "/query"),
-                                {{"endpoint", options.endpoint},
-                                 {"record", *record},
-                                 {"generation", options.generation},
-                                 {"node", options.node}}));
+  ASSIGN_OR_RETURN(const Json answer, context.Call("POST", DeploymentPath(options.name, "/query"),
+                                                   {{"endpoint", options.endpoint},
+                                                    {"record", *record},
+                                                    {"generation", options.generation},
+                                                    {"node", options.node}}));
   RETURN_IF_ERROR(context.Print(DumpJson(answer, 2) + "\n", answer));
   return kExitDone;
 }
@@ -159,6 +159,8 @@ Result<int> Activity(Context& context, const DeploymentOptions& options) {
     path = DeploymentPath(options.name, "/activity");
   }
   if (!options.stage.empty()) path += "?stage=" + options.stage;
+  if (!options.since.empty())
+    path += (options.stage.empty() ? "?since=" : "&since=") + options.since;
   ASSIGN_OR_RETURN(const Json rows, context.Call("GET", path));
   TextTable table({"DEPLOYMENT", "STAGE", "ENDPOINT", "GENERATION", "REQUESTS", "ERRORS", "P50 MS",
                    "P95 MS", "P99 MS"});
@@ -171,8 +173,7 @@ Result<int> Activity(Context& context, const DeploymentOptions& options) {
                FormatCount(row["requests"].get<int64_t>()),
                FormatCount(row["errors"].get<int64_t>()), ms(row["p50_ms"]), ms(row["p95_ms"]),
                ms(row["p99_ms"])});
-  RETURN_IF_ERROR(context.Print(
-      table.empty() ? "no requests since the nodes started\n" : table.ToString(), rows));
+  RETURN_IF_ERROR(context.Print(table.empty() ? "no requests\n" : table.ToString(), rows));
   return kExitDone;
 }
 
@@ -192,9 +193,9 @@ Result<int> History(Context& context, const std::string& name) {
 
 Result<int> Delete(Context& context, const DeploymentOptions& options) {
   RETURN_IF_ERROR(CheckDeploymentName(options.name));
-  ASSIGN_OR_RETURN(const Json gone,
-                   context.Call("DELETE", DeploymentPath(options.name) +
-                                              (options.force ? "?force=true" : "")));
+  ASSIGN_OR_RETURN(
+      const Json gone,
+      context.Call("DELETE", DeploymentPath(options.name) + (options.force ? "?force=true" : "")));
   RETURN_IF_ERROR(context.Print("deleted deployment " + options.name + "\n", gone));
   return kExitDone;
 }
@@ -213,7 +214,8 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
     command->add_option("NAME", options.name, "the deployment")->required();
     return command;
   };
-  CLI::App* create = add("create", "makes a deployment; `deployment update` brings it to the nodes");
+  CLI::App* create =
+      add("create", "makes a deployment; `deployment update` brings it to the nodes");
   create->add_option("--service", options.service, "a published service")->required();
   create->add_option("--infra", options.infra, "where it runs")->required();
   AddWishOptions(create, &options);
@@ -229,10 +231,13 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
   query->add_option("--generation", options.generation, "ask this one");
   query->add_option("--node", options.node, "ask this node, by its URL");
   Handle(query, invocation, [](Context& c) { return Query(c, options); });
-  CLI::App* activity =
-      deployment->add_subcommand("activity", "requests, errors and latencies since the nodes started");
+  CLI::App* activity = deployment->add_subcommand(
+      "activity", "requests, errors and latencies; without --since, since the nodes started");
   activity->add_option("NAME", options.name, "only this deployment");
   activity->add_option("--stage", options.stage, "only this stage");
+  activity->add_option(
+      "--since", options.since,
+      "what a hub recorded in this span (30m, 24h, 7d), with its course in --json");
   Handle(activity, invocation, [](Context& c) { return Activity(c, options); });
   Handle(add("history", "updates, newest first"), invocation,
          [](Context& c) { return History(c, options.name); });

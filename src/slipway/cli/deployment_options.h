@@ -14,7 +14,7 @@ namespace slipway {
 
 struct DeploymentOptions {
   std::string name, service, infra, version, weights, canary, to, as;
-  std::string endpoint, record, generation, node, stage;
+  std::string endpoint, record, generation, node, stage, since;
   std::vector<std::string> settings;
   double step_minutes = -1, max_errors = -1, max_latency = -1, max_different = -1;
   int64_t step_requests = -1;
@@ -33,7 +33,8 @@ std::string GenerationsText(const Json& generations);
 // update, rollback, promote, enable, disable.
 void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
                                  DeploymentOptions* options);
-// Starts what answers 202 with a job, follows it, and gives the job's outcome; shared with the demo.
+// Starts what answers 202 with a job, follows it, and gives the job's outcome; shared with the
+// demo.
 Result<Json> RunDeploymentJob(Context& context, const std::string& path, const Json& body);
 
 }  // namespace slipway

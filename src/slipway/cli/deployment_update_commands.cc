@@ -64,9 +64,17 @@ std::string PlanTable(const Json& plan) {
 // The job, and the answer of a finished update.
 Result<int> Run(Context& context, const DeploymentOptions& options, const std::string& path,
                 const Json& body) {
+  if (options.no_wait) {
+    ASSIGN_OR_RETURN(const bool remote, context.RemoteHub());
+    if (remote) {
+      ASSIGN_OR_RETURN(const Json job, context.Call("POST", path, body));
+      RETURN_IF_ERROR(context.Print(job["job"].get<std::string>() + "\n", job));
+      return kExitDone;
+    }
+    context.Warn("no hub is running: the update is waited for");
+  }
   ASSIGN_OR_RETURN(const Json done, RunDeploymentJob(context, path, body));
   const std::string name = done["deployment"].get<std::string>();
-  if (options.no_wait) context.Warn("no hub is running: the update was waited for");
   const std::string human =
       "deployment " + name + ": " +
       (done["enabled"].get<bool>() ? "every node serves " + GenerationsText(done["generations"])
@@ -129,6 +137,7 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
   ASSIGN_OR_RETURN(const Json started, context.Call("POST", path, body));
   ASSIGN_OR_RETURN(const std::string id, GetString(started, "job"));
   ASSIGN_OR_RETURN(const std::string name, GetString(started, "deployment"));
+  const int64_t before = started.value("last_update", int64_t{0});
   {
     ProgressBar bar(name, context.quiet || context.json);
     RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
@@ -140,7 +149,9 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
   ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
   ASSIGN_OR_RETURN(const Json updates,
                    context.Call("GET", DeploymentPath(name, "/updates?limit=1")));
-  const Json last = updates.empty() ? Json(Json::object()) : updates[0];
+  // A job that failed before its update began (a node that does not start) has none.
+  const bool began = !updates.empty() && updates[0].value("update", int64_t{0}) > before;
+  const Json last = began ? updates[0] : Json(Json::object());
   for (const Json& line : last.value("log", Json::array()))
     context.Say("  " + line.get<std::string>());
   if (job["status"] == "done") {

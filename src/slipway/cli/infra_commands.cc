@@ -59,9 +59,9 @@ Result<int> AddInfra(Context& context, const InfraOptions& options) {
                                  {"key_file", absolute(options.key_file)},
                                  {"insecure", options.insecure},
                                  {"nodes", nodes}}));
-  RETURN_IF_ERROR(context.Print("added infrastructure " + options.name + " (" + type + ", stage " +
-                                    options.stage + ")\n",
-                                added));
+  RETURN_IF_ERROR(context.Print(
+      "added infrastructure " + options.name + " (" + type + ", stage " + options.stage + ")\n",
+      added));
   return kExitDone;
 }
 
@@ -81,10 +81,10 @@ Result<int> ListInfras(Context& context) {
                infra["type"].get<std::string>(), NodesText(infra),
                on.empty() ? "-" : Join(on, ", ")});
   }
-  RETURN_IF_ERROR(context.Print(
-      table.empty() ? "no infrastructures yet: slipway infra add dev --type local\n"
-                    : table.ToString(),
-      infras));
+  RETURN_IF_ERROR(context.Print(table.empty()
+                                    ? "no infrastructures yet: slipway infra add dev --type local\n"
+                                    : table.ToString(),
+                                infras));
   return kExitDone;
 }
 
@@ -103,8 +103,8 @@ Result<int> ShowInfra(Context& context, const std::string& name) {
                       infra["stage"].get<std::string>() + ", " + DumpJson(infra["parallel"]) +
                       " at a time\n";
   const auto on = infra["deployments"].get<std::vector<std::string>>();
-  human += "deployments: " + (on.empty() ? "none" : Join(on, ", ")) + "\n\n" +
-           NodeTable(infra["nodes"]);
+  human +=
+      "deployments: " + (on.empty() ? "none" : Join(on, ", ")) + "\n\n" + NodeTable(infra["nodes"]);
   RETURN_IF_ERROR(context.Print(human, infra));
   return kExitDone;
 }
@@ -175,8 +175,8 @@ Result<int> Published(Context& context) {
 void AddInfraCommands(CLI::App* app, Invocation* invocation) {
   static InfraOptions options;
   static std::vector<std::string> stages;
-  CLI::App* infra = app->add_subcommand("infra", "infrastructures: where deployments run")
-                        ->require_subcommand(1);
+  CLI::App* infra =
+      app->add_subcommand("infra", "infrastructures: where deployments run")->require_subcommand(1);
   Handle(infra->add_subcommand("ls", "infrastructures by stage"), invocation,
          [](Context& c) { return ListInfras(c); });
   const auto add = [&](const char* name, const char* about) {

@@ -152,10 +152,10 @@ int Run(int argc, char** argv) {
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
   AddBackupCommands(&app, &invocation);
-  AddHubCommand(&app, &invocation);
-  AddPeopleCommands(&app, &invocation);
   AddInfraCommands(&app, &invocation);
   AddDeploymentCommands(&app, &invocation);
+  AddHubCommand(&app, &invocation);
+  AddPeopleCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

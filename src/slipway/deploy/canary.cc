@@ -7,7 +7,7 @@
 namespace slipway {
 namespace {
 
-constexpr int64_t kEnough = 20;         // requests before a rate means anything
+constexpr int64_t kEnough = 20;           // requests before a rate means anything
 constexpr double kNoiseMilliseconds = 1;  // means that differ by less are equal
 
 std::string Short(double value) {
@@ -17,9 +17,9 @@ std::string Short(double value) {
 }
 
 double Rate(const CanaryCounts& counts) {
-  return counts.requests == 0 ? 0
-                              : static_cast<double>(counts.errors) /
-                                    static_cast<double>(counts.requests);
+  return counts.requests == 0
+             ? 0
+             : static_cast<double>(counts.errors) / static_cast<double>(counts.requests);
 }
 
 double Mean(const CanaryCounts& counts) {
@@ -45,8 +45,7 @@ CanaryVerdict JudgeCanary(const CanaryOptions& options, const CanaryLook& look, 
   }
   const int64_t compared = look.equal + look.different;
   if (options.max_different >= 0 && compared >= kEnough &&
-      static_cast<double>(look.different) >
-          options.max_different * static_cast<double>(compared)) {
+      static_cast<double>(look.different) > options.max_different * static_cast<double>(compared)) {
     *why = percent(static_cast<double>(look.different) / static_cast<double>(compared)) + " of " +
            FormatCount(compared) + " answers differ from the old generation's";
     return CanaryVerdict::kGoBack;
@@ -121,10 +120,12 @@ DeploymentSpec WithShare(const DeploymentSpec& base, const std::string& fresh, d
   spec.enabled = true;
   spec.generations.clear();
   double rest = 0;
-  for (const auto& [generation, weight] : base.generations) rest += generation == fresh ? 0 : weight;
+  for (const auto& [generation, weight] : base.generations)
+    rest += generation == fresh ? 0 : weight;
   if (share < 1 && rest > 0) {
     for (const auto& [generation, weight] : base.generations) {
-      if (generation != fresh) spec.generations.emplace_back(generation, weight / rest * (1 - share));
+      if (generation != fresh)
+        spec.generations.emplace_back(generation, weight / rest * (1 - share));
     }
   }
   spec.generations.emplace_back(fresh, spec.generations.empty() ? 1 : share);

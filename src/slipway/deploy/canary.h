@@ -12,13 +12,13 @@
 namespace slipway {
 
 struct CanaryOptions {
-  std::vector<double> shares;    // of the new generation, rising, in (0, 1]; the last is 1
-  double step_seconds = 0;       // a step lasts at least so long,
-  int64_t step_requests = 0;     // and until the new generation has answered so many
+  std::vector<double> shares;      // of the new generation, rising, in (0, 1]; the last is 1
+  double step_seconds = 0;         // a step lasts at least so long,
+  int64_t step_requests = 0;       // and until the new generation has answered so many
   double max_wait_seconds = 3600;  // for these requests: then it is given up
-  double max_error_rate = 0.01;  // of the new generation, above that of the old one
-  double max_latency_ratio = 3;  // of the means, new to old
-  double max_different = -1;     // share of answers that differ; negative: only reported
+  double max_error_rate = 0.01;    // of the new generation, above that of the old one
+  double max_latency_ratio = 3;    // of the means, new to old
+  double max_different = -1;       // share of answers that differ; negative: only reported
 };
 
 // What was counted since the step began, over all nodes and endpoints.

@@ -94,18 +94,37 @@ TEST(Canary, SharesAreTakenFromWhatServesInProportion) {
 }
 
 TEST(Canary, CountersOfNodesAreSummedByGeneration) {
-  const Json metrics = {
-      {"endpoints",
-       {{{"service", "s"}, {"endpoint", "a"}, {"generation", "v1"}, {"requests", 10},
-         {"serverErrors", 1}, {"meanMs", 2.0}},
-        {{"service", "s"}, {"endpoint", "b"}, {"generation", "v1"}, {"requests", 30},
-         {"serverErrors", 0}, {"meanMs", 1.0}},
-        {{"service", "s"}, {"endpoint", "a"}, {"generation", "v2"}, {"requests", 5},
-         {"serverErrors", 5}, {"meanMs", 4.0}},
-        {{"service", "other"}, {"endpoint", "a"}, {"generation", "v2"}, {"requests", 99},
-         {"serverErrors", 9}, {"meanMs", 4.0}}}},
-      {"shadows", {{{"service", "s"}, {"generation", "v1"}, {"shadow", "v2"}, {"equal", 3},
-                    {"different", 4}}}}};
+  const Json metrics = {{"endpoints",
+                         {{{"service", "s"},
+                           {"endpoint", "a"},
+                           {"generation", "v1"},
+                           {"requests", 10},
+                           {"serverErrors", 1},
+                           {"meanMs", 2.0}},
+                          {{"service", "s"},
+                           {"endpoint", "b"},
+                           {"generation", "v1"},
+                           {"requests", 30},
+                           {"serverErrors", 0},
+                           {"meanMs", 1.0}},
+                          {{"service", "s"},
+                           {"endpoint", "a"},
+                           {"generation", "v2"},
+                           {"requests", 5},
+                           {"serverErrors", 5},
+                           {"meanMs", 4.0}},
+                          {{"service", "other"},
+                           {"endpoint", "a"},
+                           {"generation", "v2"},
+                           {"requests", 99},
+                           {"serverErrors", 9},
+                           {"meanMs", 4.0}}}},
+                        {"shadows",
+                         {{{"service", "s"},
+                           {"generation", "v1"},
+                           {"shadow", "v2"},
+                           {"equal", 3},
+                           {"different", 4}}}}};
   ServiceCounters counters;
   counters.Add(metrics, "s", "v2");
   counters.Add(metrics, "s", "v2");

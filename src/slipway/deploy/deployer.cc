@@ -11,6 +11,7 @@ namespace {
 
 // How far a take-over jumps: the other deployer's epochs go on rising by one a process.
 constexpr int64_t kTakeOver = 1'000'000;
+constexpr double kLookSeconds = 5;
 
 }  // namespace
 
@@ -33,8 +34,45 @@ void Deployer::Supervise() {
   supervisor_ = std::jthread([this](const std::stop_token& stop) { SuperviseLoop(stop); });
 }
 
+// One look at every node of infrastructures with deployments.
+void Deployer::RecordActivity(ActivityRecorder& recorder) {
+  const auto deployments = registry_.deployments().List();
+  if (!deployments.ok()) return;
+  std::vector<ActivityPoint> points;
+  std::map<std::string, std::vector<std::pair<std::string, Json>>> metrics;  // by infrastructure
+  for (const DeploymentRecord& record : *deployments) {
+    if (!record.applied || !record.applied->enabled) continue;
+    if (metrics.count(record.infra) == 0) {
+      auto session = Open(record.infra, false);
+      if (!session.ok()) continue;
+      auto& of_nodes = metrics[record.infra];
+      of_nodes.resize(session->nodes.size());
+      ForEachInParallel(session->nodes.size(), 16, [&](size_t i) {
+        of_nodes[i].first = session->nodes[i]->url();
+        if (auto got = session->nodes[i]->Metrics(3); got.ok()) of_nodes[i].second = *got;
+      });
+    }
+    for (const auto& [url, each] : metrics[record.infra]) {
+      if (each.is_object()) recorder.Look(url, record.name, record.service, each, &points);
+    }
+  }
+  // What cannot be recorded now (a full disk) is lost; serving is not touched by it.
+  (void)registry_.activity().Record(NowMicros() / 1'000'000, points).ok();
+}
+
 void Deployer::SuperviseLoop(const std::stop_token& stop) {
+  ActivityRecorder recorder;
+  double next_look = 0, next_expiry = 0;
   for (bool first = true; !stop.stop_requested(); first = false) {
+    const double now = SteadySeconds();
+    if (now >= next_look) {
+      next_look = now + kLookSeconds;
+      RecordActivity(recorder);
+    }
+    if (now >= next_expiry) {
+      next_expiry = now + 3600;
+      (void)registry_.activity().Expire(NowMicros() / 1'000'000).ok();
+    }
     if (const auto infras = registry_.infras().List(); infras.ok()) {
       for (const InfraRecord& infra : *infras) {
         if (infra.type != "local" || stop.stop_requested()) continue;
@@ -125,8 +163,9 @@ Result<Json> Deployer::Nodes(const InfraRecord& infra, bool start) {
 
 Status Deployer::StopNodes(const InfraRecord& infra) {
   if (infra.type != "local")
-    return InvalidArgument("the nodes of '" + infra.name + "' are not run by this machine's Slipway",
-                           "stop them where they run");
+    return InvalidArgument(
+        "the nodes of '" + infra.name + "' are not run by this machine's Slipway",
+        "stop them where they run");
   local_.Stop(infra.name, infra.settings.local_nodes);
   return {};
 }

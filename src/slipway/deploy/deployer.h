@@ -1,6 +1,6 @@
-// The deployer of a home: what is wanted, from the registry; the nodes, through drivers; and the way
-// from one to the other. One process at a time changes nodes (the home's lock), under an epoch that
-// is higher than that of every process before it.
+// The deployer of a home: what is wanted, from the registry; the nodes, through drivers; and the
+// way from one to the other. One process at a time changes nodes (the home's lock), under an epoch
+// that is higher than that of every process before it.
 //
 // Thread-safe. Calls block on the network, each within bounded time.
 #pragma once
@@ -18,6 +18,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/mutex.h"
 #include "slipway/base/result.h"
+#include "slipway/deploy/activity_recorder.h"
 #include "slipway/deploy/canary.h"
 #include "slipway/deploy/driver.h"
 #include "slipway/deploy/local_nodes.h"
@@ -29,7 +30,7 @@ namespace slipway {
 
 struct UpdateRequest {
   std::string deployment;
-  std::string kind = "update";           // as UpdateRecord::kind
+  std::string kind = "update";            // as UpdateRecord::kind
   std::optional<DeploymentSpec> desired;  // absent: what is saved
   std::optional<CanaryOptions> canary;    // desired has one generation then
   bool take_over = false;  // take an epoch above what the nodes have seen from another deployer
@@ -79,6 +80,10 @@ class Deployer {
   // The nodes' counters: [{"deployment", "stage", "endpoint", "generation", "requests", "errors",
   // "p50_ms", "p95_ms", "p99_ms", "nodes"}], since each node started.
   Result<Json> Activity(const std::string& deployment);
+  // What a supervising deployer has recorded since then (seconds since 1970): the same rows, each
+  // with "series": [{"at", "requests", "errors", "p50_ms", "p95_ms", "p99_ms"}] and the seconds of
+  // its spans.
+  Result<Json> ActivitySince(const std::string& deployment, int64_t since);
 
   // Of type local: whether each node runs; starting and stopping them.
   Result<Json> Nodes(const InfraRecord& infra, bool start);
@@ -102,6 +107,7 @@ class Deployer {
   void ForgetOldGenerations(Session& session, const DeploymentRecord& before,
                             const DeploymentSpec& now);
   void SuperviseLoop(const std::stop_token& stop);
+  void RecordActivity(ActivityRecorder& recorder);
 
   Registry& registry_;
   LocalNodes local_;

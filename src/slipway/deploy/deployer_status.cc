@@ -1,6 +1,7 @@
 // What the nodes say: health, test queries, queries, activity.
 #include <algorithm>
 
+#include "slipway/base/clock.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/deployer.h"
 
@@ -207,9 +208,9 @@ Result<Json> Deployer::Query(const QueryRequest& request) {
   if (!record.applied || record.applied->generations.empty())
     return Conflict("deployment '" + record.name + "' serves nothing",
                     "bring it to its nodes: slipway deployment update " + record.name);
-  ASSIGN_OR_RETURN(const PublishedVersion version,
-                   registry_.published().GetVersion(
-                       record.service, record.applied->generations.front().first));
+  ASSIGN_OR_RETURN(
+      const PublishedVersion version,
+      registry_.published().GetVersion(record.service, record.applied->generations.front().first));
   ASSIGN_OR_RETURN(const Json manifest, ParseJson(version.manifest_json));
   std::vector<std::string> endpoints;
   bool lookup = false, known = false;
@@ -245,9 +246,9 @@ Result<Json> Deployer::Query(const QueryRequest& request) {
       return Unavailable("node " + node->url() + " gives no JSON for a query: status " +
                          std::to_string(answer->status));
     if (!answer->ok()) {
-      Error error = InvalidArgument(json->value("message", "status " +
-                                                               std::to_string(answer->status)),
-                                    json->value("hint", ""));
+      Error error =
+          InvalidArgument(json->value("message", "status " + std::to_string(answer->status)),
+                          json->value("hint", ""));
       return error.Within("node " + node->url());
     }
     (*json)["node"] = node->url();
@@ -278,6 +279,49 @@ Result<Json> Deployer::Activity(const std::string& name) {
       line.update(row);
       out.push_back(std::move(line));
     }
+  }
+  return out;
+}
+
+Result<Json> Deployer::ActivitySince(const std::string& name, int64_t since) {
+  if (!name.empty()) RETURN_IF_ERROR(registry_.deployments().Get(name));
+  std::map<std::string, std::string> stages;
+  ASSIGN_OR_RETURN(const auto records, registry_.deployments().List());
+  for (const DeploymentRecord& record : records) {
+    ASSIGN_OR_RETURN(const InfraRecord infra, registry_.infras().Get(record.infra));
+    stages[record.name] = infra.stage;
+  }
+  int64_t resolution = 0;
+  ASSIGN_OR_RETURN(const auto points,
+                   registry_.activity().Since(since, NowMicros() / 1'000'000, name, &resolution));
+  Json out = Json::array();
+  for (const ActivityPoint& point : points) {
+    if (out.empty() || out.back()["deployment"] != point.deployment ||
+        out.back()["endpoint"] != point.endpoint || out.back()["generation"] != point.generation) {
+      out.push_back({{"deployment", point.deployment},
+                     {"stage", stages[point.deployment]},
+                     {"endpoint", point.endpoint},
+                     {"generation", point.generation},
+                     {"requests", int64_t{0}},
+                     {"errors", int64_t{0}},
+                     {"p50_ms", 0.0},
+                     {"p95_ms", 0.0},
+                     {"p99_ms", 0.0},
+                     {"resolution", resolution},
+                     {"series", Json::array()}});
+    }
+    Json& row = out.back();
+    row["requests"] = row["requests"].get<int64_t>() + point.requests;
+    row["errors"] = row["errors"].get<int64_t>() + point.errors;
+    row["p50_ms"] = point.p50;
+    row["p95_ms"] = std::max(row["p95_ms"].get<double>(), point.p95);
+    row["p99_ms"] = std::max(row["p99_ms"].get<double>(), point.p99);
+    row["series"].push_back({{"at", FormatTimestamp(point.at * 1'000'000)},
+                             {"requests", point.requests},
+                             {"errors", point.errors},
+                             {"p50_ms", point.p50},
+                             {"p95_ms", point.p95},
+                             {"p99_ms", point.p99}});
   }
   return out;
 }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "slipway/base/clock.h"
+#include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/deployer.h"
 
@@ -59,7 +60,8 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
                                   "every node serves " + DescribeSpec(base) + " again");
     if (back.end == RolloutEnd::kDone) return RolloutResult{RolloutEnd::kWentBack, error, 0};
     error.message += "; and going back failed: " + back.error->message;
-    error.hint = "slipway deployment update " + request.deployment + " brings all nodes to one state";
+    error.hint =
+        "slipway deployment update " + request.deployment + " brings all nodes to one state";
     return RolloutResult{RolloutEnd::kPartial, error, 0};
   };
   RolloutResult result;
@@ -82,11 +84,10 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
                             std::max<int64_t>(0, a.errors - b.errors),
                             std::max(0.0, a.milliseconds - b.milliseconds)};
       };
-      const CanaryLook look{since(now.Of(fresh), start.Of(fresh)),
-                            since(now.AllBut(fresh), start.AllBut(fresh)),
-                            std::max<int64_t>(0, now.equal - start.equal),
-                            std::max<int64_t>(0, now.different - start.different),
-                            SteadySeconds() - began};
+      const CanaryLook look{
+          since(now.Of(fresh), start.Of(fresh)), since(now.AllBut(fresh), start.AllBut(fresh)),
+          std::max<int64_t>(0, now.equal - start.equal),
+          std::max<int64_t>(0, now.different - start.different), SteadySeconds() - began};
       std::string why;
       const CanaryVerdict verdict = JudgeCanary(options, look, &why);
       if (verdict == CanaryVerdict::kGoBack) return go_back(why);
@@ -94,7 +95,8 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
         request.log(DescribeSpec(input.wish.desired) + " is well: " + why, share);
         break;
       }
-      if (request.cancel != nullptr && request.cancel->load()) return go_back("the update was aborted");
+      if (request.cancel != nullptr && request.cancel->load())
+        return go_back("the update was aborted");
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
   }
@@ -112,12 +114,18 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   std::optional<DeploymentSpec> base = record.applied;
   if (request.canary) {
     if (!base || !base->enabled || base->generations.empty() || IsUnsettled(record))
-      return Conflict("deployment '" + record.name + "' serves nothing that a canary could be "
-                                                     "compared with",
+      return Conflict("deployment '" + record.name +
+                          "' serves nothing that a canary could be "
+                          "compared with",
                       "bring it there first: slipway deployment update " + record.name);
     ASSIGN_OR_RETURN(auto more, PackageFiles(record.service, *base));
     input.packages.merge(more);
   }
+  RETURN_IF_ERROR(MakeDirs(registry.home().NodesFolder(), 0700));
+  const auto lock = FileLock::Acquire(registry.home().DeploymentLockPath(record.name), 0);
+  if (!lock.ok())
+    return Conflict("an update of deployment '" + record.name + "' is running",
+                    "wait until it has ended: slipway deployment show " + record.name);
   ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
   ASSIGN_OR_RETURN(const int64_t epoch, Epoch(session, request.take_over));
   int64_t update = 0;
@@ -125,9 +133,9 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
     ASSIGN_OR_RETURN(Transaction transaction, registry.Begin());
     if (desired != record.desired)
       RETURN_IF_ERROR(registry.deployments().SetDesired(record.name, desired));
-    ASSIGN_OR_RETURN(update, registry.deployments().BeginUpdate(record.name, request.kind,
-                                                                request.who, record.applied,
-                                                                desired, epoch));
+    ASSIGN_OR_RETURN(update,
+                     registry.deployments().BeginUpdate(record.name, request.kind, request.who,
+                                                        record.applied, desired, epoch));
     RETURN_IF_ERROR(transaction.Commit());
   }
   request.log = [&registry, update, log = given.log](const std::string& line, double part) {
@@ -145,9 +153,8 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   input.cancel = request.cancel;
   input.log = request.log;
   DeploymentSpec reached = desired;
-  const RolloutResult result = request.canary
-                                   ? RunCanary(request, session, input, *base, &reached)
-                                   : RunRollout(input);
+  const RolloutResult result =
+      request.canary ? RunCanary(request, session, input, *base, &reached) : RunRollout(input);
   std::optional<DeploymentSpec> applied;
   if (result.end == RolloutEnd::kDone) applied = reached;
   const std::string status = StatusOf(result.end);
@@ -163,12 +170,9 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   request.log(error ? status + ": " + error->message : status, 1);
   RETURN_IF_ERROR(registry.deployments().EndUpdate(update, status, error, applied));
   if (error) return error->Within("deployment '" + record.name + "' (" + status + ")");
-  return Json{{"update", update},
-              {"deployment", record.name},
-              {"status", status},
-              {"generations", GenerationsToJson(reached)},
-              {"enabled", desired.enabled},
-              {"changed", result.changed}};
+  return Json{{"update", update},           {"deployment", record.name},
+              {"status", status},           {"generations", GenerationsToJson(reached)},
+              {"enabled", desired.enabled}, {"changed", result.changed}};
 }
 
 // The nodes keep what is served and the way back; older generations only fill their disks.
@@ -183,8 +187,9 @@ void Deployer::ForgetOldGenerations(Session& session, const DeploymentRecord& be
         return std::any_of(spec.generations.begin(), spec.generations.end(),
                            [&](const auto& share) { return share.first == each.id; });
       };
-      const bool ours = std::any_of(published->versions.begin(), published->versions.end(),
-                                    [&](const auto& version) { return version.version == each.id; });
+      const bool ours =
+          std::any_of(published->versions.begin(), published->versions.end(),
+                      [&](const auto& version) { return version.version == each.id; });
       const bool previous = (before.applied && keeps(*before.applied)) ||
                             (before.previous && keeps(*before.previous));
       if (ours && !each.mapped && !keeps(now) && !previous)
@@ -237,7 +242,8 @@ Status Deployer::Remove(const std::string& name, bool force, const std::string& 
     error.hint = "with --force it is deleted here, and the service stays on that node";
     return error;
   }
-  return registry_.deployments().Delete(record.name);
+  RETURN_IF_ERROR(registry_.deployments().Delete(record.name));
+  return RemoveAll(registry_.home().DeploymentLockPath(record.name));
 }
 
 std::vector<std::string> Deployer::Recover(const std::string& who) {
@@ -256,10 +262,10 @@ std::vector<std::string> Deployer::Recover(const std::string& who) {
       request.desired = record.applied;
     const auto updated = Update(request);
     lines.push_back("deployment " + record.name + ": an update was interrupted; " +
-                    (updated.ok() ? "every node serves " +
-                                        DescribeSpec(request.desired.value_or(record.desired)) +
-                                        " now"
-                                  : updated.error().message));
+                    (updated.ok()
+                         ? "every node serves " +
+                               DescribeSpec(request.desired.value_or(record.desired)) + " now"
+                         : updated.error().message));
   }
   return lines;
 }

@@ -36,9 +36,9 @@ class LocalDriver : public Driver {
       if (node.running) {
         nodes.push_back({node.url, node.key, ""});
       } else {
-        nodes.push_back({"local:" + infra.name + "/" + std::to_string(number), "",
-                         "it is not running; start it with `slipway infra start " + infra.name +
-                             "`"});
+        nodes.push_back(
+            {"local:" + infra.name + "/" + std::to_string(number), "",
+             "it is not running; start it with `slipway infra start " + infra.name + "`"});
       }
     }
     return nodes;

@@ -103,7 +103,8 @@ class FakeNode : public HttpHandler {
     } else if (!service_) {
       Fail(reply, 404, "not_found", "there is no such service");
     } else if (request.method == "GET" && what.empty()) {
-      reply->body = DumpJson({{"enabled", enabled_}, {"serving", enabled_}, {"settings", settings_}});
+      reply->body =
+          DumpJson({{"enabled", enabled_}, {"serving", enabled_}, {"settings", settings_}});
     } else if (request.method == "GET") {
       Json list = Json::array();
       for (const auto& [id, loaded] : generations_) {
@@ -129,7 +130,8 @@ class FakeNode : public HttpHandler {
       std::map<std::string, double> next;
       for (const Json& entry : body["entries"]) {
         const std::string id = entry["generation"].get<std::string>();
-        if (generations_.count(id) == 0) return Fail(reply, 404, "not_found", "no generation " + id);
+        if (generations_.count(id) == 0)
+          return Fail(reply, 404, "not_found", "no generation " + id);
         next[id] = entry["proba"].get<double>();
       }
       mapping_ = next;

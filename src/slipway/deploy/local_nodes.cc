@@ -120,8 +120,8 @@ Result<LocalNode> LocalNodes::Launch(const std::string& infra, int number) {
   std::string port = "0";
   if (auto before = ReadFile(JoinPath(home, "node.port"), 64); before.ok()) port = Trim(*before);
   const std::string log = JoinPath(home, "node.log");
-  for (const std::string& each : port == "0" ? std::vector<std::string>{"0"}
-                                             : std::vector<std::string>{port, "0"}) {
+  for (const std::string& each :
+       port == "0" ? std::vector<std::string>{"0"} : std::vector<std::string>{port, "0"}) {
     std::vector<std::string> words = {program, "--home", home, "--listen", "127.0.0.1:" + each};
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());

@@ -2,8 +2,8 @@
 // They are processes of their own: a node that another process of this home started, or that
 // outlived a kill -9, is adopted (its home's lock and node.json tell). Thread-safe.
 //
-// A command starts the nodes that it needs and leaves them running. A hub supervises them: it starts
-// again what has ended, after 1, 2, 4, ... 60 s, and stops them when it stops.
+// A command starts the nodes that it needs and leaves them running. A hub supervises them: it
+// starts again what has ended, after 1, 2, 4, ... 60 s, and stops them when it stops.
 #pragma once
 
 #include <map>

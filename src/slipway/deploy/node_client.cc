@@ -69,9 +69,9 @@ Result<Json> NodeClient::Call(HttpCall call, const std::string& path) {
   if (!answer->ok()) return NodeError(url_, *answer);
   auto json = ParseJson(answer->body, {.max_bytes = size_t{256} << 20, .max_depth = 256});
   if (!json.ok())
-    return Unavailable("node " + url_ + " does not answer as an API node does: " +
-                           json.error().message,
-                       "check the URL: it is the one that the node says when it starts");
+    return Unavailable(
+        "node " + url_ + " does not answer as an API node does: " + json.error().message,
+        "check the URL: it is the one that the node says when it starts");
   return json;
 }
 
@@ -144,10 +144,9 @@ Status NodeClient::Preload(const std::string& service, const std::string& genera
 }
 
 Result<Json> NodeClient::Test(const std::string& service, const std::string& generation) {
-  ASSIGN_OR_RETURN(
-      Json outcomes,
-      Call({.method = "POST", .total_seconds = kPrepareSeconds},
-           ServicePath(service) + "/generations/" + UrlEncode(generation) + "/actions/test"));
+  ASSIGN_OR_RETURN(Json outcomes, Call({.method = "POST", .total_seconds = kPrepareSeconds},
+                                       ServicePath(service) + "/generations/" +
+                                           UrlEncode(generation) + "/actions/test"));
   if (!outcomes.is_array())
     return Unavailable("node " + url_ + " does not list the outcomes of the test queries");
   return outcomes;

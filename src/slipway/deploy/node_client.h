@@ -1,7 +1,7 @@
-// One API node as the deployer sees it: the calls of its admin API (docs/admin-api.md), and queries.
-// Changes carry the deployer's epoch, so that a node refuses a deployer that another has followed.
-// The admin key never leaves this object but in the Authorization header. Thread-safe as HttpClient
-// is.
+// One API node as the deployer sees it: the calls of its admin API (docs/admin-api.md), and
+// queries. Changes carry the deployer's epoch, so that a node refuses a deployer that another has
+// followed. The admin key never leaves this object but in the Authorization header. Thread-safe as
+// HttpClient is.
 #pragma once
 
 #include <atomic>

@@ -73,7 +73,8 @@ class Rollout {
     std::string line = input_.nodes[step.node]->url() + ": " + std::string(StepKindName(step.kind));
     if (!step.generation.empty()) line += " " + step.generation;
     if (step.kind == StepKind::kMap) line += " to " + DescribeSpec(input_.wish.desired);
-    if (step.kind == StepKind::kUpload || step.kind == StepKind::kMap) line += " (" + step.reason + ")";
+    if (step.kind == StepKind::kUpload || step.kind == StepKind::kMap)
+      line += " (" + step.reason + ")";
     Say(line + more);
   }
   bool Cancelled() const { return input_.cancel != nullptr && input_.cancel->load(); }
@@ -87,8 +88,7 @@ class Rollout {
     NodeClient& node = *input_.nodes[step.node];
     if (step.kind == StepKind::kUpload) {
       const auto package = input_.packages.find(step.generation);
-      if (package == input_.packages.end())
-        return Internal("no package for " + step.generation);
+      if (package == input_.packages.end()) return Internal("no package for " + step.generation);
       RETURN_IF_ERROR(node.Upload(input_.service, package->second, input_.cancel));
       if (before_[step.node].Find(step.generation) == nullptr) {
         const MutexLock lock(mutex_);
@@ -194,8 +194,9 @@ class Rollout {
     Error error = cause;
     error.message += "; the other nodes went back, but what " + QuotedList(stuck) +
                      (stuck.size() == 1 ? " serves" : " serve") + " is not known";
-    error.hint = "when it can be reached again: slipway deployment update NAME brings all nodes to "
-                 "one state";
+    error.hint =
+        "when it can be reached again: slipway deployment update NAME brings all nodes to "
+        "one state";
     return Ended(RolloutEnd::kPartial, error);
   }
 

@@ -37,9 +37,10 @@ std::string_view StepKindName(StepKind kind) {
 }
 
 const Json& ServiceSettingDefaults() {
-  static const Json defaults = {{"auth", ""},          {"max_concurrent", 0}, {"max_records", 0},
-                                {"deadline_ms", 0},    {"rate_per_key", 0},   {"log_sample", -1},
-                                {"redact", Json::array()}, {"shadow", ""},    {"shadow_sample", 1}};
+  static const Json defaults = {
+      {"auth", ""},        {"max_concurrent", 0}, {"max_records", 0},        {"deadline_ms", 0},
+      {"rate_per_key", 0}, {"log_sample", -1},    {"redact", Json::array()}, {"shadow", ""},
+      {"shadow_sample", 1}};
   return defaults;
 }
 

@@ -1,9 +1,9 @@
 // The planner: what has to happen on which node, in which order and why, so that all nodes serve
 // what is wanted. Pure: it looks at what was observed and does nothing.
 //
-// First everything that moves no traffic, on all nodes: uploading packages, then loading and testing
-// generations (the gate). Only then the switches, in waves of `parallel` nodes, in the order of the
-// nodes.
+// First everything that moves no traffic, on all nodes: uploading packages, then loading and
+// testing generations (the gate). Only then the switches, in waves of `parallel` nodes, in the
+// order of the nodes.
 #pragma once
 
 #include <string>

@@ -120,8 +120,9 @@ TEST(RolloutPlan, UnreachableNodesAreNamedAndGetNoSteps) {
 
 TEST(RolloutPlan, DifferencesAreSaidForPeople) {
   EXPECT_EQ(DescribeDifference(Wants({{"v1", 1}}), Node("a", {Serves("v1", 1)})), "");
-  EXPECT_EQ(DescribeDifference(Wants({{"v2", 1}}), Node("a", {Serves("v1", 0.9), Serves("v2", 0.1)})),
-            "it serves v1 90 %, v2 10 % instead of v2");
+  EXPECT_EQ(
+      DescribeDifference(Wants({{"v2", 1}}), Node("a", {Serves("v1", 0.9), Serves("v2", 0.1)})),
+      "it serves v1 90 %, v2 10 % instead of v2");
   EXPECT_EQ(DescribeDifference(Wants({{"v1", 1}}), Empty("a")), "it does not have the service");
   EXPECT_EQ(DescribeDifference(Wants({{"v1", 1}}), Node("a", {Serves("v1", 1)}, false)),
             "its service is disabled");

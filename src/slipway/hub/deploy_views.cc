@@ -22,9 +22,9 @@ std::vector<std::pair<std::string, int64_t>> ModelsOf(const PublishedVersion& ve
   return out;
 }
 
-using Visit = std::function<void(const DeploymentRecord&, const InfraRecord&,
-                                 const PublishedService&, const std::string& generation,
-                                 double weight, int64_t model_version)>;
+using Visit =
+    std::function<void(const DeploymentRecord&, const InfraRecord&, const PublishedService&,
+                       const std::string& generation, double weight, int64_t model_version)>;
 
 // Every model version of this model that a deployment serves.
 Status ForEachServed(Registry& registry, const std::string& name, const Visit& visit) {

@@ -1,4 +1,5 @@
 // Deployments: create, update (a job), roll back, promote, test, query, watch.
+#include "slipway/base/clock.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/rollout_plan.h"
 #include "slipway/hub/deploy_views.h"
@@ -122,14 +123,19 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
     activity.details_json = DumpJson(done);
     return activity;
   };
+  ASSIGN_OR_RETURN(const auto updates, hub.registry().deployments().Updates(record.name, 1));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
-  return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
+  return JsonResponse({{"job", id},
+                       {"deployment", record.name},
+                       {"last_update", updates.empty() ? int64_t{0} : updates.front().id}},
+                      202);
 }
 
-Result<Response> List(Hub& hub, const Request&) {
+Result<Response> List(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto records, hub.registry().deployments().List());
   Json out = Json::array();
   for (const DeploymentRecord& record : records) {
+    if (!MaySee(request, {"infra", record.infra})) continue;
     ASSIGN_OR_RETURN(Json json, hub.deployer().Describe(record));
     out.push_back(std::move(json));
   }
@@ -264,7 +270,7 @@ Result<Response> Promote(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"to", "name"}));
   ASSIGN_OR_RETURN(const DeploymentRecord from, Find(hub, request));
   if (!MaySee(request, {"infra", from.infra}))
-    return NotFound("there is no deployment '" + from.name + "' that you may see");
+    return NotFound("there is no deployment '" + from.name + "', or you have no right to see it");
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "to"));
   if (!from.applied || from.applied->generations.empty())
     return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
@@ -345,10 +351,27 @@ Result<Response> ShowUpdate(Hub& hub, const Request& request) {
                   "'");
 }
 
+// "90s", "30m", "24h", "7d".
+Result<int64_t> SpanSeconds(const std::string& text) {
+  const auto number = text.empty() ? std::nullopt : ParseInt64(text.substr(0, text.size() - 1));
+  const size_t unit = text.empty() ? std::string::npos : std::string("smhd").find(text.back());
+  constexpr int64_t kSeconds[] = {1, 60, 3600, 86'400};
+  if (!number || unit == std::string::npos || *number < 1 || *number > 100'000)
+    return InvalidArgument("'" + text.substr(0, 40) + "' is no span of time",
+                           "write it as 30m, 24h or 7d");
+  return *number * kSeconds[unit];
+}
+
 Result<Response> Activity(Hub& hub, const Request& request) {
-  const auto name = request.params.find("deployment");
-  ASSIGN_OR_RETURN(Json rows,
-                   hub.deployer().Activity(name == request.params.end() ? "" : name->second));
+  const auto param = request.params.find("deployment");
+  const std::string name = param == request.params.end() ? "" : param->second;
+  Json rows;
+  if (const auto since = request.query.find("since"); since != request.query.end()) {
+    ASSIGN_OR_RETURN(const int64_t seconds, SpanSeconds(since->second));
+    ASSIGN_OR_RETURN(rows, hub.deployer().ActivitySince(name, NowMicros() / 1'000'000 - seconds));
+  } else {
+    ASSIGN_OR_RETURN(rows, hub.deployer().Activity(name));
+  }
   if (const auto stage = request.query.find("stage"); stage != request.query.end()) {
     Json kept = Json::array();
     for (Json& row : rows) {
@@ -364,52 +387,73 @@ Result<Response> Activity(Hub& hub, const Request& request) {
 void AddDeploymentRoutes(Hub& hub, Router* router) {
   // Rights on a deployment are those on its infrastructure; to promote takes those on the next one.
   const auto infra_of = [&hub](const Request& request) -> Result<Resource> {
-    if (request.method == "POST") {
-      if (const auto body = ParseJson(request.body); body.ok() && body->is_object()) {
-        const char* key = request.path.ends_with("/promote") ? "to" : "infra";
-        if (std::string infra = BodyText(*body, key); !infra.empty())
-          return Resource{"infra", std::move(infra)};
-      }
-    }
     const auto name = request.params.find("deployment");
+    const bool promotes = request.method == "POST" && request.path.ends_with("/promote");
+    if (name == request.params.end() || promotes) {
+      const auto body = ParseJson(request.body);
+      std::string infra = body.ok() && body->is_object()
+                              ? BodyText(*body, promotes ? "to" : "infra")
+                              : std::string();
+      if (!infra.empty()) return Resource{"infra", std::move(infra)};
+    }
     if (name == request.params.end()) return Resource{};
     ASSIGN_OR_RETURN(DeploymentRecord record, hub.registry().deployments().Get(name->second));
     return Resource{"infra", std::move(record.infra)};
   };
+  const auto state = [&hub](const Request& request) {
+    const auto found = hub.registry().deployments().Get(request.params.at("deployment"));
+    return found.ok() ? Json{{"desired", SpecToJson(found->desired)}, {"state", found->state}}
+                      : Json();
+  };
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
                        const char* summary, Result<Response> (*handler)(Hub&, const Request&),
-                       int status = 200) {
-    router->Add({method,
-                 pattern,
-                 permission,
-                 summary,
+                       RouteDetails details = {}) {
+    if (!details.query) details.query = NoKeys();
+    if (pattern.find("{deployment}") != std::string::npos) {
+      details.resource = infra_of;
+      if (std::string_view(method) != "GET") details.state = state;
+    }
+    router->Add({method, pattern, permission, summary,
                  [&hub, handler](const Request& r) { return handler(hub, r); },
-                 {.status = status, .resource = infra_of}});
+                 std::move(details)});
   };
-  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List);
+  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
+      {.paged = true, .filtered = true});
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
-      201);
+      {.status = 201, .resource = infra_of});
   add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
       PutSettings);
-  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete);
+  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete,
+      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}})});
   add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus);
   add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan);
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
-      202);
-  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback, 202);
-  add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable, 202);
-  add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable, 202);
-  add("POST", kDeployment + "/promote", "deploy", "the same packages on ?to: 202 with the job",
-      Promote, 202);
+      {.status = 202});
+  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback,
+      {.status = 202});
+  add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
+      {.status = 202});
+  add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable,
+      {.status = 202});
+  add("POST", kDeployment + "/promote", "deploy", "the same packages on 'to': 202 with the job",
+      Promote, {.status = 202});
   add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test);
   add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query);
-  add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates);
+  add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,
+      {.query = Keys({{"limit", "integer", false, "how many (50)"}})});
   add("GET", kDeployment + "/updates/{update}", "read", "one update with its log; also 'last'",
       ShowUpdate);
-  add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity);
+  const std::vector<RouteKey> stage =
+      Keys({{"stage", "string", false, "only this stage's"},
+            {"since", "string", false,
+             "what was recorded in this span (24h); else what the nodes "
+             "count now",
+             "^[1-9][0-9]{0,4}[smhd]$"}});
+  add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
+      {.query = stage});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
-      Activity);
+      Activity, {.query = stage});
 }
 
 }  // namespace slipway

@@ -40,7 +40,9 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               targets);
     }
     ASSIGN_OR_RETURN(const std::vector<UpdateRecord> updates,
-                     hub->registry_->deployments().MarkInterrupted());
+                     hub->registry_->deployments().MarkInterrupted([&](const std::string& name) {
+                       return FileLock::IsHeld(hub->registry_->home().DeploymentLockPath(name));
+                     }));
     for (const UpdateRecord& update : updates) {
       hub->notices_.push_back("an update of deployment '" + update.deployment +
                               "' was interrupted: its nodes may serve different generations. Bring "
@@ -67,10 +69,10 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddModelRoutes(*hub, &hub->router_);
   AddJobRoutes(*hub, &hub->router_);
   AddServiceRoutes(*hub, &hub->router_);
-  AddPeopleRoutes(*hub, &hub->router_);
-  AddSystemRoutes(*hub, &hub->router_);
   AddInfraRoutes(*hub, &hub->router_);
   AddDeploymentRoutes(*hub, &hub->router_);
+  AddPeopleRoutes(*hub, &hub->router_);
+  AddSystemRoutes(*hub, &hub->router_);
   return hub;
 }
 

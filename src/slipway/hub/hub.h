@@ -67,9 +67,9 @@ void AddDatasetRoutes(Hub& hub, Router* router);
 void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
-void AddPeopleRoutes(Hub& hub, Router* router);
-void AddSystemRoutes(Hub& hub, Router* router);
 void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
 void AddDeploymentRoutes(Hub& hub, Router* router);
+void AddPeopleRoutes(Hub& hub, Router* router);
+void AddSystemRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

@@ -25,8 +25,7 @@ Result<Response> SetStages(Hub& hub, const Request& request) {
   for (const Json& each : *list) {
     ASSIGN_OR_RETURN(std::string name, GetString(each, "name"));
     if (!IsValidName(name)) return InvalidArgument("'" + name + "' is not a valid name");
-    if (!names.insert(name).second)
-      return InvalidArgument("stage '" + name + "' is named twice");
+    if (!names.insert(name).second) return InvalidArgument("stage '" + name + "' is named twice");
     stages.push_back({std::move(name), BodyText(each, "description")});
   }
   if (stages.empty()) return InvalidArgument("there must be a stage at least");
@@ -52,11 +51,12 @@ Json InfraToJson(const InfraRecord& infra) {
           {"created_by", infra.created_by}};
 }
 
-Result<Response> ListInfras(Hub& hub, const Request&) {
+Result<Response> ListInfras(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto infras, hub.registry().infras().List());
   ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
   Json out = Json::array();
   for (const InfraRecord& infra : infras) {
+    if (!MaySee(request, {"infra", infra.name})) continue;
     Json json = InfraToJson(infra);
     json["deployments"] = Json::array();
     for (const DeploymentRecord& each : deployments) {
@@ -84,9 +84,10 @@ int BodyInt(const Json& body, const char* key, int fallback) {
 }
 
 Result<Response> AddInfra(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(const Json body,
-                   ParseBody(request, {"name", "type", "stage", "parallel", "local_nodes", "ca_file",
-                                       "certificate_file", "key_file", "insecure", "nodes"}));
+  ASSIGN_OR_RETURN(
+      const Json body,
+      ParseBody(request, {"name", "type", "stage", "parallel", "local_nodes", "ca_file",
+                          "certificate_file", "key_file", "insecure", "nodes"}));
   NewInfra infra;
   ASSIGN_OR_RETURN(infra.name, GetString(body, "name"));
   if (!IsValidName(infra.name))
@@ -108,7 +109,9 @@ Result<Response> AddInfra(Hub& hub, const Request& request) {
     return InvalidArgument("'local_nodes' is a number from 1 to 64");
   for (const std::string* file :
        {&settings.ca_file, &settings.certificate_file, &settings.key_file}) {
-    if (!file->empty() && !PathExists(*file)) return NotFound("there is no file '" + *file + "'");
+    if (file->empty()) continue;
+    RETURN_IF_ERROR(hub.CheckPaths(request, {*file}));
+    if (!PathExists(*file)) return NotFound("there is no file '" + *file + "'");
   }
   if (const Json* nodes = FindMember(body, "nodes"); nodes != nullptr && nodes->is_array()) {
     for (const Json& node : *nodes) {
@@ -186,17 +189,16 @@ Result<Response> Publish(Hub& hub, const Request& request) {
   } else {
     number = ParseInt64(text.starts_with("v") ? text.substr(1) : text).value_or(0);
     if (number < 1)
-      return InvalidArgument("'" + text.substr(0, 60) + "' is no package",
-                             "write v3, for example");
+      return InvalidArgument("'" + text.substr(0, 60) + "' is no package", "write v3, for example");
   }
   ASSIGN_OR_RETURN(const PackageRecord package, registry.packages().Get(project, service, number));
   ASSIGN_OR_RETURN(const std::string path, registry.packages().Path(package));
   RETURN_IF_ERROR(registry.blobs().Verify(package.blob));
   ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
-  ASSIGN_OR_RETURN(const PublishedVersion version,
-                   registry.published().Publish(project, service, manifest.id,
-                                                {package.blob, package.bytes},
-                                                DumpJson(ManifestToJson(manifest)), request.who));
+  ASSIGN_OR_RETURN(
+      const PublishedVersion version,
+      registry.published().Publish(project, service, manifest.id, {package.blob, package.bytes},
+                                   DumpJson(ManifestToJson(manifest)), request.who));
   return JsonResponse(PublishedVersionToJson(version), 201);
 }
 
@@ -208,12 +210,9 @@ Json PublishedToJson(const PublishedService& service,
   for (const DeploymentRecord& each : deployments) {
     if (each.service == service.name) on.push_back(each.name);
   }
-  return {{"service", service.name},
-          {"project", service.project},
-          {"versions", std::move(versions)},
-          {"deployments", std::move(on)},
-          {"created_at", service.created_at},
-          {"created_by", service.created_by}};
+  return {{"service", service.name},          {"project", service.project},
+          {"versions", std::move(versions)},  {"deployments", std::move(on)},
+          {"created_at", service.created_at}, {"created_by", service.created_by}};
 }
 
 Result<Response> ListPublished(Hub& hub, const Request&) {
@@ -227,14 +226,14 @@ Result<Response> ListPublished(Hub& hub, const Request&) {
 
 Result<Response> ShowPublished(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto service,
-                   hub.registry().published().Get(request.params.at("service")));
+                   hub.registry().published().Get(request.params.at("published")));
   ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
   return JsonResponse(PublishedToJson(service, deployments));
 }
 
 Result<Response> Archive(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PublishedVersion version,
-                   hub.registry().published().GetVersion(request.params.at("service"),
+                   hub.registry().published().GetVersion(request.params.at("published"),
                                                          request.params.at("version")));
   Response response;
   response.content_type = "application/zip";
@@ -244,15 +243,15 @@ Result<Response> Archive(Hub& hub, const Request& request) {
 }
 
 Result<Response> DeletePublished(Hub& hub, const Request& request) {
-  const std::string& service = request.params.at("service");
+  const std::string& service = request.params.at("published");
   const std::string& version = request.params.at("version");
   ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
   ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
   for (const DeploymentRecord& each : deployments) {
     if (each.service == service && Mentions(each, version))
-      return Conflict("version " + version + " of '" + service + "' is used by deployment '" +
-                          each.name + "'",
-                      "it is served, wanted or the way back there; update it first");
+      return Conflict(
+          "version " + version + " of '" + service + "' is used by deployment '" + each.name + "'",
+          "it is served, wanted or the way back there; update it first");
   }
   RETURN_IF_ERROR(hub.registry().published().DeleteVersion(service, version));
   RETURN_IF_ERROR(transaction.Commit());
@@ -263,27 +262,45 @@ Result<Response> DeletePublished(Hub& hub, const Request& request) {
 
 void AddInfraRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
-                       const char* summary, Result<Response> (*handler)(Hub&, const Request&)) {
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       RouteDetails details = {}) {
+    if (!details.query) details.query = NoKeys();
     router->Add({method, pattern, permission, summary,
-                 [&hub, handler](const Request& r) { return handler(hub, r); }});
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 std::move(details)});
   };
   const std::string infra = "/api/v1/infras/{infra}";
-  const std::string service = "/api/v1/published-services/{service}";
-  add("GET", "/api/v1/stages", "read", "stages, first to last", ListStages);
-  add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages);
-  add("GET", "/api/v1/infras", "read", "infrastructures by stage", ListInfras);
-  add("POST", "/api/v1/infras", "admin", "adds an infrastructure", AddInfra);
+  const std::string published = "/api/v1/published-services/{published}";
+  const auto infra_state = [&hub](const Request& request) {
+    const auto found = hub.registry().infras().Get(request.params.at("infra"));
+    return found.ok() ? InfraToJson(*found) : Json();
+  };
+  add("GET", "/api/v1/stages", "read", "stages, first to last", ListStages, {.paged = true});
+  add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages,
+      {.state = [&hub](const Request&) {
+        Json names = Json::array();
+        if (const auto stages = hub.registry().infras().Stages(); stages.ok()) {
+          for (const Stage& stage : *stages) names.push_back(stage.name);
+        }
+        return names;
+      }});
+  add("GET", "/api/v1/infras", "read", "infrastructures by stage", ListInfras,
+      {.paged = true, .filtered = true});
+  add("POST", "/api/v1/infras", "admin", "adds an infrastructure", AddInfra, {.status = 201});
   add("GET", infra, "read", "one infrastructure; asks its nodes", ShowInfra);
-  add("DELETE", infra, "admin", "removes an infrastructure without deployments", DeleteInfra);
+  add("DELETE", infra, "admin", "removes an infrastructure without deployments", DeleteInfra,
+      {.state = infra_state});
   add("POST", infra + "/start", "deploy", "starts the nodes of a local infrastructure", StartNodes);
   add("POST", infra + "/stop", "deploy", "stops the nodes of a local infrastructure", StopNodes);
   add("POST", "/api/v1/projects/{project}/services/{service}/packages/{package}/publish", "deploy",
-      "publishes a package to the API Deployer", Publish);
-  add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished);
-  add("GET", service, "read", "one published service with its versions", ShowPublished);
-  add("GET", service + "/versions/{version}/archive", "read", "the version's zip", Archive);
-  add("DELETE", service + "/versions/{version}", "deploy",
-      "deletes a version that no deployment needs", DeletePublished);
+      "publishes a package to the API Deployer", Publish, {.status = 201});
+  add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished,
+      {.paged = true});
+  add("GET", published, "read", "one published service with its versions", ShowPublished);
+  add("GET", published + "/versions/{version}/archive", "read", "the version's zip", Archive,
+      {.content_type = "application/zip"});
+  add("DELETE", published + "/versions/{version}", "deploy",
+      "deletes a version that no deployment needs", DeletePublished, {.atomic = true});
 }
 
 }  // namespace slipway

@@ -101,7 +101,8 @@ Result<DeploymentRecord> Deployments::Create(std::string_view name, std::string_
   RETURN_IF_ERROR(database_.Execute(
       "INSERT INTO deployments(name, service, infra, desired, revision, state, reason, created_at, "
       "created_by, updated_at) VALUES (?, ?, ?, ?, 1, 'new', '', ?, ?, ?)",
-      {SqlText(name), SqlText(service), SqlText(infra), SpecText(desired), now, SqlText(who), now}));
+      {SqlText(name), SqlText(service), SqlText(infra), SpecText(desired), now, SqlText(who),
+       now}));
   ASSIGN_OR_RETURN(DeploymentRecord record, Get(name));
   RETURN_IF_ERROR(transaction.Commit());
   return record;
@@ -152,8 +153,8 @@ Result<int64_t> Deployments::NextEpoch(int64_t at_least) {
   ASSIGN_OR_RETURN(int64_t epoch, NextNumber(database_, "deployer-epoch"));
   if (epoch <= at_least) {
     epoch = at_least + 1;
-    RETURN_IF_ERROR(database_.Execute("UPDATE sequences SET last = ? WHERE name = 'deployer-epoch'",
-                                      {epoch}));
+    RETURN_IF_ERROR(
+        database_.Execute("UPDATE sequences SET last = ? WHERE name = 'deployer-epoch'", {epoch}));
   }
   RETURN_IF_ERROR(transaction.Commit());
   return epoch;
@@ -178,9 +179,10 @@ Result<int64_t> Deployments::BeginUpdate(std::string_view name, std::string_view
                                    "?, ?, ?, ?) RETURNING id",
                                    {record.id, SqlText(kind), SqlText(requester), NowText(),
                                     SpecTextOrNull(before), SpecText(after)}));
-  RETURN_IF_ERROR(database_.Execute("UPDATE deployments SET state = 'updating', reason = '', epoch = "
-                                    "?, updated_at = ? WHERE id = ?",
-                                    {epoch, NowText(), record.id}));
+  RETURN_IF_ERROR(
+      database_.Execute("UPDATE deployments SET state = 'updating', reason = '', epoch = "
+                        "?, updated_at = ? WHERE id = ?",
+                        {epoch, NowText(), record.id}));
   const int64_t id = rows[0].Int(0);
   RETURN_IF_ERROR(transaction.Commit());
   return id;
@@ -198,19 +200,20 @@ Status Deployments::EndUpdate(int64_t update, std::string_view status,
                               const std::optional<DeploymentSpec>& applied) {
   const std::string message = error ? error->message : "";
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query("UPDATE deployment_updates SET status = ?, error = ?, code = ?, "
-                                   "hint = ?, ended_at = ? WHERE id = ? RETURNING deployment",
-                                   {SqlText(status), message,
-                                    SqlText(error ? ErrorCodeName(error->code) : ""),
-                                    error ? error->hint : "", NowText(), update}));
+  ASSIGN_OR_RETURN(
+      auto rows,
+      database_.Query("UPDATE deployment_updates SET status = ?, error = ?, code = ?, "
+                      "hint = ?, ended_at = ? WHERE id = ? RETURNING deployment",
+                      {SqlText(status), message, SqlText(error ? ErrorCodeName(error->code) : ""),
+                       error ? error->hint : "", NowText(), update}));
   if (rows.empty()) return NotFound("there is no update " + std::to_string(update));
   const int64_t id = rows[0].Int(0);
   if (applied) {
     const std::string text = SpecText(*applied);
-    RETURN_IF_ERROR(database_.Execute("UPDATE deployments SET previous = applied WHERE id = ? AND "
-                                      "applied IS NOT NULL AND applied <> ?",
-                                      {id, text}));
+    RETURN_IF_ERROR(
+        database_.Execute("UPDATE deployments SET previous = applied WHERE id = ? AND "
+                          "applied IS NOT NULL AND applied <> ?",
+                          {id, text}));
     RETURN_IF_ERROR(
         database_.Execute("UPDATE deployments SET applied = ? WHERE id = ?", {text, id}));
   }
@@ -221,13 +224,15 @@ Status Deployments::EndUpdate(int64_t update, std::string_view status,
   return transaction.Commit();
 }
 
-Result<std::vector<UpdateRecord>> Deployments::MarkInterrupted() {
+Result<std::vector<UpdateRecord>> Deployments::MarkInterrupted(
+    const std::function<bool(const std::string& deployment)>& runs) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT u.id, d.name FROM deployment_updates u JOIN "
                                               "deployments d ON d.id = u.deployment WHERE "
                                               "u.status = 'running' ORDER BY u.id"));
   std::vector<UpdateRecord> out;
   for (const SqlRow& row : rows) {
+    if (runs && runs(row.Text(1))) continue;
     RETURN_IF_ERROR(EndUpdate(row.Int(0), "interrupted",
                               Unavailable("the process that ran it ended in the middle"), {}));
     ASSIGN_OR_RETURN(std::vector<UpdateRecord> updates, Updates(row.Text(1), 1));
@@ -239,11 +244,12 @@ Result<std::vector<UpdateRecord>> Deployments::MarkInterrupted() {
 
 Result<std::vector<UpdateRecord>> Deployments::Updates(std::string_view name, int64_t limit) const {
   ASSIGN_OR_RETURN(const DeploymentRecord record, Get(name));
-  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT id, kind, status, requester, started_at, "
-                                              "ended_at, before, after, error, code, hint, log FROM "
-                                              "deployment_updates WHERE deployment = ? ORDER BY id "
-                                              "DESC LIMIT ?",
-                                              {record.id, limit}));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT id, kind, status, requester, started_at, "
+                                   "ended_at, before, after, error, code, hint, log FROM "
+                                   "deployment_updates WHERE deployment = ? ORDER BY id "
+                                   "DESC LIMIT ?",
+                                   {record.id, limit}));
   std::vector<UpdateRecord> out;
   for (const SqlRow& row : rows) {
     UpdateRecord update;

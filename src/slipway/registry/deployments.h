@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,15 +75,17 @@ class Deployments {
 
   // An update begins: the deployment is "updating" until EndUpdate. kConflict while one runs.
   Result<int64_t> BeginUpdate(std::string_view name, std::string_view kind,
-                              std::string_view requester, const std::optional<DeploymentSpec>& before,
+                              std::string_view requester,
+                              const std::optional<DeploymentSpec>& before,
                               const DeploymentSpec& after, int64_t epoch);
   Status AppendLog(int64_t update, std::string_view line);
   // `applied`: what all nodes have now (the one before it becomes `previous`).
   Status EndUpdate(int64_t update, std::string_view status, const std::optional<Error>& error,
                    const std::optional<DeploymentSpec>& applied);
-  // Updates whose process has ended are marked "interrupted", and their deployments with them; gives
-  // these. For the home's writer, at start.
-  Result<std::vector<UpdateRecord>> MarkInterrupted();
+  // Updates whose process has ended are marked "interrupted", and their deployments with them;
+  // gives these. `runs` says of a deployment whether another process updates it now.
+  Result<std::vector<UpdateRecord>> MarkInterrupted(
+      const std::function<bool(const std::string& deployment)>& runs = {});
   // Newest first.
   Result<std::vector<UpdateRecord>> Updates(std::string_view name, int64_t limit = 50) const;
 

@@ -141,5 +141,33 @@ TEST_F(DeploymentsTest, EpochsOnlyRise) {
   EXPECT_EQ(*registry->deployments().NextEpoch(50), 102);
 }
 
+TEST_F(DeploymentsTest, ActivityIsKeptAtFourResolutionsAndBounded) {
+  ActivityLog& log = registry->activity();
+  const int64_t start = 1'900'000'800;  // begins a minute
+  for (int64_t now = start; now < start + 120; now += 5) {
+    const ActivityPoint points[] = {{"d", "e", "v1", 0, 10, 1, 1.0, now == start ? 9.0 : 2.0, 3.0}};
+    ASSERT_TRUE(log.Record(now, points).ok());
+  }
+  const int64_t end = start + 120;
+  int64_t resolution = 0;
+  EXPECT_EQ(log.Since(start, end, "d", &resolution)->size(), 24u);
+  EXPECT_EQ(resolution, 5);
+  const auto minutes = *log.Since(end - 7200, end, "", &resolution);
+  EXPECT_EQ(resolution, 60);
+  ASSERT_EQ(minutes.size(), 2u);
+  EXPECT_EQ(minutes[0].requests, 120);
+  EXPECT_EQ(minutes[0].errors, 12);
+  EXPECT_EQ(minutes[0].p95, 9.0);
+  EXPECT_EQ(minutes[1].p95, 2.0);
+  EXPECT_EQ(log.Since(end - 50 * 86'400, end, "d", &resolution)->at(0).requests, 240);
+  EXPECT_EQ(resolution, 86'400);
+  EXPECT_TRUE(log.Since(start, end, "other", &resolution)->empty());
+  ASSERT_TRUE(log.Expire(end + 2 * 3600).ok());
+  EXPECT_TRUE(log.Since(start, end, "d", &resolution)->empty());
+  EXPECT_EQ(log.Since(end - 7200, end, "d", &resolution)->size(), 2u);
+  ASSERT_TRUE(log.Expire(end + 91 * 86'400).ok());
+  EXPECT_EQ((*registry->database().Query("SELECT count(*) FROM deployment_activity"))[0].Int(0), 0);
+}
+
 }  // namespace
 }  // namespace slipway

@@ -1,10 +1,10 @@
 // Home: the folder that holds an instance's state, and the names of what lies in it
 // (architecture.md 4).
 //   home.json  registry.db  lock  lock.info  blobs/sha256/ab/<hash>  data/<project>/<dataset>/
-//   jobs/<id>/  logs/  registry.db.v<N> (the metadata before a migration)
+//   jobs/<id>/  logs/  secret.key  nodes/<infra>/<n>/
+//   registry.db.v<N> (the metadata before a migration)
 // With a registry in PostgreSQL there is no registry.db: home.json has the URL, and several
 // processes may write at a time.
-//   secret.key  nodes/<infra>/<n>/
 // A value type; paths only, no open files.
 #pragma once
 
@@ -50,6 +50,10 @@ class Home {
   std::string SecretKeyPath() const { return JoinPath(root_, "secret.key"); }
   // API nodes that run on this machine.
   std::string NodesFolder() const { return JoinPath(root_, "nodes"); }
+  // Held by the process that updates the deployment.
+  std::string DeploymentLockPath(std::string_view deployment) const {
+    return JoinPath(root_, "nodes/." + std::string(deployment) + ".lock");
+  }
   std::string LogsFolder() const { return JoinPath(root_, "logs"); }
 
  private:

@@ -137,17 +137,18 @@ Result<InfraRecord> Infras::Get(std::string_view name) const {
     names.push_back(infra.name);
   }
   const std::string meant = DidYouMean(name, names);
-  return NotFound("there is no infrastructure '" + std::string(name) + "'",
-                  meant.empty() ? "`slipway infra ls` lists them; `slipway infra add` makes one"
-                                : meant);
+  return NotFound(
+      "there is no infrastructure '" + std::string(name) + "'",
+      meant.empty() ? "`slipway infra ls` lists them; `slipway infra add` makes one" : meant);
 }
 
 Status Infras::Delete(std::string_view name) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const InfraRecord infra, Get(name));
-  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT name FROM deployments WHERE infra = ? ORDER BY "
-                                              "name",
-                                              {infra.name}));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT name FROM deployments WHERE infra = ? ORDER BY "
+                                   "name",
+                                   {infra.name}));
   if (!rows.empty()) {
     std::vector<std::string> names;
     for (const SqlRow& row : rows) names.push_back(row.Text(0));

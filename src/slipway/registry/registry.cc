@@ -36,13 +36,14 @@ Registry::Registry(Home home, std::unique_ptr<Database> database, std::optional<
       packages_(*database_, blobs_),
       jobs_(home_, *database_),
       idempotency_(*database_),
-      accounts_(*database_),
-      keys_(*database_),
-      audit_(*database_),
       secrets_(home_, *database_),
       published_(*database_, blobs_),
       infras_(*database_, secrets_),
-      deployments_(*database_) {}
+      deployments_(*database_),
+      activity_(*database_),
+      accounts_(*database_),
+      keys_(*database_),
+      audit_(*database_) {}
 
 Result<std::unique_ptr<Registry>> Registry::OpenWith(Home home, std::optional<HomeLock> lock) {
   ASSIGN_OR_RETURN(auto database, OpenRegistryDatabase(home, OpenMode::kReadWrite));

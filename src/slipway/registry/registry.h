@@ -12,6 +12,7 @@
 
 #include "slipway/base/result.h"
 #include "slipway/registry/accounts.h"
+#include "slipway/registry/activity.h"
 #include "slipway/registry/api_keys.h"
 #include "slipway/registry/audit.h"
 #include "slipway/registry/blobs.h"
@@ -66,13 +67,14 @@ class Registry {
   Jobs& jobs() { return jobs_; }
   Blobs& blobs() { return blobs_; }
   Idempotency& idempotency() { return idempotency_; }
-  Accounts& accounts() { return accounts_; }
-  ApiKeys& keys() { return keys_; }
-  Audit& audit() { return audit_; }
   Secrets& secrets() { return secrets_; }
   PublishedServices& published() { return published_; }
   Infras& infras() { return infras_; }
   Deployments& deployments() { return deployments_; }
+  ActivityLog& activity() { return activity_; }
+  Accounts& accounts() { return accounts_; }
+  ApiKeys& keys() { return keys_; }
+  Audit& audit() { return audit_; }
 
   // Blobs that nothing refers to, stray data files and temporary files, older than
   // `min_age_seconds`.
@@ -95,13 +97,14 @@ class Registry {
   Packages packages_;
   Jobs jobs_;
   Idempotency idempotency_;
-  Accounts accounts_;
-  ApiKeys keys_;
-  Audit audit_;
   Secrets secrets_;
   PublishedServices published_;
   Infras infras_;
   Deployments deployments_;
+  ActivityLog activity_;
+  Accounts accounts_;
+  ApiKeys keys_;
+  Audit audit_;
 };
 
 }  // namespace slipway

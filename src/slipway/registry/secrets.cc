@@ -92,9 +92,8 @@ Result<std::string> Secrets::Open(int64_t id) const {
   std::string text(sealed->size() - kNonceBytes - kTagBytes, '\0');
   const std::string data = AssociatedData(id);
   const int opened = crypto_aead_xchacha20poly1305_ietf_decrypt(
-      reinterpret_cast<unsigned char*>(text.data()), nullptr, nullptr,
-      Bytes(*sealed) + kNonceBytes, sealed->size() - kNonceBytes, Bytes(data), data.size(),
-      Bytes(*sealed), Bytes(key));
+      reinterpret_cast<unsigned char*>(text.data()), nullptr, nullptr, Bytes(*sealed) + kNonceBytes,
+      sealed->size() - kNonceBytes, Bytes(data), data.size(), Bytes(*sealed), Bytes(key));
   sodium_memzero(key.data(), key.size());
   if (opened != 0) return damaged;
   return text;

@@ -1,7 +1,8 @@
-// Secrets: short texts that other rows refer to by id, such as admin keys of API nodes. At rest they
-// are sealed with XChaCha20-Poly1305 (libsodium) under the key in HOME/secret.key (0600, made when
-// the first secret is), with the row's id as associated data: a sealed text that is moved to another
-// row does not open. Nothing but the caller of Open ever sees one. Thread-safe as Database is.
+// Secrets: short texts that other rows refer to by id, such as admin keys of API nodes. At rest
+// they are sealed with XChaCha20-Poly1305 (libsodium) under the key in HOME/secret.key (0600, made
+// when the first secret is), with the row's id as associated data: a sealed text that is moved to
+// another row does not open. Nothing but the caller of Open ever sees one. Thread-safe as Database
+// is.
 #pragma once
 
 #include <cstdint>
