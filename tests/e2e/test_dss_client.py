@@ -84,20 +84,25 @@ def test_slashes_prefixes_and_headers(world):
 
 
 def test_rights_are_those_of_the_hub(world):
-    world.local("POST", "/api/v1/users", {"name": "reader"})
-    world.slipway("user", "grant", "reader", "read@project:p", code=None)
-    nobody = client(world, world.key("--account", "reader"))
-    roles = world.local("GET", "/api/v1/users").json
-    mine = next(u for u in roles if u["name"] == "reader")
-    if not mine.get("roles") and not mine.get("grants"):
-        assert nobody.list_project_keys() == []
-        return
-    assert nobody.list_project_keys() == ["p"]
-    model = nobody.get_project("p").get_saved_model("m")
-    active = model.get_active_version()["id"]
-    with pytest.raises(DataikuException, match="UnauthorizedException.*may not"):
-        model.set_active_version("1")
-    assert model.get_active_version()["id"] == active
+    """Who may not see the project is told of nothing; who may only read changes nothing."""
+    world.slipway("user", "add", "reader", "--role", "read@project:p")
+    world.slipway("user", "add", "stranger")
+    stranger = client(world, world.key("--account", "stranger"))
+    assert stranger.list_project_keys() == [] and stranger.list_futures(all_users=True) == []
+    for call in (lambda p: p.list_saved_models(), lambda p: p.get_saved_model("m").list_versions(), lambda p: p.list_api_services(),
+                 lambda p: p.create_api_service("mine"), lambda p: p.get_job("1").get_status()):
+        with pytest.raises(DataikuException, match="NotFoundException"):
+            call(stranger.get_project("p"))
+    reader = client(world, world.key("--account", "reader"))
+    assert reader.list_project_keys() == ["p"]
+    p = reader.get_project("p")
+    active = p.get_saved_model("m").get_active_version()["id"]
+    for call in (lambda: p.get_saved_model("m").set_active_version("1"), lambda: p.get_saved_model("m").delete_versions(["1"]),
+                 lambda: p.get_saved_model("m").delete(), lambda: p.create_api_service("mine"), lambda: p.get_api_service("shop").create_package("v1"),
+                 lambda: p.new_job("RECURSIVE_BUILD").with_output("copy").start()):
+        with pytest.raises(DataikuException, match="UnauthorizedException.*may not"):
+            call()
+    assert p.get_saved_model("m").get_active_version()["id"] == active
 
 
 # ---------------------------------------------------------------- what is not there says so
@@ -173,7 +178,7 @@ def test_details_of_a_version(world, p):
     raw = details.get_raw()
     assert raw["coreParams"] == {"prediction_type": "REGRESSION", "target_variable": "y"}
     assert details.get_train_info()["trainRows"] == told["rows"]
-    assert details.get_preprocessing_settings().get_raw()["per_feature"]["c"]["type"] == "CATEGORY"
+    assert details.get_preprocessing_settings()["per_feature"]["c"]["type"] == "CATEGORY"
     assert raw["fullModelId"] == "S-p-m-2"
     values = p.get_saved_model("m").get_metric_values("2")
     assert values.get_global_value("model_perf:rmse") == told["metrics"]["rmse"]
@@ -227,7 +232,7 @@ def test_a_job_is_started_waited_for_and_read(p):
     with pytest.raises(DataikuException, match="ConflictException"):
         job.abort()
     built = p.new_job("RECURSIVE_BUILD").with_output("agg").start_and_wait()
-    assert built == "DONE"
+    assert built.get_status()["baseStatus"]["state"] == "DONE"
 
 
 def test_jobs_say_what_they_cannot(p):
