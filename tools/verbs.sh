@@ -6,7 +6,7 @@ verb_help() {
   setup         install what the build needs (system packages, pinned parts in .deps/, Python in .venv/)
   build         Release build: build/bin/slipway, build/bin/slipway-apinode
   demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
-  hub           the demo's home in the hub with the web UI (later)
+  hub           the demo's home in the hub (its web UI comes later)
   test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash clients (tritonclient, MLflow's), soak [MINUTES]
                 (long forms of the API node's reliability tests; 15: in full); spark, ui, k8s: later
   wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler

@@ -1,5 +1,6 @@
 """The API node under what production does to it: changes under load, overload, slow clients, full disks, few descriptors,
 kills. Short forms; the long ones are `./run test soak` (docs/reliability.md)."""
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -325,6 +326,23 @@ def answered(node, shop):
     with contextlib.suppress(OSError):
         return node.predict(shop.records[0]).status == 200
     return False
+
+
+def test_requests_explained_together_get_their_own_answers(nodes, shop):
+    """Also the first ones, which find no explainer made yet."""
+    node = nodes("--loops", "1", package=shop.v1)
+    records = shop.records[:64]
+
+    def ask(record):
+        answer = node.request("POST", f"{API}/shop/heavy/predict", {"features": record, "explanations": {"enabled": True, "nExplanations": 3}})
+        assert answer.status == 200, answer
+        return answer.json["result"]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        together = [list(pool.map(ask, records)) for _ in range(3)]
+    alone = [ask(record) for record in records]
+    assert together == [alone] * 3
+    assert sum(len(answer.get("explanations", ())) == 3 for answer in alone) > 50
 
 
 # ---------------------------------------------------------------- the end of a node

@@ -18,8 +18,9 @@ CONFIG = """
 expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "503"]
 """ + "".join(f"""
 [[operations]]
-include-name = "POST {path}"
-checks.positive_data_acceptance.enabled = false
+include-path = "{path}"
+include-method = "POST"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """ for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
                  "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users"))
 

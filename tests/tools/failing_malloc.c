@@ -1,5 +1,6 @@
 // Preloaded into a process: once the file named by SLIPWAY_FAILING_MALLOC holds a number N > 0 (an int32, this machine's order), one in
-// about N allocations fails, in every thread but the main one. Test of what a process does without memory.
+// about N allocations fails, and every other one of 64 KiB and more, in every thread but the main one. Test of what a process does
+// without memory.
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@ __attribute__((constructor)) static void Open(void) {
   one_in = map;
 }
 
-static int Fails(void) {
+static int Fails(size_t size) {
   static __thread uint64_t state __attribute__((tls_model("initial-exec")));
   const int32_t n = one_in != NULL ? *one_in : 0;
   if (n <= 0 || getpid() == gettid()) return 0;
@@ -31,15 +32,15 @@ static int Fails(void) {
   state ^= state << 13;
   state ^= state >> 7;
   state ^= state << 17;
-  if (state % (uint64_t)n != 0) return 0;
+  if (state % (size >= 65536 ? 2 : (uint64_t)n) != 0) return 0;
   errno = ENOMEM;
   return 1;
 }
 
-void* malloc(size_t size) { return Fails() ? NULL : __libc_malloc(size); }
-void* calloc(size_t count, size_t size) { return Fails() ? NULL : __libc_calloc(count, size); }
-void* realloc(void* old, size_t size) { return size != 0 && Fails() ? NULL : __libc_realloc(old, size); }
-void* memalign(size_t alignment, size_t size) { return Fails() ? NULL : __libc_memalign(alignment, size); }
+void* malloc(size_t size) { return Fails(size) ? NULL : __libc_malloc(size); }
+void* calloc(size_t count, size_t size) { return Fails(size * count) ? NULL : __libc_calloc(count, size); }
+void* realloc(void* old, size_t size) { return size != 0 && Fails(size) ? NULL : __libc_realloc(old, size); }
+void* memalign(size_t alignment, size_t size) { return Fails(size) ? NULL : __libc_memalign(alignment, size); }
 void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void** out, size_t alignment, size_t size) {
   void* got = memalign(alignment, size);

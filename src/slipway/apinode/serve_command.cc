@@ -15,6 +15,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
+#include "slipway/base/memory_reserve.h"
 #include "slipway/base/text.h"
 #include "slipway/http/listen_address.h"
 #include "slipway/http/server.h"
@@ -196,6 +197,7 @@ Result<int> Serve(const Flags& flags) {
     return kDone;
   }
   SetLogLevel(config.log_level);
+  EnableMemoryReserve();
   const sigset_t signals = BlockSignals();
   RaiseFileLimit();
   RETURN_IF_ERROR(MakeDirs(config.home, 0700));

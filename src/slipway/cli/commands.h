@@ -23,6 +23,9 @@ void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset reci
 void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
 void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
 void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
+void AddPublishCommands(CLI::App* service, Invocation* invocation);  // service publish published
+void AddInfraCommands(CLI::App* app, Invocation* invocation);        // infra
+void AddDeploymentCommands(CLI::App* app, Invocation* invocation);   // deployment
 void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
 void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
 void AddHubCommand(CLI::App* app, Invocation* invocation);       // hub

@@ -1,10 +1,11 @@
-// slipway demo: the main job end to end on generated taxi trips (interfaces.md 7, batch part).
+// slipway demo: the main job end to end on generated taxi trips (interfaces.md 7).
 #include <cstdlib>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/demo_deploy.h"
 #include "slipway/cli/demo_trips.h"
 #include "slipway/cli/model_table.h"
 #include "slipway/project/load.h"
@@ -199,11 +200,23 @@ Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
   RETURN_IF_ERROR(TrainVersions(context, home));
   ASSIGN_OR_RETURN(Json versions, ActivateBest(context));
   ASSIGN_OR_RETURN(Json head, ScoreNew(context));
+  Json fares = Json::array();
+  if (auto deployed = DeployDemo(context, kProject); deployed.ok()) {
+    fares = *std::move(deployed);
+  } else if (deployed.error().code == ErrorCode::kUnavailable) {
+    context.Warn("the real-time half was left out: " + deployed.error().message);
+  } else {
+    return deployed.error();
+  }
   const double seconds = SteadySeconds() - start;
   std::string human =
       "\nthe versions of the model " + std::string(kProject) + "/fare\n" + VersionTable(versions);
   human += "\nunseen trips, scored (dataset " + std::string(kProject) + "/predictions)\n" +
            HeadTable(head);
+  if (!fares.empty())
+    human += "\nthe service fares on an API node (deployment fares-dev, stage Development): five "
+             "test queries\n" +
+             DemoFaresTable(fares);
   const std::string s = "  slipway --home " + home + " ";
   human += "\nthat took " + FormatSeconds(seconds) + ". Next:\n";
   human += s + "flow show " + kProject +
@@ -215,12 +228,14 @@ Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
       s + "build " + kProject + "/predictions        # then score again: only what changed runs\n";
   human += s + "score --model " + kProject + "/fare --input " +
            JoinPath(home, "demo/data/new.csv") + " --output scored.csv\n";
-  human += s + "service package " + kProject +
-           "/fares -o fares.zip   # for an API node:\n  slipway-apinode --package fares.zip\n";
+  human += s + "infra start dev                        # the API node again: it prints its URL\n";
+  human += s + "deployment test fares-dev              # the five test queries on it\n";
+  human += s + "deployment show fares-dev\n";
   RETURN_IF_ERROR(context.Print(human, {{"home", home},
                                         {"project", kProject},
                                         {"versions", versions},
                                         {"head", head["rows"]},
+                                        {"fares", fares},
                                         {"seconds", seconds}}));
   return kExitDone;
 }

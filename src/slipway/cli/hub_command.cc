@@ -156,6 +156,7 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   const std::string url = UrlOf(server->addresses().front(), !flags.tls_certificate.empty());
   RETURN_IF_ERROR(announcement.WriteUrl(url));
   RETURN_IF_ERROR(InviteFirst(*hub, url));
+  hub->deployer().Supervise();
   std::printf("slipway hub is ready at %s\n", url.c_str());
   std::fflush(stdout);
 

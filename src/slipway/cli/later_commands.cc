@@ -7,8 +7,6 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
       {"experiment", "the Lab: several algorithms tried and ranked"},
       {"evaluate", "metrics and drift of a version on a dataset"},
       {"evaluation", "evaluation stores"},
-      {"infra", "infrastructures of the API Deployer"},
-      {"deployment", "deployments of the API Deployer"},
       {"scenario", "automation"},
   };
   for (const auto& [name, about] : kLater) {

@@ -153,6 +153,8 @@ int Run(int argc, char** argv) {
   AddServiceCommands(&app, &invocation);
   AddHubCommand(&app, &invocation);
   AddPeopleCommands(&app, &invocation);
+  AddInfraCommands(&app, &invocation);
+  AddDeploymentCommands(&app, &invocation);
   AddSystemCommands(&app, &invocation);
   AddLaterCommands(&app, &invocation);
   for (int i = 0; i < argc; ++i)

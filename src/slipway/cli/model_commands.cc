@@ -194,6 +194,17 @@ Result<int> Compare(Context& context, const std::string& text,
   return kExitDone;
 }
 
+// Activating moves no deployment: which ones serve another version, and how to move them.
+std::string BehindText(const Json& version) {
+  std::string out;
+  for (const Json& each : version.value("deployments_behind", Json::array()))
+    out += "deployment " + each["deployment"].get<std::string>() + " (" +
+           each["stage"].get<std::string>() + ") still serves " +
+           each["serves"].get<std::string>() + "; to move it:\n  " +
+           each["command"].get<std::string>() + "\n";
+  return out;
+}
+
 Result<int> Activate(Context& context, const std::string& text, const std::string& reason) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select == ModelRef::Select::kActive) {
@@ -203,7 +214,7 @@ Result<int> Activate(Context& context, const std::string& text, const std::strin
   ASSIGN_OR_RETURN(Json version,
                    context.Call("POST", VersionPath(ref, "/activate"), {{"reason", reason}}));
   RETURN_IF_ERROR(context.Print("version " + DumpJson(version["version"]) + " of " + ref.project +
-                                    "/" + ref.model + " is active\n",
+                                    "/" + ref.model + " is active\n" + BehindText(version),
                                 version));
   return kExitDone;
 }
@@ -213,7 +224,8 @@ Result<int> Rollback(Context& context, const std::string& text, const std::strin
   ASSIGN_OR_RETURN(Json version,
                    context.Call("POST", ModelPath(ref, "/rollback"), {{"reason", reason}}));
   RETURN_IF_ERROR(context.Print("rolled back: version " + DumpJson(version["version"]) + " of " +
-                                    ref.project + "/" + ref.model + " is active again\n",
+                                    ref.project + "/" + ref.model + " is active again\n" +
+                                    BehindText(version),
                                 version));
   return kExitDone;
 }
@@ -271,6 +283,9 @@ Result<int> Lineage(Context& context, const std::string& text) {
   human += "  bundle   sha256 " + lineage["bundle_sha256"].get<std::string>() + "\n";
   for (const Json& package : lineage["packages"])
     human += "  package  " + package.get<std::string>() + "\n";
+  for (const Json& d : lineage["deployments"])
+    human += "  serves   deployment " + d["deployment"].get<std::string>() + " (" +
+             d["stage"].get<std::string>() + ") as " + d["generation"].get<std::string>() + "\n";
   for (const Json& d : lineage["scored_datasets"])
     human += "  scored   " + d["dataset"].get<std::string>() + " at " + d["at"].get<std::string>() +
              "\n";

@@ -300,6 +300,7 @@ void AddServiceCommands(CLI::App* app, Invocation* invocation) {
   Handle(add("delete-package", "deletes a package; its number is not given again", "PACKAGE",
              "PROJECT/SERVICE@vN"),
          invocation, [](Context& c) { return DeletePackage(c, options.target); });
+  AddPublishCommands(service, invocation);
 }
 
 }  // namespace slipway

@@ -346,7 +346,10 @@ void HttpLoop::Housekeeping() {
   out_.ShrinkTo(kKeptBytes);
   if (reply_.body.capacity() > kKeptBytes) std::string().swap(reply_.body);
   if (reserve_fd_ < 0) reserve_fd_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  shared_->handler->Tick(index_);
+  try {
+    shared_->handler->Tick(index_);
+  } catch (const std::bad_alloc&) {  // the next one comes in a second
+  }
 }
 
 void HttpLoop::CloseAll() {

@@ -67,7 +67,12 @@ Response CheckAccess(const Route& route, const Request& request, const Principal
   if (principal.kind == Principal::Kind::kAnonymous && route.permission != "public")
     return refuse(Access::kUnauthenticated);
   const Result<Resource> resource = ResourceOf(route, request);
-  if (!resource.ok()) return ErrorResponse(resource.error());
+  if (!resource.ok()) {
+    // That there is none is told to whoever could see it if there were.
+    const bool missing = resource.error().code == ErrorCode::kNotFound;
+    if (missing && !May(principal, "read", Resource{})) return refuse(Access::kHidden);
+    return ErrorResponse(resource.error());
+  }
   const Access access = Authorize(route, *resource, principal);
   return access == Access::kAllowed ? Response() : refuse(access);
 }

@@ -31,6 +31,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
     ASSIGN_OR_RETURN(std::vector<JobRecord> interrupted,
                      hub->registry_->jobs().MarkInterruptedJobs());
     for (const JobRecord& job : interrupted) {
+      if (job.kind == "deploy") continue;  // its deployment's update says more
       std::string targets;
       for (const std::string& target : job.targets) targets += " " + job.project + "/" + target;
       hub->notices_.push_back(job.id +
@@ -38,12 +39,21 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
                               "Run it again: slipway build" +
                               targets);
     }
+    ASSIGN_OR_RETURN(const std::vector<UpdateRecord> updates,
+                     hub->registry_->deployments().MarkInterrupted());
+    for (const UpdateRecord& update : updates) {
+      hub->notices_.push_back("an update of deployment '" + update.deployment +
+                              "' was interrupted: its nodes may serve different generations. Bring "
+                              "them to one state: slipway deployment update " +
+                              update.deployment);
+    }
     // A kill just before a job's first row or just after its last leaves only its folder.
     const auto stray = hub->registry_->jobs().StrayFolders();
     KeepHouse(*hub->registry_, !interrupted.empty() || (stray.ok() && !stray->empty()));
   } else {
     ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForReading(options.home));
   }
+  hub->deployer_ = std::make_unique<Deployer>(*hub->registry_);
   hub->writable_ = options.write;
   for (const std::string& path : options.allowed_paths) {
     std::error_code error;
@@ -59,6 +69,8 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddServiceRoutes(*hub, &hub->router_);
   AddPeopleRoutes(*hub, &hub->router_);
   AddSystemRoutes(*hub, &hub->router_);
+  AddInfraRoutes(*hub, &hub->router_);
+  AddDeploymentRoutes(*hub, &hub->router_);
   return hub;
 }
 
@@ -88,7 +100,8 @@ Status Hub::CheckPaths(const Request& request, const std::vector<std::string>& p
 }
 
 Hub::~Hub() {
-  jobs_.reset();  // before the registry that it writes to
+  jobs_.reset();  // before the deployer that they use, and the registry that both write to
+  deployer_.reset();
 }
 
 }  // namespace slipway

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/deploy/deployer.h"
 #include "slipway/flow/job_runner.h"
 #include "slipway/http/router.h"
 #include "slipway/hub/login_throttle.h"
@@ -43,13 +44,16 @@ class Hub {
   LoginThrottle& throttle() { return throttle_; }
   Registry& registry() { return *registry_; }
   JobRunner& jobs() { return *jobs_; }
-  // What the opening found: jobs that were interrupted.
+  // A process that stays calls its Supervise().
+  Deployer& deployer() { return *deployer_; }
+  // What the opening found: jobs and updates of deployments that were interrupted.
   const std::vector<std::string>& notices() const { return notices_; }
 
  private:
   Hub() = default;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<Deployer> deployer_;
   Router router_;
   std::vector<std::string> notices_;
   std::vector<std::string> allowed_paths_;
@@ -65,5 +69,7 @@ void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
 void AddPeopleRoutes(Hub& hub, Router* router);
 void AddSystemRoutes(Hub& hub, Router* router);
+void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
+void AddDeploymentRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

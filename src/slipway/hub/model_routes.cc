@@ -4,6 +4,7 @@
 #include "slipway/bundle/bundle.h"
 #include "slipway/bundle/model.h"
 #include "slipway/flow/activity.h"
+#include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/json_view.h"
 #include "slipway/hub/route_helpers.h"
@@ -117,6 +118,15 @@ Result<Response> History(Hub& hub, const Request& request) {
   return JsonResponse(out);
 }
 
+// Activating changes nothing that is deployed: the answer says what serves another version.
+Result<Response> ActiveNow(Hub& hub, const VersionRecord& version) {
+  Json out = VersionToJson(version, false);
+  ASSIGN_OR_RETURN(out["deployments_behind"],
+                   DeploymentsBehind(hub.registry(), version.project, version.model,
+                                     version.number));
+  return JsonResponse(out);
+}
+
 Result<Response> Activate(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"reason"}));
   ASSIGN_OR_RETURN(VersionRecord version,
@@ -124,7 +134,7 @@ Result<Response> Activate(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(version,
                    hub.registry().models().Activate(version.project, version.model, version.number,
                                                     request.who, BodyText(body, "reason")));
-  return JsonResponse(VersionToJson(version, false));
+  return ActiveNow(hub, version);
 }
 
 Result<Response> Rollback(Hub& hub, const Request& request) {
@@ -133,7 +143,7 @@ Result<Response> Rollback(Hub& hub, const Request& request) {
       VersionRecord version,
       hub.registry().models().Rollback(request.params.at("project"), request.params.at("model"),
                                        request.who, BodyText(body, "reason")));
-  return JsonResponse(VersionToJson(version, false));
+  return ActiveNow(hub, version);
 }
 
 Result<Response> DeleteVersion(Hub& hub, const Request& request) {
@@ -185,6 +195,9 @@ Result<Response> Lineage(Hub& hub, const Request& request) {
   }
   lineage["scored_datasets"] = std::move(used);
   ASSIGN_OR_RETURN(lineage["packages"], PackagesHolding(hub.registry(), version));
+  ASSIGN_OR_RETURN(lineage["deployments"],
+                   DeploymentsServing(hub.registry(), version.project, version.model,
+                                      version.number));
   return JsonResponse(lineage);
 }
 

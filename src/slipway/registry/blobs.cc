@@ -45,7 +45,8 @@ constexpr const char* kUnreferenced =
     "NOT EXISTS(SELECT 1 FROM versions v WHERE v.bundle_hash = b.hash) AND "
     "NOT EXISTS(SELECT 1 FROM versions v WHERE v.reference_hash = b.hash) AND "
     "NOT EXISTS(SELECT 1 FROM versions v WHERE v.holdout_hash = b.hash) AND "
-    "NOT EXISTS(SELECT 1 FROM packages p WHERE p.blob_hash = b.hash)";
+    "NOT EXISTS(SELECT 1 FROM packages p WHERE p.blob_hash = b.hash) AND "
+    "NOT EXISTS(SELECT 1 FROM published_versions s WHERE s.blob_hash = b.hash)";
 
 }  // namespace
 

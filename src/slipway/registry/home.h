@@ -4,6 +4,7 @@
 //   jobs/<id>/  logs/  registry.db.v<N> (the metadata before a migration)
 // With a registry in PostgreSQL there is no registry.db: home.json has the URL, and several
 // processes may write at a time.
+//   secret.key  nodes/<infra>/<n>/
 // A value type; paths only, no open files.
 #pragma once
 
@@ -43,6 +44,10 @@ class Home {
   std::string JobWorkFolder(std::string_view job) const;
   std::string JobLogPath(std::string_view job) const;
   std::string JobLockPath(std::string_view job) const;
+  // The key of the secrets in the database (secrets.h).
+  std::string SecretKeyPath() const { return JoinPath(root_, "secret.key"); }
+  // API nodes that run on this machine.
+  std::string NodesFolder() const { return JoinPath(root_, "nodes"); }
   std::string LogsFolder() const { return JoinPath(root_, "logs"); }
 
  private:

@@ -38,7 +38,11 @@ Registry::Registry(Home home, std::unique_ptr<Database> database, std::optional<
       idempotency_(*database_),
       accounts_(*database_),
       keys_(*database_),
-      audit_(*database_) {}
+      audit_(*database_),
+      secrets_(home_, *database_),
+      published_(*database_, blobs_),
+      infras_(*database_, secrets_),
+      deployments_(*database_) {}
 
 Result<std::unique_ptr<Registry>> Registry::OpenWith(Home home, std::optional<HomeLock> lock) {
   ASSIGN_OR_RETURN(auto database, OpenRegistryDatabase(home, OpenMode::kReadWrite));

@@ -16,12 +16,16 @@
 #include "slipway/registry/audit.h"
 #include "slipway/registry/blobs.h"
 #include "slipway/registry/datasets.h"
+#include "slipway/registry/deployments.h"
 #include "slipway/registry/home.h"
 #include "slipway/registry/idempotency.h"
+#include "slipway/registry/infras.h"
 #include "slipway/registry/jobs.h"
 #include "slipway/registry/models.h"
 #include "slipway/registry/packages.h"
 #include "slipway/registry/projects.h"
+#include "slipway/registry/published.h"
+#include "slipway/registry/secrets.h"
 #include "slipway/store/database.h"
 
 namespace slipway {
@@ -65,6 +69,10 @@ class Registry {
   Accounts& accounts() { return accounts_; }
   ApiKeys& keys() { return keys_; }
   Audit& audit() { return audit_; }
+  Secrets& secrets() { return secrets_; }
+  PublishedServices& published() { return published_; }
+  Infras& infras() { return infras_; }
+  Deployments& deployments() { return deployments_; }
 
   // Blobs that nothing refers to, stray data files and temporary files, older than
   // `min_age_seconds`.
@@ -90,6 +98,10 @@ class Registry {
   Accounts accounts_;
   ApiKeys keys_;
   Audit audit_;
+  Secrets secrets_;
+  PublishedServices published_;
+  Infras infras_;
+  Deployments deployments_;
 };
 
 }  // namespace slipway

@@ -1,5 +1,6 @@
 #include "slipway/registry/schema.h"
 
+#include "slipway/registry/schema_deployments.h"
 #include "slipway/registry/schema_people.h"
 
 namespace slipway {
@@ -227,7 +228,8 @@ CREATE TABLE home(
 
 // Released steps stay as they are; new ones are added at the end.
 std::span<const Migration> RegistrySchema() {
-  static const Migration kSteps[] = {kRegistryStep, kPackagesStep, kHomeStep, kPeopleStep};
+  static const Migration kSteps[] = {
+      kRegistryStep, kPackagesStep, kHomeStep, kPeopleStep, {"deployments", kDeploymentsStep}};
   return kSteps;
 }
 

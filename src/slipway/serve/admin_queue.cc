@@ -6,7 +6,8 @@
 
 namespace slipway {
 
-AdminQueue::AdminQueue(int threads, size_t capacity) : capacity_(capacity) {
+AdminQueue::AdminQueue(int threads, size_t capacity, int nice)
+    : capacity_(capacity), nice_(nice) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -31,7 +32,7 @@ bool AdminQueue::Add(Work work) {
 }
 
 void AdminQueue::Run() {
-  EnterBackground("slipway-admin", 5);
+  EnterBackground("slipway-admin", nice_);
   for (;;) {
     Work work;
     {

@@ -19,7 +19,8 @@ class AdminQueue {
     std::function<void()> run;
     std::function<void()> cancel;
   };
-  AdminQueue(int threads, size_t capacity);
+  // `nice`: of its threads.
+  AdminQueue(int threads, size_t capacity, int nice);
   ~AdminQueue();
   AdminQueue(const AdminQueue&) = delete;
   AdminQueue& operator=(const AdminQueue&) = delete;
@@ -30,6 +31,7 @@ class AdminQueue {
   void Run() EXCLUDES_LOCK(mutex_);
 
   const size_t capacity_;
+  const int nice_;
   Mutex mutex_;
   CondVar changed_;
   std::deque<Work> waiting_ GUARDED_BY(mutex_);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,15 @@ inline constexpr size_t kAnswerTail = 1024;
 // how.
 inline constexpr std::string_view kBadRecord = "BAD_RECORD";
 
+// One of several requests that are answered in one go.
+struct GatheredCall {
+  EndpointCall call;
+  std::string* out = nullptr;
+  bool log = false;
+  CallOutcome* outcome = nullptr;
+};
+inline constexpr size_t kMostGathered = 64;
+
 inline constexpr int kEndpointSlots = 512;
 
 // Immutable and thread-safe with one scratch per thread.
@@ -82,9 +92,11 @@ class ServedEndpoint {
   const PackageEndpoint& definition() const { return definition_; }
   virtual std::unique_ptr<EndpointScratch> MakeScratch() const = 0;
   // The scratch of a thread of the node (a loop or a worker), made at its first call and kept as
-  // long as the endpoint. REQUIRES: 0 <= slot < kEndpointSlots, one thread per slot.
-  EndpointScratch* ScratchOf(int slot) const {
-    std::unique_ptr<EndpointScratch>& scratch = scratches_[static_cast<size_t>(slot)];
+  // long as the endpoint. From kEndpointSlots on it is made anew, into *own. REQUIRES: one thread
+  // per slot.
+  EndpointScratch* ScratchOf(int slot, std::unique_ptr<EndpointScratch>* own) const {
+    std::unique_ptr<EndpointScratch>& scratch =
+        slot < kEndpointSlots ? scratches_[static_cast<size_t>(slot)] : *own;
     if (scratch == nullptr) scratch = MakeScratch();
     return scratch.get();
   }
@@ -94,6 +106,16 @@ class ServedEndpoint {
   // *outcome.
   virtual void Answer(const EndpointCall& call, EndpointScratch* scratch, std::string* out,
                       bool log, CallOutcome* outcome) const = 0;
+  // Whether this call costs less together with others of its endpoint that wait (AnswerGathered).
+  virtual bool Gathers(const EndpointCall& call) const {
+    (void)call;
+    return false;
+  }
+  // As Answer does for each. REQUIRES: at most kMostGathered, each of which Gathers().
+  virtual void AnswerGathered(std::span<const GatheredCall> calls, EndpointScratch* scratch) const {
+    for (const GatheredCall& each : calls)
+      Answer(each.call, scratch, each.out, each.log, each.outcome);
+  }
   // Microseconds that the call is likely to take, from its size and what was seen: decides between
   // the loop's thread and a worker.
   virtual double EstimateMicros(const EndpointCall& call) const = 0;

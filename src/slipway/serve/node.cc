@@ -2,11 +2,13 @@
 
 #include <sys/random.h>
 
-#include "slipway/base/json.h"
+#include "slipway/base/memory_reserve.h"
 #include "slipway/base/text.h"
 #include "slipway/http/router.h"
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/host_check.h"
+#include "slipway/serve/json_text.h"
+#include "slipway/serve/log.h"
 #include "slipway/serve/mlflow_api.h"
 #include "slipway/serve/oip_api.h"
 #include "slipway/serve/tabular_call.h"
@@ -48,14 +50,23 @@ void AddVersionHeaders(HttpReply* reply) {
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply) {
   reply->status = status;
   reply->content_type = "application/json";
-  Json body = {{"errorType", AnswerErrorType(error.code)},
-               {"message", error.message},
-               {"detailedMessage",
-                error.hint.empty() ? error.message : error.message + " (" + error.hint + ")"},
-               {"code", ErrorCodeName(error.code)},
-               {"hint", error.hint}};
-  if (!request_id.empty()) body["request_id"] = request_id;
-  reply->body = DumpJson(body);
+  std::string& body = reply->body;
+  body.assign("{\"errorType\":");
+  AppendJsonText(AnswerErrorType(error.code), &body);
+  body.append(",\"message\":");
+  AppendJsonText(error.message, &body);
+  body.append(",\"detailedMessage\":");
+  AppendJsonText(error.hint.empty() ? error.message : error.message + " (" + error.hint + ")",
+                 &body);
+  body.append(",\"code\":");
+  AppendJsonText(ErrorCodeName(error.code), &body);
+  body.append(",\"hint\":");
+  AppendJsonText(error.hint, &body);
+  if (!request_id.empty()) {
+    body.append(",\"request_id\":");
+    AppendJsonText(request_id, &body);
+  }
+  body.push_back('}');
 }
 
 // The node's second face, for admin_listen: everything but scoring.
@@ -177,6 +188,14 @@ HttpOutcome Node::Route(const HttpRequest& request, HttpReply* reply, HttpExchan
 }
 
 void Node::Tick(int loop) {
+  if (loop == 0) {
+    RefillMemoryReserve();
+    if (const int64_t uses = MemoryReserveUses(); uses != reserve_uses_) {
+      LogWarning("there was not enough memory; requests were refused or connections lost",
+                 {{"allocations", uses - reserve_uses_}});
+      reserve_uses_ = uses;
+    }
+  }
   user_->Tick(loop);
   tabular_->Tick(loop);
 }

@@ -137,6 +137,7 @@ class Node : public HttpHandler {
   bool ServesAdmin(Face face) const;
 
   NodeParts parts_;
+  int64_t reserve_uses_ = 0;  // told; loop 0's
   std::unique_ptr<UserApi> user_;
   std::unique_ptr<AdminApi> admin_;
   std::unique_ptr<SystemApi> system_;

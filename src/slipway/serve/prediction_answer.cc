@@ -21,12 +21,7 @@ void PredictionEndpoint::Answer(const EndpointCall& call, EndpointScratch* scrat
   s->nanos = {};
   const bool answered =
       call.verb == Verb::kPredictMulti ? AnswerMany(call, s, &ask) : AnswerOne(call, s, &ask);
-  const auto micros = [](int64_t nanos) { return (nanos + 500) / 1000; };
-  outcome->timing.pre_processing = micros(s->nanos.pre_processing);
-  outcome->timing.enrich = micros(s->nanos.enrich);
-  outcome->timing.preparation = micros(s->nanos.preparation);
-  outcome->timing.prediction = micros(s->nanos.prediction);
-  outcome->timing.post_processing = micros(s->nanos.post_processing);
+  outcome->timing = PredictionMicros(s->nanos);
   if (answered) {
     FinishLog(s, ask);
     return;
@@ -46,8 +41,9 @@ void PredictionEndpoint::FinishLog(PredictionScratch* s, const PredictionAsk& as
   }
 }
 
-bool PredictionEndpoint::ReadOne(std::string_view body, PredictionScratch* s,
-                                 PredictionAsk* ask) const {
+bool PredictionEndpoint::ReadOne(std::string_view body, RecordRows* rows, int row,
+                                 PredictionScratch* s, PredictionAsk* ask) const {
+  const auto at = static_cast<size_t>(row);
   RequestScanner& scanner = s->scanner;
   if (!scanner.Begin(body, &s->arena) || !scanner.Enter()) return false;
   bool seen = false, items = false;
@@ -63,14 +59,14 @@ bool PredictionEndpoint::ReadOne(std::string_view body, PredictionScratch* s,
       }
       seen = true;
       const size_t from = scanner.offset();
-      if (!s->reader.Read(&scanner, &s->one, 0, &s->outcomes[0].error)) return false;
-      s->features[0] = scanner.Since(from);
+      if (!s->reader.Read(&scanner, rows, row, &s->outcomes[at].error)) return false;
+      s->features[at] = scanner.Since(from);
     } else if (key == "explanations") {
       if (!ReadExplainRequest(&scanner, &ask->explain, &ask->outcome->error)) return false;
     } else if (!scanner.Skip(&raw)) {
       return false;
     } else if (key == "context") {
-      s->contexts[0] = raw;
+      s->contexts[at] = raw;
     }
   }
   if (!scanner.Finish()) return false;
@@ -93,7 +89,7 @@ bool PredictionEndpoint::AnswerOne(const EndpointCall& call, PredictionScratch* 
   if (call.verb == Verb::kPredictSimple) {
     s->features[0] = call.input;
     s->reader.ReadQuery(call.input, &s->arena, &s->one, 0, &s->outcomes[0].error);
-  } else if (!ReadOne(call.input, s, ask)) {
+  } else if (!ReadOne(call.input, &s->one, 0, s, ask)) {
     return false;
   }
   watch.Lap(&s->nanos.pre_processing);
@@ -268,10 +264,12 @@ void PredictionEndpoint::Score(const RecordRows& rows, int count, const Predicti
 void PredictionEndpoint::Explain(int row, int count, const PredictionAsk& ask,
                                  PredictionScratch* s) const {
   if (ask.explanations == nullptr || row % Explanations::kRowsTogether != 0) return;
+  const int64_t begin = PredictionNanos();
   ask.explanations->ExplainRows(
       s->model.matrix.data() +
           static_cast<size_t>(row) * static_cast<size_t>(model_->feature_count()),
       std::min(count - row, Explanations::kRowsTogether), &s->explain);
+  LearnExplained(PredictionNanos() - begin);
 }
 
 void PredictionEndpoint::AppendResult(int row, const PredictionAsk& ask,

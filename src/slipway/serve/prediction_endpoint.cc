@@ -1,12 +1,19 @@
 #include "slipway/serve/prediction_endpoint.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "slipway/base/json.h"
 #include "slipway/http/server.h"
 #include "slipway/serve/prediction_parts.h"
 
 namespace slipway {
+namespace {
+
+// What a block of rows to explain takes, before one has been: 500 trees of 31 leaves.
+constexpr double kScoresPerExplainedBlock = 250;
+
+}  // namespace
 
 Result<std::unique_ptr<ServedEndpoint>> PredictionEndpoint::Load(const PackageEndpoint& definition,
                                                                  const std::string& folder) {
@@ -73,8 +80,12 @@ void PredictionEndpoint::WarmUp() {
     best = std::min(best, PredictionNanos() - begin);
   }
   micros_per_record_ = static_cast<double>(best) / 1e3;
-  // A feature takes some 20 bytes of a body.
-  micros_per_byte_ = 2e-3 + micros_per_record_ / (20.0 * std::max(1, layout_->size()) + 30);
+  micros_per_byte_ = 2e-3 + micros_per_record_ / BytesPerRecord();
+}
+
+// A feature takes some 20 bytes of a body.
+double PredictionEndpoint::BytesPerRecord() const {
+  return 20.0 * std::max(1, layout_->size()) + 30;
 }
 
 double PredictionEndpoint::EstimateMicros(const EndpointCall& call) const {
@@ -84,12 +95,24 @@ double PredictionEndpoint::EstimateMicros(const EndpointCall& call) const {
   const bool query = call.verb == Verb::kPredictSimple;
   if (query ? definition_.explain_by_default
             : LikelyExplained(call.input, definition_.explain_by_default)) {
-    // Tree SHAP costs some hundred times a score, many rows together a tenth of that; the first
-    // time, it is compiled.
-    micros = (call.verb == Verb::kPredictMulti ? 15 : 100) * micros +
-             (explanations_.load(std::memory_order_acquire) == nullptr ? 1e5 : 0);
+    // One row of a block costs nearly as much as all; the first time, it is compiled.
+    const double records = call.verb == Verb::kPredictMulti ? bytes / BytesPerRecord() : 1;
+    const double seen = micros_per_explained_block_.load(std::memory_order_relaxed);
+    micros += std::ceil(records / Explanations::kRowsTogether) *
+              (seen > 0 ? seen : kScoresPerExplainedBlock * micros_per_record_);
+    // Once: those that come meanwhile find it made, or wait for it together.
+    if (explanations_.load(std::memory_order_acquire) == nullptr && !foreseen_.exchange(true))
+      micros += 1e5;
   }
   return micros;
+}
+
+// What is likely to come is what came; threads may overwrite each other's.
+void PredictionEndpoint::LearnExplained(int64_t nanos) const {
+  const double before = micros_per_explained_block_.load(std::memory_order_relaxed);
+  const double micros = static_cast<double>(nanos) / 1e3;
+  micros_per_explained_block_.store(before > 0 ? before + 0.1 * (micros - before) : micros,
+                                    std::memory_order_relaxed);
 }
 
 size_t PredictionEndpoint::memory_bytes() const {

@@ -231,6 +231,59 @@ TEST_F(PredictionEndpointTest, TablesFillWhatTheRecordLacks) {
   EXPECT_EQ(many[1]["ignored"], false);
 }
 
+TEST_F(PredictionEndpointTest, GatheredCallsAreAnsweredAsEachWouldBeAlone) {
+  const std::string on = R"(,"explanations":{"enabled":true}})";
+  std::vector<std::string> bodies = {
+      R"({"features":{"size":1,"kind":"green"})" + on,
+      R"({"features":{"size":"two"})" + on,
+      R"({"features":{"size":-200})" + on,  // dropped by the model
+      R"({"explanations":{"enabled":true,"nExplanations":1},"features":{"size":7,"kind":"red"}})",
+      R"({"features":{"size":1,"kind":"green"},"explanations":{"enabled":false}})",
+      R"({"features":{"size":1)",
+      R"({"explanations":{"enabled":true}})",
+      R"({"features":{"size":1},"explanations":{"nExplanations":0,"enabled":true}})",
+      R"({"features":{"shop_id":2})" + on,
+      R"({"features":{"shop_id":99})" + on,
+      R"({"context":{"a":[1]},"features":{"shop_id":1,"size":4})" + on};
+  while (bodies.size() < kMostGathered)
+    bodies.push_back(R"({"features":{"size":)" + std::to_string(bodies.size()) + "}" + on);
+  for (const char* id : {"sold", "enriched"}) {
+    const ServedEndpoint& asked = endpoint(id);
+    const auto scratch = asked.MakeScratch();
+    for (const size_t count : {size_t{1}, size_t{5}, bodies.size()}) {
+      std::vector<std::string> padded(count), texts(count);
+      std::vector<CallOutcome> outcomes(count);
+      std::vector<GatheredCall> calls(count);
+      for (size_t i = 0; i < count; ++i) {
+        padded[i] = bodies[i] + std::string(kHttpPadding, '}');
+        texts[i] = "{";
+        calls[i].call.input = std::string_view(padded[i]).substr(0, bodies[i].size());
+        calls[i].out = &texts[i];
+        calls[i].log = true;
+        calls[i].outcome = &outcomes[i];
+      }
+      asked.AnswerGathered(calls, scratch.get());
+      for (size_t i = 0; i < count; ++i) {
+        const EndpointAnswerForTest alone =
+            AskEndpoint(asked, Verb::kPredict, bodies[i], 0, nullptr, true);
+        SCOPED_TRACE(std::string(id) + " " + bodies[i]);
+        EXPECT_EQ(texts[i] + "}", alone.text);
+        ASSERT_EQ(outcomes[i].error.has_value(), alone.outcome.error.has_value());
+        if (alone.outcome.error) {
+          EXPECT_EQ(outcomes[i].error->message, alone.outcome.error->message);
+          continue;
+        }
+        EXPECT_EQ(outcomes[i].ignored, alone.outcome.ignored);
+        EXPECT_EQ(outcomes[i].records, 1);
+        ASSERT_EQ(outcomes[i].logged.size(), 1u);
+        EXPECT_EQ("{\"result\":" + std::string(outcomes[i].logged[0].result) + "}", alone.text);
+        const bool context = bodies[i].find("context") != std::string::npos;
+        EXPECT_EQ(outcomes[i].logged[0].context, context ? R"({"a":[1]})" : "");
+      }
+    }
+  }
+}
+
 TEST_F(PredictionEndpointTest, LogsFeaturesAndResultsAsTheyLie) {
   const ServedEndpoint& sold = endpoint("sold");
   const auto scratch = sold.MakeScratch();

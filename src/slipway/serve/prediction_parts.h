@@ -1,5 +1,5 @@
-// Internal to the prediction endpoint: its class, in two files: what it is made of
-// (prediction_endpoint.cc) and how it answers (prediction_answer.cc).
+// Internal to the prediction endpoint: its class, in three files: what it is made of
+// (prediction_endpoint.cc) and how it answers (prediction_answer.cc, prediction_gathered.cc).
 #pragma once
 
 #include <atomic>
@@ -27,6 +27,17 @@ inline int64_t PredictionNanos() {
       .count();
 }
 
+inline CallTiming PredictionMicros(const CallTiming& nanos) {
+  const auto micros = [](int64_t each) { return (each + 500) / 1000; };
+  CallTiming out;
+  out.pre_processing = micros(nanos.pre_processing);
+  out.enrich = micros(nanos.enrich);
+  out.preparation = micros(nanos.preparation);
+  out.prediction = micros(nanos.prediction);
+  out.post_processing = micros(nanos.post_processing);
+  return out;
+}
+
 // Adds the time since the last call to a member of the timing.
 class PredictionStopwatch {
  public:
@@ -44,6 +55,15 @@ class PredictionStopwatch {
 struct PredictionLogPlace {
   std::string_view features, context;
   size_t begin = 0, size = 0;  // of the result in the output
+};
+
+// What a whole request asks for beside its records.
+struct PredictionAsk {
+  ExplainRequest explain;
+  const Explanations* explanations = nullptr;  // when enabled
+  std::string* out = nullptr;
+  bool log = false;
+  CallOutcome* outcome = nullptr;
 };
 
 class PredictionScratch : public EndpointScratch {
@@ -72,15 +92,7 @@ class PredictionScratch : public EndpointScratch {
   std::vector<std::string_view> contexts;   // the same
   std::vector<PredictionLogPlace> logged;
   CallTiming nanos;
-};
-
-// What a whole request asks for beside its records.
-struct PredictionAsk {
-  ExplainRequest explain;
-  const Explanations* explanations = nullptr;  // when enabled
-  std::string* out = nullptr;
-  bool log = false;
-  CallOutcome* outcome = nullptr;
+  std::vector<PredictionAsk> gathered;  // one per row of the block
 };
 
 class PredictionEndpoint : public ServedEndpoint {
@@ -94,6 +106,8 @@ class PredictionEndpoint : public ServedEndpoint {
   }
   void Answer(const EndpointCall& call, EndpointScratch* scratch, std::string* out, bool log,
               CallOutcome* outcome) const override;
+  bool Gathers(const EndpointCall& call) const override;
+  void AnswerGathered(std::span<const GatheredCall> calls, EndpointScratch* scratch) const override;
   double EstimateMicros(const EndpointCall& call) const override;
   size_t memory_bytes() const override;
   Json Describe() const override;
@@ -107,10 +121,15 @@ class PredictionEndpoint : public ServedEndpoint {
         writer_(*model_) {}
   Status OpenTables(const std::string& folder);
   void WarmUp();
+  double BytesPerRecord() const;
+  void LearnExplained(int64_t nanos) const;
 
   bool AnswerOne(const EndpointCall& call, PredictionScratch* s, PredictionAsk* ask) const;
   bool AnswerMany(const EndpointCall& call, PredictionScratch* s, PredictionAsk* ask) const;
-  bool ReadOne(std::string_view body, PredictionScratch* s, PredictionAsk* ask) const;
+  bool ReadOne(std::string_view body, RecordRows* rows, int row, PredictionScratch* s,
+               PredictionAsk* ask) const;
+  bool ReadGathered(const GatheredCall& call, int row, PredictionScratch* s,
+                    PredictionAsk* ask) const;
   bool ReadItem(RecordRows* rows, int row, PredictionScratch* s) const;
   bool ReadItems(const EndpointCall& call, PredictionScratch* s, PredictionAsk* ask,
                  bool* looked_ahead, int* rows) const;
@@ -131,6 +150,8 @@ class PredictionEndpoint : public ServedEndpoint {
   std::unique_ptr<RecordLayout> layout_;  // the model's inputs, then what tables need besides
   std::vector<TableJoin> joins_;
   double micros_per_byte_ = 0.01, micros_per_record_ = 3;
+  mutable std::atomic<double> micros_per_explained_block_{0};  // 0: none yet
+  mutable std::atomic<bool> foreseen_{false};  // somebody's estimate has what compiling takes
 
   // Compiled at the first request that asks for them, unless the endpoint explains by default.
   mutable Mutex mutex_;

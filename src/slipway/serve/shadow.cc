@@ -147,10 +147,9 @@ void ShadowRunner::Run(int worker, Task* task) {
   const ServedEndpoint& endpoint = task->generation->endpoint(task->endpoint);
   const int slot = first_slot_ + worker;
   std::unique_ptr<EndpointScratch> own;
-  if (slot >= kEndpointSlots) own = endpoint.MakeScratch();
   std::string out;
   CallOutcome outcome;
-  endpoint.Answer(task->call(), own != nullptr ? own.get() : endpoint.ScratchOf(slot), &out, false,
+  endpoint.Answer(task->call(), endpoint.ScratchOf(slot, &own), &out, false,
                   &outcome);
   int64_t equal = 0, different = 0;
   double largest = 0;

@@ -78,8 +78,7 @@ Status LiveTabularSession::Score(TabularRows* rows, TabularAnswers* answers) {
   const ServedEndpoint& endpoint =
       call_->model.generation->generation->endpoint(call_->endpoint_index);
   std::unique_ptr<EndpointScratch> own;
-  if (slot_ >= kEndpointSlots) own = endpoint.MakeScratch();
-  EndpointScratch* const scratch = own != nullptr ? own.get() : endpoint.ScratchOf(slot_);
+  EndpointScratch* const scratch = endpoint.ScratchOf(slot_, &own);
   std::string& items = thread_->items;
   for (;;) {
     items = R"({"explanations":{"enabled":false},"items":[)";

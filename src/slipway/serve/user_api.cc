@@ -1,8 +1,6 @@
 // The user API: from a request to the answer of an endpoint. A loop's thread answers what is short
 // itself, everything else goes to a worker.
-#include <chrono>
 #include <memory>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -11,21 +9,12 @@
 #include "slipway/base/text.h"
 #include "slipway/http/listen_address.h"
 #include "slipway/serve/answer_writer.h"
-#include "slipway/serve/dispatch.h"
 #include "slipway/serve/json_text.h"
-#include "slipway/serve/node.h"
 #include "slipway/serve/openapi_v2.h"
-#include "slipway/serve/running_calls.h"
-#include "slipway/serve/user_request.h"
+#include "slipway/serve/user_api_parts.h"
 
 namespace slipway {
 namespace {
-
-int64_t SteadyNanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 void AppendMember(std::string_view name, int64_t value, std::string* out) {
   out->append(name);
@@ -56,67 +45,7 @@ Answered HowAnswered(int status) {
   return status < 500 ? Answered::kClientError : Answered::kServerError;
 }
 
-// What one thread of the node (a loop or a worker) keeps between requests.
-struct alignas(64) ThreadState {
-  ThreadState(const NodeParts& parts, bool open, uint64_t seed)
-      : reader(&parts.state->tables()),
-        gate(parts.keys.get(), open, parts.tokens.get(), parts.rates.get()),
-        ids(seed) {}
-  ServiceTableReader reader;
-  UserGate gate;
-  RequestIds ids;
-  DispatchReader dispatch;
-  CallOutcome outcome;
-  std::string inflated;
-};
-
-// A request whose service is known; the table keeps everything that it points to.
-struct UserCall {
-  const ServedService* service = nullptr;
-  const ServedGeneration* generation = nullptr;  // nullptr: chosen once the body is inflated
-  std::string_view endpoint, verb_name;
-  Verb verb = Verb::kPredict;
-  int endpoint_index = -1;
-  std::string_view request_id, trace_id, key_label;
-  int64_t wait_us = 0;
-};
-
-// The same for a worker: what the loop's thread owned is copied.
-struct DeferredCall {
-  std::unique_ptr<HttpPending> pending;
-  std::shared_ptr<const ServiceTable> table;
-  UserCall call;
-  std::string endpoint, request_id, trace_id, key_label;
-  RunningCalls::Place place;
-  int slot = 0;  // of who refuses it: the loop, then a worker
-};
-
 }  // namespace
-
-struct UserApi::State {
-  explicit State(NodeParts* node_parts);
-
-  HttpOutcome Handle(std::string_view path, const HttpRequest& request, HttpReply* reply,
-                     HttpExchange* exchange);
-  bool FindService(const UserRoute& route, const HttpRequest& request, const ServiceTable& table,
-                   ThreadState* thread, const UserHeaders& headers, UserCall* call,
-                   HttpReply* reply);
-  bool Choose(std::string_view body, ThreadState* thread, UserCall* call, HttpReply* reply);
-  void AnswerCall(int slot, std::string_view input, int64_t arrived_ns, const UserCall& call,
-                  HttpReply* reply);
-  void Log(int slot, int status, int64_t latency_ns, const UserCall& call, const Error* error);
-  bool ShouldLog(const ServedService& service, ThreadState* thread) const;
-  HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                    double estimate, const std::string& headers, HttpExchange* exchange);
-  void Work(int worker, int64_t wait_us, DeferredCall* deferred);
-  void AnswerDeferred(int worker, int64_t wait_us, DeferredCall* deferred);
-  void Refuse(int status, Error error, DeferredCall* deferred);
-  void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
-
-  NodeParts* parts;
-  std::vector<std::unique_ptr<ThreadState>> threads;  // loops, then workers
-  RunningCalls running;
-};
 
 UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
   bool open = true;
@@ -125,7 +54,7 @@ UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
   const auto seed = static_cast<uint64_t>(NowMicros()) * 0x9E3779B97F4A7C15;
   for (int i = 0; i < parts->slots(); ++i) {
     threads.push_back(
-        std::make_unique<ThreadState>(*parts, open, seed + (static_cast<uint64_t>(i) << 40)));
+        std::make_unique<UserThread>(*parts, open, seed + (static_cast<uint64_t>(i) << 40)));
   }
 }
 
@@ -138,7 +67,7 @@ void UserApi::State::Fail(int status, const Error& error, const UserCall& call,
 
 // The service, whether the caller may ask it, and the method. False: the reply is the refusal.
 bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& request,
-                                 const ServiceTable& table, ThreadState* thread,
+                                 const ServiceTable& table, UserThread* thread,
                                  const UserHeaders& headers, UserCall* call, HttpReply* reply) {
   call->service = table.Find(route.service);
   if (call->service == nullptr) {
@@ -193,7 +122,7 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
 }
 
 // The generation and the endpoint in it. False: the reply is the refusal.
-bool UserApi::State::Choose(std::string_view body, ThreadState* thread, UserCall* call,
+bool UserApi::State::Choose(std::string_view body, UserThread* thread, UserCall* call,
                             HttpReply* reply) {
   Dispatch dispatch;
   if (std::optional<Error> error = thread->dispatch.Read(body, &dispatch)) {
@@ -242,34 +171,44 @@ bool UserApi::State::Choose(std::string_view body, ThreadState* thread, UserCall
   return false;
 }
 
-bool UserApi::State::ShouldLog(const ServedService& service, ThreadState* thread) const {
+bool UserApi::State::ShouldLog(const ServedService& service, UserThread* thread) const {
   if (!parts->config.query_log.enabled || parts->query_log == nullptr) return false;
   const double share =
       service.settings.log_sample >= 0 ? service.settings.log_sample : parts->config.log_sample;
   return share >= 1 || (share > 0 && thread->ids.Random() < share);
 }
 
-void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrived_ns,
-                                const UserCall& call, HttpReply* reply) {
-  ThreadState& thread = *threads[static_cast<size_t>(slot)];
-  const ServedService& service = *call.service;
-  const Generation& generation = *call.generation->generation;
-  const ServedEndpoint& endpoint = generation.endpoint(call.endpoint_index);
-  const int64_t service_most = service.settings.max_records;
+EndpointCall UserApi::State::AskedOf(const UserCall& call, std::string_view input,
+                                     int64_t arrived_ns) const {
+  const int64_t service_most = call.service->settings.max_records;
   EndpointCall asked;
   asked.verb = call.verb;
   asked.input = input;
   asked.arrived_ns = arrived_ns;
   asked.max_records = service_most > 0 ? service_most : parts->config.max_records;
+  return asked;
+}
+
+void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrived_ns,
+                                const UserCall& call, HttpReply* reply) {
+  UserThread& thread = *threads[static_cast<size_t>(slot)];
+  const ServedEndpoint& endpoint = call.generation->generation->endpoint(call.endpoint_index);
   std::unique_ptr<EndpointScratch> own;
-  if (slot >= kEndpointSlots) own = endpoint.MakeScratch();
-  EndpointScratch* const scratch = own != nullptr ? own.get() : endpoint.ScratchOf(slot);
-  const bool log = ShouldLog(service, &thread);
-  CallOutcome& outcome = thread.outcome;
-  outcome.Clear();
-  std::string& body = reply->body;
-  body.assign(1, '{');
-  endpoint.Answer(asked, scratch, &body, log, &outcome);
+  EndpointScratch* const scratch = endpoint.ScratchOf(slot, &own);
+  const GatheredCall asked{AskedOf(call, input, arrived_ns), &reply->body,
+                           ShouldLog(*call.service, &thread), &thread.outcome};
+  thread.outcome.Clear();
+  reply->body.assign(1, '{');
+  endpoint.Answer(asked.call, scratch, asked.out, asked.log, asked.outcome);
+  FinishCall(slot, call, asked, reply);
+}
+
+void UserApi::State::FinishCall(int slot, const UserCall& call, const GatheredCall& answered,
+                                HttpReply* reply) {
+  UserThread& thread = *threads[static_cast<size_t>(slot)];
+  const ServedService& service = *call.service;
+  const std::string& generation = call.generation->generation->id();
+  CallOutcome& outcome = *answered.outcome;
   outcome.timing.wait = call.wait_us;
   int status = 200;
   if (outcome.error) {
@@ -277,23 +216,23 @@ void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrive
     Fail(status, *outcome.error, call, reply);
   } else {
     if (!service.settings.shadow.empty() && parts->shadow != nullptr)
-      parts->shadow->Offer({&service, call.generation, call.endpoint, call.verb, input,
-                            std::string_view(body).substr(1)},
+      parts->shadow->Offer({&service, call.generation, call.endpoint, call.verb,
+                            answered.call.input, std::string_view(reply->body).substr(1)},
                            thread.ids.Random());
-    AppendTail(outcome.timing, service.id, call.endpoint, generation.id(), &body);
+    AppendTail(outcome.timing, service.id, call.endpoint, generation, &reply->body);
   }
-  const int64_t latency_ns = SteadyNanos() - arrived_ns;
+  const int64_t latency_ns = SteadyNanos() - answered.call.arrived_ns;
   call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
       slot, HowAnswered(status), latency_ns, outcome.records, outcome.ignored, outcome.failed);
-  if (log) Log(slot, status, latency_ns, call, outcome.error ? &*outcome.error : nullptr);
+  if (answered.log) Log(slot, status, latency_ns, call, outcome);
 }
 
 void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCall& call,
-                         const Error* error) {
+                         const CallOutcome& outcome) {
   LoggedQuery query;
-  const std::string error_type = error != nullptr ? AnswerErrorType(error->code) : "";
+  const std::string error_type = outcome.error ? AnswerErrorType(outcome.error->code) : "";
   query.error_type = error_type;
-  if (error != nullptr) query.error_message = error->message;
+  if (outcome.error) query.error_message = outcome.error->message;
   query.status = status;
   query.time_micros = NowMicros();
   query.request_id = call.request_id;
@@ -305,121 +244,15 @@ void UserApi::State::Log(int slot, int status, int64_t latency_ns, const UserCal
   query.verb = call.verb_name;
   query.latency_us = latency_ns / 1000;
   // What was refused as a whole has no records: its body may be anything.
-  if (status == 200) query.records = threads[static_cast<size_t>(slot)]->outcome.logged;
+  if (status == 200) query.records = outcome.logged;
   query.redact = call.service->settings.redact;
   parts->query_log->Submit(slot, query);
-}
-
-void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
-  const UserCall& call = deferred->call;
-  Fail(status, error, call, deferred->pending->reply());
-  if (call.generation != nullptr) {
-    const int64_t latency_ns = SteadyNanos() - deferred->pending->request().arrived_ns;
-    call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
-        deferred->slot, Answered::kRejected, latency_ns, 0, 0, 0);
-  }
-  deferred->pending->Send();
-}
-
-// `headers`: those of the answer so far.
-HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                                  double estimate, const std::string& headers,
-                                  HttpExchange* exchange) {
-  auto deferred = std::make_shared<DeferredCall>();
-  deferred->table = std::move(table);
-  deferred->call = call;
-  // What the call's views point to goes with the request's buffer.
-  deferred->endpoint = call.endpoint;
-  deferred->request_id = call.request_id;
-  deferred->trace_id = call.trace_id;
-  deferred->key_label = call.key_label;
-  deferred->call.endpoint = deferred->endpoint;
-  deferred->call.request_id = deferred->request_id;
-  deferred->call.trace_id = deferred->trace_id;
-  deferred->call.key_label = deferred->key_label;
-  deferred->slot = exchange->loop();
-  deferred->pending = exchange->Defer();
-  deferred->pending->reply()->headers = headers;
-  const ServiceSettings& settings = call.service->settings;
-  auto place = running.Enter(call.service->id, settings.max_concurrent);
-  if (!place) {
-    Refuse(429,
-           Unavailable("service '" + call.service->id +
-                       "' is at work on as many requests as it may be (max_concurrent)"),
-           deferred.get());
-    return HttpOutcome::kDeferred;
-  }
-  deferred->place = *std::move(place);
-  const double deadline =
-      settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
-  const Admitted admitted = parts->admission->Submit(
-      estimate, deadline,
-      [this, deferred](int worker, int64_t wait_us) { Work(worker, wait_us, deferred.get()); },
-      [this, deferred] {
-        deferred->place.Leave();
-        deferred->slot = parts->loops;
-        Refuse(504, DeadlineExceeded("the request waited longer than its deadline"),
-               deferred.get());
-      });
-  if (admitted == Admitted::kYes) return HttpOutcome::kDeferred;
-  deferred->place.Leave();
-  if (admitted == Admitted::kShuttingDown) deferred->pending->reply()->close = true;
-  Refuse(503,
-         Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"
-                     : admitted == Admitted::kTooLate ? "the request would wait too long"
-                                                      : "the node is shutting down",
-                     "try again later, or ask another node"),
-         deferred.get());
-  return HttpOutcome::kDeferred;
-}
-
-void UserApi::State::Work(int worker, int64_t wait_us, DeferredCall* deferred) {
-  HttpReply* const reply = deferred->pending->reply();
-  try {
-    AnswerDeferred(worker, wait_us, deferred);
-  } catch (const std::bad_alloc&) {
-    AnswerNoMemory(reply, [&] {
-      Fail(503, Unavailable("there is not enough memory for this request", "send fewer records"),
-           deferred->call, reply);
-    });
-  }
-  deferred->place.Leave();
-  deferred->pending->Send();
-}
-
-void UserApi::State::AnswerDeferred(int worker, int64_t wait_us, DeferredCall* deferred) {
-  const int slot = parts->loops + worker;
-  ThreadState& thread = *threads[static_cast<size_t>(slot)];
-  UserCall& call = deferred->call;
-  call.wait_us = wait_us;
-  const HttpRequest& request = deferred->pending->request();
-  HttpReply* const reply = deferred->pending->reply();
-  if (!deferred->pending->abandoned()) {
-    std::string_view input = call.verb == Verb::kPredictSimple ? request.query : request.body;
-    bool ready = call.generation != nullptr;
-    if (!ready) {
-      const Result<std::string_view> inflated =
-          InflateBody(input, parts->config.body_bytes, &thread.inflated);
-      if (inflated.ok()) {
-        input = *inflated;
-        ready = Choose(input, &thread, &call, reply);
-      } else {
-        const bool large = inflated.error().message.find("larger") != std::string::npos;
-        Fail(large ? 413 : 400, inflated.error(), call, reply);
-      }
-    }
-    if (ready) AnswerCall(slot, input, request.arrived_ns, call, reply);
-  } else {  // nobody waits for it, unless only the sending half is closed
-    Fail(503, Unavailable("the connection was half closed before the request had its turn"), call,
-         reply);
-    reply->close = true;
-  }
 }
 
 HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& request,
                                    HttpReply* reply, HttpExchange* exchange) {
   const int slot = exchange->loop();
-  ThreadState& thread = *threads[static_cast<size_t>(slot)];
+  UserThread& thread = *threads[static_cast<size_t>(slot)];
   const UserHeaders headers = ReadUserHeaders(request);
   UserCall call;
   call.request_id = headers.request_id.empty() ? thread.ids.Next() : headers.request_id;

@@ -1,0 +1,124 @@
+// The deployer of a home: what is wanted, from the registry; the nodes, through drivers; and the way
+// from one to the other. One process at a time changes nodes (the home's lock), under an epoch that
+// is higher than that of every process before it.
+//
+// Thread-safe. Calls block on the network, each within bounded time.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "slipway/base/json.h"
+#include "slipway/base/mutex.h"
+#include "slipway/base/result.h"
+#include "slipway/deploy/canary.h"
+#include "slipway/deploy/driver.h"
+#include "slipway/deploy/local_nodes.h"
+#include "slipway/deploy/rollout.h"
+#include "slipway/http/client.h"
+#include "slipway/registry/registry.h"
+
+namespace slipway {
+
+struct UpdateRequest {
+  std::string deployment;
+  std::string kind = "update";           // as UpdateRecord::kind
+  std::optional<DeploymentSpec> desired;  // absent: what is saved
+  std::optional<CanaryOptions> canary;    // desired has one generation then
+  bool take_over = false;  // take an epoch above what the nodes have seen from another deployer
+  std::string who;
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(const std::string& line, double part)> log;
+};
+
+struct QueryRequest {
+  std::string deployment, endpoint;
+  Json body;               // of predict or lookup; or
+  Json record;             // the one record's fields
+  std::string generation;  // forced; empty: as the mapping says
+  std::string node;        // its URL; empty: the first that answers
+};
+
+class Deployer {
+ public:
+  explicit Deployer(Registry& registry);
+  ~Deployer();  // when it supervises: stops the local nodes
+  Deployer(const Deployer&) = delete;
+  Deployer& operator=(const Deployer&) = delete;
+
+  // Runs in the background until the destructor: local nodes are kept alive, updates that a process
+  // before this one left unfinished are brought to an end, activity is recorded. For a process that
+  // stays: the hub.
+  void Supervise();
+
+  // Brings the deployment to the nodes. The answer: {"update", "status", "generations", "changed"}.
+  Result<Json> Update(const UpdateRequest& request);
+  // What Update would do: {"steps": [{"node", "step", "generation", "why"}], "unreachable": [..]}.
+  Result<Json> Plan(const std::string& deployment, const std::optional<DeploymentSpec>& desired);
+  // Goes from what is wanted to nothing: the service leaves the nodes. `force`: also when a node
+  // cannot be reached.
+  Status Remove(const std::string& deployment, bool force, const std::string& who);
+  // Unfinished updates of processes that ended; what became of each, for people.
+  std::vector<std::string> Recover(const std::string& who);
+
+  // As stored, without a look at the nodes.
+  Result<Json> Describe(const DeploymentRecord& record);
+  // With a look at every node: health, generations, endpoints.
+  Result<Json> Examine(const std::string& deployment);
+  // The packaged test queries on every node: a list of {"endpoint", "query", "ok", "answer",
+  // "expected", "difference", "generation", "node", "milliseconds"}.
+  Result<Json> Test(const std::string& deployment);
+  Result<Json> Query(const QueryRequest& request);
+  // The nodes' counters: [{"deployment", "stage", "endpoint", "generation", "requests", "errors",
+  // "p50_ms", "p95_ms", "p99_ms", "nodes"}], since each node started.
+  Result<Json> Activity(const std::string& deployment);
+
+  // Of type local: whether each node runs; starting and stopping them.
+  Result<Json> Nodes(const InfraRecord& infra, bool start);
+  Status StopNodes(const InfraRecord& infra);
+  Status RemoveInfra(const InfraRecord& infra);
+
+ private:
+  // The nodes of an infrastructure, ready to be called.
+  struct Session {
+    InfraRecord infra;
+    std::shared_ptr<HttpClient> http;
+    std::vector<std::unique_ptr<NodeClient>> clients;
+    std::vector<NodeClient*> nodes;
+  };
+  Result<Session> Open(const std::string& infra, bool start);
+  Result<int64_t> Epoch(Session& session, bool take_over) EXCLUDES_LOCK(mutex_);
+  Result<std::map<std::string, std::string>> PackageFiles(const std::string& service,
+                                                          const DeploymentSpec& spec);
+  RolloutResult RunCanary(const UpdateRequest& request, Session& session, RolloutInput input,
+                          const DeploymentSpec& base, DeploymentSpec* reached);
+  void ForgetOldGenerations(Session& session, const DeploymentRecord& before,
+                            const DeploymentSpec& now);
+  void SuperviseLoop(const std::stop_token& stop);
+
+  Registry& registry_;
+  LocalNodes local_;
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<HttpClient>> clients_ GUARDED_BY(mutex_);
+  int64_t epoch_ GUARDED_BY(mutex_) = 0;
+  std::mutex sleep_mutex_;
+  std::condition_variable_any wake_;
+  std::jthread supervisor_;
+};
+
+// Health of a node and of a deployment, from what was seen; pure.
+struct NodeHealth {
+  std::string health;  // healthy | warning | error | unknown
+  std::string reason;
+};
+NodeHealth JudgeNode(const DeploymentRecord& record, const ObservedNode& node);
+std::string JudgeDeployment(const DeploymentRecord& record, const std::vector<NodeHealth>& nodes);
+
+}  // namespace slipway

@@ -1,0 +1,169 @@
+#include "slipway/hub/deploy_views.h"
+
+#include <functional>
+
+#include "slipway/base/text.h"
+
+namespace slipway {
+namespace {
+
+// "p/fare" -> 3 for every model of the manifest's endpoints.
+std::vector<std::pair<std::string, int64_t>> ModelsOf(const PublishedVersion& version) {
+  std::vector<std::pair<std::string, int64_t>> out;
+  const auto manifest = ParseJson(version.manifest_json);
+  if (!manifest.ok() || !manifest->is_object() || !manifest->contains("endpoints")) return out;
+  for (const Json& endpoint : (*manifest)["endpoints"]) {
+    const std::string model = endpoint.value("model", std::string());
+    const size_t at = model.rfind('@');
+    if (at == std::string::npos) continue;
+    if (const auto number = ParseInt64(model.substr(at + 1)))
+      out.emplace_back(model.substr(0, at), *number);
+  }
+  return out;
+}
+
+using Visit = std::function<void(const DeploymentRecord&, const InfraRecord&,
+                                 const PublishedService&, const std::string& generation,
+                                 double weight, int64_t model_version)>;
+
+// Every model version of this model that a deployment serves.
+Status ForEachServed(Registry& registry, const std::string& name, const Visit& visit) {
+  ASSIGN_OR_RETURN(const auto deployments, registry.deployments().List());
+  for (const DeploymentRecord& deployment : deployments) {
+    if (!deployment.applied || !deployment.applied->enabled) continue;
+    ASSIGN_OR_RETURN(const InfraRecord infra, registry.infras().Get(deployment.infra));
+    ASSIGN_OR_RETURN(const PublishedService service, registry.published().Get(deployment.service));
+    for (const auto& [generation, weight] : deployment.applied->generations) {
+      for (const PublishedVersion& version : service.versions) {
+        if (version.version != generation) continue;
+        for (const auto& [model, number] : ModelsOf(version)) {
+          if (model == name) visit(deployment, infra, service, generation, weight, number);
+        }
+      }
+    }
+  }
+  return {};
+}
+
+// What brings a package with this model version to the deployment.
+std::string MoveCommand(Registry& registry, const DeploymentRecord& deployment,
+                        const PublishedService& service, const std::string& model,
+                        int64_t version) {
+  const std::string update = "slipway deployment update " + deployment.name + " --version ";
+  for (auto it = service.versions.rbegin(); it != service.versions.rend(); ++it) {
+    for (const auto& [name, number] : ModelsOf(*it)) {
+      if (name == model && number == version) return update + it->version;
+    }
+  }
+  const std::string name = service.project + "/" + service.name;
+  if (const auto packages = registry.packages().List(service.project, service.name);
+      packages.ok()) {
+    for (auto it = packages->rbegin(); it != packages->rend(); ++it) {
+      for (const PackageModel& each : it->models) {
+        if (each.project + "/" + each.model == model && each.version == version)
+          return "slipway service publish " + name + "@" + PackageId(it->number) + " && " + update +
+                 PackageId(it->number);
+      }
+    }
+  }
+  const auto next = registry.packages().NextNumber(service.project, service.name);
+  return "slipway service package " + name + " && slipway service publish " + name + " && " +
+         update + PackageId(next.ok() ? *next : 1);
+}
+
+}  // namespace
+
+Json PublishedVersionToJson(const PublishedVersion& version) {
+  Json out = {{"service", version.service},
+              {"version", version.version},
+              {"bytes", version.bytes},
+              {"sha256", version.blob},
+              {"published_at", version.published_at},
+              {"published_by", version.published_by}};
+  Json models = Json::array();
+  for (const auto& [model, number] : ModelsOf(version))
+    models.push_back(model + "@" + std::to_string(number));
+  out["models"] = std::move(models);
+  if (const auto manifest = ParseJson(version.manifest_json); manifest.ok()) {
+    out["notes"] = manifest->value("notes", "");
+    out["created_at"] = manifest->value("created_at", "");
+    out["created_by"] = manifest->value("created_by", "");
+    out["endpoints"] = Json::array();
+    for (const Json& endpoint : (*manifest)["endpoints"])
+      out["endpoints"].push_back(endpoint.value("id", ""));
+  }
+  return out;
+}
+
+Json UpdateToJson(const UpdateRecord& update, bool with_log) {
+  Json out = {{"update", update.id},
+              {"deployment", update.deployment},
+              {"kind", update.kind},
+              {"status", update.status},
+              {"requester", update.requester},
+              {"started_at", update.started_at},
+              {"ended_at", update.ended_at.empty() ? Json() : Json(update.ended_at)},
+              {"before", update.before ? SpecToJson(*update.before) : Json()},
+              {"after", SpecToJson(update.after)},
+              {"error", Json()}};
+  if (update.error)
+    out["error"] = {{"code", ErrorCodeName(update.error->code)},
+                    {"message", update.error->message},
+                    {"hint", update.error->hint}};
+  if (with_log) {
+    out["log"] = Json::array();
+    for (const std::string& line : Split(update.log, '\n')) {
+      if (!line.empty()) out["log"].push_back(line);
+    }
+  }
+  return out;
+}
+
+bool Mentions(const DeploymentRecord& deployment, std::string_view version) {
+  const auto in = [&](const DeploymentSpec& spec) {
+    for (const auto& [generation, weight] : spec.generations) {
+      if (generation == version) return true;
+    }
+    return false;
+  };
+  return in(deployment.desired) || (deployment.applied && in(*deployment.applied)) ||
+         (deployment.previous && in(*deployment.previous));
+}
+
+Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
+                               const std::string& model, int64_t version) {
+  const std::string name = project + "/" + model;
+  Json out = Json::array();
+  RETURN_IF_ERROR(ForEachServed(
+      registry, name,
+      [&](const DeploymentRecord& deployment, const InfraRecord& infra,
+          const PublishedService& service, const std::string& generation, double, int64_t number) {
+        if (number == version) return;
+        out.push_back({{"deployment", deployment.name},
+                       {"infra", infra.name},
+                       {"stage", infra.stage},
+                       {"serves", name + "@" + std::to_string(number)},
+                       {"generation", generation},
+                       {"command", MoveCommand(registry, deployment, service, name, version)}});
+      }));
+  return out;
+}
+
+Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
+                                const std::string& model, int64_t version) {
+  Json out = Json::array();
+  RETURN_IF_ERROR(ForEachServed(
+      registry, project + "/" + model,
+      [&](const DeploymentRecord& deployment, const InfraRecord& infra, const PublishedService&,
+          const std::string& generation, double weight, int64_t number) {
+        if (number == version)
+          out.push_back({{"deployment", deployment.name},
+                         {"infra", infra.name},
+                         {"stage", infra.stage},
+                         {"generation", generation},
+                         {"weight", weight}});
+      }));
+  return out;
+}
+
+}  // namespace slipway

@@ -1,0 +1,26 @@
+// What several routes say about deployments, and which deployments a model's versions are in.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "slipway/base/json.h"
+#include "slipway/base/result.h"
+#include "slipway/registry/registry.h"
+
+namespace slipway {
+
+Json PublishedVersionToJson(const PublishedVersion& version);
+Json UpdateToJson(const UpdateRecord& update, bool with_log);
+// Whether the deployment serves it, shall serve it, or goes back to it.
+bool Mentions(const DeploymentRecord& deployment, std::string_view version);
+
+// Deployments that serve the model in another version than this one: [{"deployment", "infra",
+// "stage", "serves": "p/fare@2", "generation": "v1", "command": what moves it}].
+Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
+                               const std::string& model, int64_t version);
+// Deployments that serve this version: [{"deployment", "infra", "stage", "generation", "weight"}].
+Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
+                                const std::string& model, int64_t version);
+
+}  // namespace slipway

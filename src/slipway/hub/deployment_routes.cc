@@ -1,0 +1,413 @@
+// Deployments: create, update (a job), roll back, promote, test, query, watch.
+#include "slipway/base/text.h"
+#include "slipway/deploy/rollout_plan.h"
+#include "slipway/hub/deploy_views.h"
+#include "slipway/hub/hub.h"
+#include "slipway/hub/route_helpers.h"
+
+namespace slipway {
+namespace {
+
+const std::string kDeployment = "/api/v1/deployments/{deployment}";
+
+Result<DeploymentRecord> Find(Hub& hub, const Request& request) {
+  return hub.registry().deployments().Get(request.params.at("deployment"));
+}
+
+// Shares that sum to 1, of published versions.
+Result<std::vector<std::pair<std::string, double>>> ReadWeights(Hub& hub,
+                                                                const std::string& service,
+                                                                const Json& weights) {
+  if (!weights.is_object() || weights.empty())
+    return InvalidArgument("'weights' is an object: {\"v1\": 90, \"v2\": 10}");
+  std::vector<std::pair<std::string, double>> out;
+  double sum = 0;
+  for (const auto& [version, weight] : weights.items()) {
+    if (!weight.is_number() || !(weight.get<double>() >= 0) || weight.get<double>() > 1e9)
+      return InvalidArgument("the weight of '" + version + "' is not a number from 0 on");
+    RETURN_IF_ERROR(hub.registry().published().GetVersion(service, version));
+    out.emplace_back(version, weight.get<double>());
+    sum += weight.get<double>();
+  }
+  if (!(sum > 0)) return InvalidArgument("the weights are all 0", "one must be more");
+  for (auto& [version, weight] : out) weight /= sum;
+  return out;
+}
+
+Status CheckSettings(const Json& settings) {
+  if (!settings.is_object()) return InvalidArgument("'settings' is a JSON object");
+  std::vector<std::string> names;
+  for (const auto& [name, value] : ServiceSettingDefaults().items()) names.push_back(name);
+  for (const auto& [name, value] : settings.items()) {
+    if (!ServiceSettingDefaults().contains(name)) {
+      const std::string meant = DidYouMean(name, names);
+      return InvalidArgument("there is no setting '" + name + "'",
+                             meant.empty() ? "settings are " + QuotedList(names) : meant);
+    }
+  }
+  return {};
+}
+
+// What the body asks for, on top of what is wanted now.
+Result<DeploymentSpec> ReadWish(Hub& hub, const DeploymentRecord& record, const Json& body) {
+  DeploymentSpec spec = record.desired;
+  const Json* weights = FindMember(body, "weights");
+  const std::string version = BodyText(body, "version");
+  if (weights != nullptr && !weights->is_null() && !version.empty())
+    return InvalidArgument("a version or weights, not both");
+  if (weights != nullptr && !weights->is_null()) {
+    ASSIGN_OR_RETURN(spec.generations, ReadWeights(hub, record.service, *weights));
+    spec.enabled = true;
+  } else if (!version.empty()) {
+    ASSIGN_OR_RETURN(
+        const PublishedVersion found,
+        hub.registry().published().GetVersion(record.service, version == "latest" ? "" : version));
+    spec.generations = {{found.version, 1.0}};
+    spec.enabled = true;
+  }
+  if (const Json* settings = FindMember(body, "settings"); settings && !settings->is_null()) {
+    RETURN_IF_ERROR(CheckSettings(*settings));
+    spec.settings.update(*settings);
+  }
+  return spec;
+}
+
+Result<CanaryOptions> ReadCanary(const Json& json) {
+  if (!json.is_object()) return InvalidArgument("'canary' is a JSON object");
+  CanaryOptions out;
+  ASSIGN_OR_RETURN(const Json* steps, GetArray(json, "steps"));
+  double last = 0;
+  for (const Json& step : *steps) {
+    const double percent = step.is_number() ? step.get<double>() : -1;
+    if (!(percent > last) || percent > 100)
+      return InvalidArgument("canary steps are rising percentages up to 100",
+                             "for example 10,50,100");
+    last = percent;
+    out.shares.push_back(percent / 100);
+  }
+  if (out.shares.empty()) return InvalidArgument("a canary has steps", "for example 10,50,100");
+  if (last < 100) out.shares.push_back(1);
+  const auto number = [&](const char* key, double fallback) {
+    const Json* value = FindMember(json, key);
+    return value != nullptr && value->is_number() ? value->get<double>() : fallback;
+  };
+  const double minutes = number("step_minutes", -1), requests = number("step_requests", -1);
+  out.step_seconds = minutes >= 0 ? minutes * 60 : requests >= 0 ? 0 : 300;
+  out.step_requests = requests >= 0 ? static_cast<int64_t>(requests) : 0;
+  out.max_wait_seconds = number("max_wait_minutes", 60) * 60;
+  out.max_error_rate = number("max_error_rate", out.max_error_rate);
+  out.max_latency_ratio = number("max_latency_ratio", out.max_latency_ratio);
+  out.max_different = number("max_different", out.max_different);
+  return out;
+}
+
+// The update as a job of one activity; its progress lines are the update's log.
+Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateRequest update) {
+  ASSIGN_OR_RETURN(const PublishedService service, hub.registry().published().Get(record.service));
+  ProjectDefinition project;
+  project.name = service.project;
+  JobWork work;
+  work.kind = "deploy";
+  work.what = update.kind;
+  work.output = record.name;
+  work.reason = "asked for";
+  work.run = [&hub, update](const ActivityContext& context) -> Result<ActivityRecord> {
+    UpdateRequest request = update;
+    request.cancel = context.cancel;
+    request.log = [&](const std::string& line, double part) {
+      context.on_progress({"", part, 0, line});
+    };
+    ASSIGN_OR_RETURN(const Json done, hub.deployer().Update(request));
+    ActivityRecord activity;
+    activity.details_json = DumpJson(done);
+    return activity;
+  };
+  ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
+  return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
+}
+
+Result<Response> List(Hub& hub, const Request&) {
+  ASSIGN_OR_RETURN(const auto records, hub.registry().deployments().List());
+  Json out = Json::array();
+  for (const DeploymentRecord& record : records) {
+    ASSIGN_OR_RETURN(Json json, hub.deployer().Describe(record));
+    out.push_back(std::move(json));
+  }
+  return JsonResponse(out);
+}
+
+Result<Response> Create(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"name", "service", "infra", "version",
+                                                        "weights", "settings"}));
+  ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
+  ASSIGN_OR_RETURN(std::string service, GetString(body, "service"));
+  ASSIGN_OR_RETURN(const std::string infra, GetString(body, "infra"));
+  if (!IsValidName(name))
+    return InvalidArgument("'" + name + "' is not a valid name",
+                           "letters, digits, '_', '-' and '.'");
+  // PROJECT/SERVICE names the same as SERVICE.
+  if (const size_t slash = service.find('/'); slash != std::string::npos) {
+    const std::string project = service.substr(0, slash);
+    service = service.substr(slash + 1);
+    ASSIGN_OR_RETURN(const PublishedService found, hub.registry().published().Get(service));
+    if (found.project != project)
+      return NotFound("the published service '" + service + "' is of project '" + found.project +
+                      "', not of '" + project + "'");
+  }
+  RETURN_IF_ERROR(hub.registry().infras().Get(infra));
+  DeploymentRecord wanted;
+  wanted.service = service;
+  ASSIGN_OR_RETURN(const PublishedVersion newest,
+                   hub.registry().published().GetVersion(service, ""));
+  wanted.desired.generations = {{newest.version, 1.0}};
+  ASSIGN_OR_RETURN(const DeploymentSpec spec, ReadWish(hub, wanted, body));
+  ASSIGN_OR_RETURN(const DeploymentRecord record,
+                   hub.registry().deployments().Create(name, service, infra, spec, request.who));
+  ASSIGN_OR_RETURN(const Json json, hub.deployer().Describe(record));
+  return JsonResponse(json, 201);
+}
+
+Result<Response> Show(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  ASSIGN_OR_RETURN(const Json json, hub.deployer().Describe(record));
+  return JsonResponse(json);
+}
+
+Result<Response> ShowStatus(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json json, hub.deployer().Examine(request.params.at("deployment")));
+  return JsonResponse(json);
+}
+
+// Saved, not brought to the nodes.
+Result<Response> PutSettings(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body,
+                   ParseBody(request, {"version", "weights", "settings", "enabled"}));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  ASSIGN_OR_RETURN(DeploymentSpec spec, ReadWish(hub, record, body));
+  if (body.contains("enabled")) spec.enabled = BodyFlag(body, "enabled");
+  RETURN_IF_ERROR(hub.registry().deployments().SetDesired(record.name, spec));
+  return Show(hub, request);
+}
+
+const std::vector<std::string> kUpdateKeys = {"version", "weights", "settings", "canary",
+                                              "take_over"};
+
+Result<Response> Plan(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, kUpdateKeys));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  ASSIGN_OR_RETURN(const DeploymentSpec spec, ReadWish(hub, record, body));
+  ASSIGN_OR_RETURN(const Json plan, hub.deployer().Plan(record.name, spec));
+  return JsonResponse(plan);
+}
+
+Result<Response> Update(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, kUpdateKeys));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  UpdateRequest update;
+  update.deployment = record.name;
+  update.who = request.who;
+  update.take_over = BodyFlag(body, "take_over");
+  ASSIGN_OR_RETURN(update.desired, ReadWish(hub, record, body));
+  if (const Json* canary = FindMember(body, "canary"); canary != nullptr && !canary->is_null()) {
+    ASSIGN_OR_RETURN(update.canary, ReadCanary(*canary));
+    if (update.desired->generations.size() != 1)
+      return InvalidArgument("a canary brings one version",
+                             "--version vN --canary 10,50,100, without --weights");
+    update.kind = "canary";
+  }
+  return StartUpdate(hub, record, std::move(update));
+}
+
+Result<Response> Rollback(Hub& hub, const Request& request) {
+  RETURN_IF_ERROR(ParseBody(request, {}));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  UpdateRequest update;
+  // After a failed update the way back is what runs; else what ran before it.
+  const bool unsettled = record.state != "deployed" && record.applied;
+  update.desired = unsettled ? record.applied : record.previous;
+  if (!update.desired)
+    return Conflict("deployment '" + record.name + "' has nothing to go back to",
+                    "it had one state only");
+  update.deployment = record.name;
+  update.kind = "rollback";
+  update.who = request.who;
+  return StartUpdate(hub, record, std::move(update));
+}
+
+Result<Response> SetEnabled(Hub& hub, const Request& request, bool enabled) {
+  RETURN_IF_ERROR(ParseBody(request, {}));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  UpdateRequest update;
+  update.deployment = record.name;
+  update.kind = enabled ? "enable" : "disable";
+  update.who = request.who;
+  update.desired = record.desired;
+  update.desired->enabled = enabled;
+  return StartUpdate(hub, record, std::move(update));
+}
+
+Result<Response> Enable(Hub& hub, const Request& request) { return SetEnabled(hub, request, true); }
+Result<Response> Disable(Hub& hub, const Request& request) {
+  return SetEnabled(hub, request, false);
+}
+
+Result<Response> Delete(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  const auto force = request.query.find("force");
+  RETURN_IF_ERROR(hub.deployer().Remove(
+      record.name, force != request.query.end() && force->second == "true", request.who));
+  return JsonResponse({{"deleted", record.name}});
+}
+
+// The same package on the next stage.
+Result<Response> Promote(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"to", "name"}));
+  ASSIGN_OR_RETURN(const DeploymentRecord from, Find(hub, request));
+  ASSIGN_OR_RETURN(const std::string infra, GetString(body, "to"));
+  if (!from.applied || from.applied->generations.empty())
+    return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
+                    "bring it to its nodes: slipway deployment update " + from.name);
+  ASSIGN_OR_RETURN(const InfraRecord target, hub.registry().infras().Get(infra));
+  if (target.name == from.infra)
+    return InvalidArgument("deployment '" + from.name + "' is on '" + infra + "' already");
+  ASSIGN_OR_RETURN(const auto all, hub.registry().deployments().List());
+  const DeploymentRecord* there = nullptr;
+  for (const DeploymentRecord& each : all) {
+    if (each.service == from.service && each.infra == infra) there = &each;
+  }
+  const std::string name = BodyText(body, "name");
+  DeploymentRecord record;
+  DeploymentSpec spec = *from.applied;
+  spec.enabled = true;
+  if (there != nullptr) {
+    if (!name.empty() && name != there->name)
+      return Conflict("service '" + from.service + "' is on '" + infra + "' as deployment '" +
+                          there->name + "'",
+                      "leave --name out: that one is updated");
+    record = *there;
+    spec.settings = there->desired.settings;  // a stage has its own
+  } else {
+    ASSIGN_OR_RETURN(record, hub.registry().deployments().Create(
+                                 name.empty() ? from.service + "-" + infra : name, from.service,
+                                 infra, spec, request.who));
+  }
+  UpdateRequest update;
+  update.deployment = record.name;
+  update.kind = "promote";
+  update.who = request.who;
+  update.desired = spec;
+  return StartUpdate(hub, record, std::move(update));
+}
+
+Result<Response> Test(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json json, hub.deployer().Test(request.params.at("deployment")));
+  return JsonResponse(json);
+}
+
+Result<Response> Query(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const Json body,
+                   ParseBody(request, {"endpoint", "record", "body", "generation", "node"}));
+  QueryRequest query;
+  query.deployment = request.params.at("deployment");
+  ASSIGN_OR_RETURN(query.endpoint, GetString(body, "endpoint"));
+  if (const Json* whole = FindMember(body, "body")) query.body = *whole;
+  if (const Json* record = FindMember(body, "record")) query.record = *record;
+  if (query.body.is_null() && !query.record.is_object())
+    return InvalidArgument("'record' is a JSON object: the fields of one record");
+  query.generation = BodyText(body, "generation");
+  query.node = BodyText(body, "node");
+  ASSIGN_OR_RETURN(const Json json, hub.deployer().Query(query));
+  return JsonResponse(json);
+}
+
+Result<Response> Updates(Hub& hub, const Request& request) {
+  const auto limit = request.query.find("limit");
+  const int64_t most = limit == request.query.end() ? 50 : ParseInt64(limit->second).value_or(50);
+  ASSIGN_OR_RETURN(const auto updates,
+                   hub.registry().deployments().Updates(request.params.at("deployment"),
+                                                        std::clamp<int64_t>(most, 1, 1000)));
+  Json out = Json::array();
+  for (const UpdateRecord& update : updates) out.push_back(UpdateToJson(update, most == 1));
+  return JsonResponse(out);
+}
+
+Result<Response> ShowUpdate(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const auto updates,
+                   hub.registry().deployments().Updates(request.params.at("deployment"), 1000));
+  const std::string& id = request.params.at("update");
+  for (const UpdateRecord& update : updates) {
+    if (id == "last" || std::to_string(update.id) == id)
+      return JsonResponse(UpdateToJson(update, true));
+  }
+  return NotFound("deployment '" + request.params.at("deployment") + "' has no update '" + id +
+                  "'");
+}
+
+Result<Response> Activity(Hub& hub, const Request& request) {
+  const auto name = request.params.find("deployment");
+  ASSIGN_OR_RETURN(Json rows,
+                   hub.deployer().Activity(name == request.params.end() ? "" : name->second));
+  if (const auto stage = request.query.find("stage"); stage != request.query.end()) {
+    Json kept = Json::array();
+    for (Json& row : rows) {
+      if (row["stage"] == stage->second) kept.push_back(std::move(row));
+    }
+    rows = std::move(kept);
+  }
+  return JsonResponse(rows);
+}
+
+}  // namespace
+
+void AddDeploymentRoutes(Hub& hub, Router* router) {
+  // Rights on a deployment are those on its infrastructure; to promote takes those on the next one.
+  const auto infra_of = [&hub](const Request& request) -> Result<Resource> {
+    if (request.method == "POST") {
+      if (const auto body = ParseJson(request.body); body.ok() && body->is_object()) {
+        const char* key = request.path.ends_with("/promote") ? "to" : "infra";
+        if (std::string infra = BodyText(*body, key); !infra.empty())
+          return Resource{"infra", std::move(infra)};
+      }
+    }
+    const auto name = request.params.find("deployment");
+    if (name == request.params.end()) return Resource{};
+    ASSIGN_OR_RETURN(DeploymentRecord record, hub.registry().deployments().Get(name->second));
+    return Resource{"infra", std::move(record.infra)};
+  };
+  const auto add = [&](const char* method, const std::string& pattern, const char* permission,
+                       const char* summary, Result<Response> (*handler)(Hub&, const Request&),
+                       int status = 200) {
+    router->Add({method,
+                 pattern,
+                 permission,
+                 summary,
+                 [&hub, handler](const Request& r) { return handler(hub, r); },
+                 {.status = status, .resource = infra_of}});
+  };
+  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List);
+  add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
+      201);
+  add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
+  add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
+      PutSettings);
+  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete);
+  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus);
+  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan);
+  add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
+      202);
+  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback, 202);
+  add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable, 202);
+  add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable, 202);
+  add("POST", kDeployment + "/promote", "deploy", "the same packages on ?to: 202 with the job",
+      Promote, 202);
+  add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test);
+  add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query);
+  add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates);
+  add("GET", kDeployment + "/updates/{update}", "read", "one update with its log; also 'last'",
+      ShowUpdate);
+  add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity);
+  add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
+      Activity);
+}
+
+}  // namespace slipway

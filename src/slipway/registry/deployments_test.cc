@@ -1,0 +1,143 @@
+#include "slipway/registry/deployments.h"
+
+#include <sys/stat.h>
+
+#include <gtest/gtest.h>
+
+#include "slipway/registry/test_home.h"
+
+namespace slipway {
+namespace {
+
+class DeploymentsTest : public ::testing::Test {
+ protected:
+  DeploymentsTest() : registry(*Registry::OpenForWriting(home.path, "test")) {
+    const std::string zip = home.File("a.zip", "package one");
+    const Blob blob = *registry->blobs().PutFile(zip);
+    EXPECT_TRUE(registry->published().Publish("p", "s", "v1", blob, "{}", "ann").ok());
+    EXPECT_TRUE(registry->infras()
+                    .Add({"dev", "static", "Development", {}, {{"http://a:1", "the key"}}, "ann"})
+                    .ok());
+  }
+  DeploymentSpec Spec(const std::string& version) {
+    DeploymentSpec spec;
+    spec.generations = {{version, 1}};
+    return spec;
+  }
+  TestHome home;
+  std::unique_ptr<Registry> registry;
+};
+
+TEST_F(DeploymentsTest, SecretsAreSealedAndOpenWithTheirRowAndKeyOnly) {
+  Secrets& secrets = registry->secrets();
+  const int64_t id = *secrets.Put("hunter2");
+  EXPECT_EQ(*secrets.Open(id), "hunter2");
+  struct stat info{};
+  ASSERT_EQ(::stat(registry->home().SecretKeyPath().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+  EXPECT_EQ(ReadFile(registry->home().DatabasePath())->find("hunter2"), std::string::npos);
+  EXPECT_EQ(ReadFile(registry->home().DatabasePath())->find("the key"), std::string::npos);
+  // Moved to another row, or with another key, it does not open.
+  const int64_t other = *secrets.Put("swordfish");
+  ASSERT_TRUE(registry->database()
+                  .Execute("UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE id = ?) "
+                           "WHERE id = ?",
+                           {id, other})
+                  .ok());
+  EXPECT_EQ(secrets.Open(other).error().code, ErrorCode::kCorruption);
+  ASSERT_TRUE(WriteFileAtomic(registry->home().SecretKeyPath(), std::string(64, 'a')).ok());
+  const auto opened = secrets.Open(id);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(opened.error().message.find("hunter2"), std::string::npos);
+  // A lost key is not replaced while something is sealed with it.
+  ASSERT_TRUE(RemoveAll(registry->home().SecretKeyPath()).ok());
+  EXPECT_FALSE(secrets.Put("new").ok());
+}
+
+TEST_F(DeploymentsTest, PublishedVersionsNeverChangeAndHoldTheirBlob) {
+  PublishedServices& published = registry->published();
+  const Blob same = *registry->blobs().PutFile(home.File("b.zip", "package one"));
+  EXPECT_TRUE(published.Publish("p", "s", "v1", same, "{}", "ann").ok());
+  const Blob other = *registry->blobs().PutFile(home.File("c.zip", "package two"));
+  EXPECT_EQ(published.Publish("p", "s", "v1", other, "{}", "ann").error().code,
+            ErrorCode::kConflict);
+  EXPECT_EQ(published.Publish("q", "s", "v2", other, "{}", "ann").error().code,
+            ErrorCode::kConflict);
+  ASSERT_TRUE(published.Publish("p", "s", "v2", other, "{}", "ann").ok());
+  EXPECT_EQ(published.GetVersion("s", "")->version, "v2");
+  EXPECT_EQ(published.GetVersion("s", "v3").error().code, ErrorCode::kNotFound);
+  ASSERT_TRUE(registry->CollectGarbage(0).ok());
+  EXPECT_TRUE(published.Path(*published.GetVersion("s", "v1")).ok());
+}
+
+TEST_F(DeploymentsTest, InfrastructuresKeepTheirStageNodesAndDeployments) {
+  Infras& infras = registry->infras();
+  EXPECT_EQ(infras.Stages()->size(), 3u);
+  EXPECT_EQ(infras.Add({"x", "static", "Testing", {}, {{"http://b:1", ""}}, "ann"}).error().code,
+            ErrorCode::kNotFound);
+  EXPECT_EQ(infras.Add({"x", "static", "Test", {}, {{"http://a:1", ""}}, "ann"}).error().code,
+            ErrorCode::kConflict);
+  EXPECT_FALSE(infras.SetStages({{"Test", ""}}).ok());
+  ASSERT_TRUE(infras.SetStages({{"Try", ""}, {"Development", "for all"}}).ok());
+  EXPECT_EQ((*infras.Stages())[0].name, "Try");
+  ASSERT_TRUE(registry->deployments().Create("d", "s", "dev", Spec("v1"), "ann").ok());
+  EXPECT_EQ(infras.Delete("dev").error().code, ErrorCode::kConflict);
+  ASSERT_TRUE(registry->deployments().Delete("d").ok());
+  ASSERT_TRUE(infras.Delete("dev").ok());
+  EXPECT_EQ((*registry->database().Query("SELECT count(*) FROM secrets"))[0].Int(0), 0);
+}
+
+TEST_F(DeploymentsTest, UpdatesAreOneAtATimeAndLeaveTheWayBack) {
+  Deployments& deployments = registry->deployments();
+  ASSERT_TRUE(deployments.Create("d", "s", "dev", Spec("v1"), "ann").ok());
+  EXPECT_EQ(deployments.Create("e", "s", "dev", Spec("v1"), "ann").error().code,
+            ErrorCode::kConflict);
+  const int64_t first = *deployments.BeginUpdate("d", "update", "ann", {}, Spec("v1"), 1);
+  EXPECT_EQ(deployments.BeginUpdate("d", "update", "bob", {}, Spec("v2"), 1).error().code,
+            ErrorCode::kConflict);
+  ASSERT_TRUE(deployments.AppendLog(first, "one line").ok());
+  ASSERT_TRUE(deployments.EndUpdate(first, "done", {}, Spec("v1")).ok());
+  ASSERT_TRUE(deployments.SetDesired("d", Spec("v2")).ok());
+  const int64_t second = *deployments.BeginUpdate("d", "update", "ann", Spec("v1"), Spec("v2"), 1);
+  ASSERT_TRUE(deployments.EndUpdate(second, "done", {}, Spec("v2")).ok());
+  DeploymentRecord record = *deployments.Get("d");
+  EXPECT_EQ(record.state, "deployed");
+  EXPECT_EQ(DescribeSpec(*record.applied), "v2");
+  EXPECT_EQ(DescribeSpec(*record.previous), "v1");
+  const int64_t third = *deployments.BeginUpdate("d", "update", "ann", Spec("v2"), Spec("v3"), 1);
+  ASSERT_TRUE(deployments.EndUpdate(third, "failed", Unavailable("no disk", "buy one"), {}).ok());
+  record = *deployments.Get("d");
+  EXPECT_EQ(record.state, "failed");
+  EXPECT_EQ(record.reason, "no disk");
+  EXPECT_EQ(DescribeSpec(*record.applied), "v2");
+  const auto updates = *deployments.Updates("d");
+  ASSERT_EQ(updates.size(), 3u);
+  EXPECT_EQ(updates[0].error->code, ErrorCode::kUnavailable);
+  EXPECT_EQ(updates[0].error->hint, "buy one");
+  EXPECT_NE(updates[2].log.find(" one line\n"), std::string::npos);
+}
+
+TEST_F(DeploymentsTest, UpdatesOfAnEndedProcessAreMarked) {
+  Deployments& deployments = registry->deployments();
+  ASSERT_TRUE(deployments.Create("d", "s", "dev", Spec("v1"), "ann").ok());
+  ASSERT_TRUE(deployments.BeginUpdate("d", "canary", "ann", {}, Spec("v1"), 1).ok());
+  const auto marked = *deployments.MarkInterrupted();
+  ASSERT_EQ(marked.size(), 1u);
+  EXPECT_EQ(marked[0].kind, "canary");
+  EXPECT_EQ(deployments.Get("d")->state, "interrupted");
+  EXPECT_TRUE(deployments.MarkInterrupted()->empty());
+  EXPECT_TRUE(deployments.BeginUpdate("d", "update", "ann", {}, Spec("v1"), 2).ok());
+}
+
+TEST_F(DeploymentsTest, EpochsOnlyRise) {
+  const int64_t first = *registry->deployments().NextEpoch();
+  EXPECT_EQ(*registry->deployments().NextEpoch(), first + 1);
+  EXPECT_EQ(*registry->deployments().NextEpoch(100), 101);
+  registry.reset();
+  registry = *Registry::OpenForWriting(home.path, "test");
+  EXPECT_EQ(*registry->deployments().NextEpoch(50), 102);
+}
+
+}  // namespace
+}  // namespace slipway
