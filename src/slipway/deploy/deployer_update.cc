@@ -119,6 +119,8 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
     input.packages.merge(more);
   }
   ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
+  if (session.nodes.empty())
+    return Conflict("infrastructure '" + record.infra + "' has no nodes to bring it to");
   ASSIGN_OR_RETURN(const int64_t epoch, Epoch(session, request.take_over));
   int64_t update = 0;
   {

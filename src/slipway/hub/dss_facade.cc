@@ -130,6 +130,8 @@ DssFacade::DssFacade(Hub& hub) : hub_(hub) {
   AddDssModelCalls(this);
   AddDssJobCalls(this);
   AddDssServiceCalls(this);
+  AddDssDeployerCalls(this);
+  AddDssDeploymentCalls(this);
 }
 
 void DssFacade::Add(const char* method, const char* pattern, const char* calls,

@@ -88,6 +88,8 @@ Response DssOk();
 void AddDssModelCalls(DssFacade* facade);
 void AddDssJobCalls(DssFacade* facade);  // jobs and futures
 void AddDssServiceCalls(DssFacade* facade);
+void AddDssDeployerCalls(DssFacade* facade);     // stages, infrastructures, published services
+void AddDssDeploymentCalls(DssFacade* facade);
 void AddDssProjectCalls(DssFacade* facade);  // projects, the instance, and what is not there
 
 // The state of a future, which is a job of the hub (`job` as its route answers).

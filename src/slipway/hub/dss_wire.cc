@@ -104,6 +104,14 @@ Response DssNotSupported(const std::string& what, const std::string& instead) {
       501);
 }
 
+std::string DssUpper(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return out;
+}
+
 int64_t DssMillis(std::string_view time) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0;
   double second = 0;

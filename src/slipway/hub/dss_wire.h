@@ -29,6 +29,9 @@ Response DssNotSupported(const std::string& what, const std::string& instead);
 // The error object alone.
 Json DssErrorJson(int status, const Error& error);
 
+// ASCII only: DSS's states and types are in capitals.
+std::string DssUpper(std::string_view text);
+
 // The hub's times ("2026-11-22T22:40:42Z") in milliseconds since 1970; 0 for none.
 int64_t DssMillis(std::string_view time);
 
