@@ -142,7 +142,7 @@ def test_the_whole_way_of_a_service(world, nodes, tmp_path):  # noqa: F811
     service.download_version_to_file("v2", str(file))
     assert file.read_bytes() == world.packages["v2"].read_bytes()
     with service.get_version_stream("v2") as stream:
-        assert stream.read() == world.packages["v2"].read_bytes()
+        assert stream.content == world.packages["v2"].read_bytes()
 
 
 def test_several_generations_by_raw_settings(world, nodes):  # noqa: F811

@@ -73,11 +73,10 @@ Result<Response> CreateInfra(const DssCall& call) {
   if (const std::string policy = Text(body, "governCheckPolicy");
       !policy.empty() && policy != "NO_CHECK")
     return DssNotSupported("governance ('" + policy.substr(0, 100) + "')", "NO_CHECK");
-  ASSIGN_OR_RETURN(const Json made, call.Send("POST", "infras",
-                                              {{"name", id},
-                                               {"type", "static"},
-                                               {"stage", stage},
-                                               {"nodes", Json::array()}}));
+  ASSIGN_OR_RETURN(
+      const Json made,
+      call.Send("POST", "infras",
+                {{"name", id}, {"type", "static"}, {"stage", stage}, {"nodes", Json::array()}}));
   return JsonResponse(InfraItem(made));
 }
 
@@ -251,8 +250,8 @@ void AddDssDeployerCalls(DssFacade* facade) {
   facade->Add("DELETE", service, "DSSAPIDeployerService.delete", DeleteService);
   facade->Add("GET", service_settings, "DSSAPIDeployerService.get_settings", GetServiceSettings);
   facade->Add("PUT", service_settings, "DSSAPIDeployerServiceSettings.save", PutServiceSettings);
-  facade->Add("POST", "/api-deployer/services/{s}/versions",
-              "DSSAPIDeployerService.import_version", ImportVersion);
+  facade->Add("POST", "/api-deployer/services/{s}/versions", "DSSAPIDeployerService.import_version",
+              ImportVersion);
   facade->Add("GET", version, "DSSAPIDeployerService.get_version_stream, download_version_to_file",
               GetVersion);
   facade->Add("DELETE", version, "DSSAPIDeployerService.delete_version", DeleteVersion);

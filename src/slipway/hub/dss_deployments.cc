@@ -58,11 +58,10 @@ Result<Response> Create(const DssCall& call) {
       queries != nullptr && !queries->empty())
     return DssNotSupported("rights of groups to query through the deployer",
                            "roles on projects, services and infrastructures: docs/hub.md");
-  ASSIGN_OR_RETURN(const Json made, call.Send("POST", "deployments",
-                                              {{"name", id},
-                                               {"service", service},
-                                               {"infra", infra},
-                                               {"version", version}}));
+  ASSIGN_OR_RETURN(
+      const Json made,
+      call.Send("POST", "deployments",
+                {{"name", id}, {"service", service}, {"infra", infra}, {"version", version}}));
   return JsonResponse(LightStatus(made));
 }
 
@@ -148,8 +147,8 @@ Result<Response> PutSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json sent, call.body());
   ASSIGN_OR_RETURN(const Json deployment, call.Get(PathOf(call)));
   const Json read = SettingsOf(deployment);
-  RETURN_IF_ERROR(DssOnlyChanges(read, sent, {"enabled", "generationsMapping", "slipway"},
-                                 "the deployment"));
+  RETURN_IF_ERROR(
+      DssOnlyChanges(read, sent, {"enabled", "generationsMapping", "slipway"}, "the deployment"));
   Json wish = Json::object();
   if (const Json* mapping = FindMember(sent, "generationsMapping");
       mapping != nullptr && *mapping != read["generationsMapping"]) {
@@ -170,8 +169,7 @@ Result<Response> PutSettings(const DssCall& call) {
 // ---- updates
 
 Result<Response> StartUpdate(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json started,
-                   call.Send("POST", PathOf(call) + "/update", Json::object()));
+  ASSIGN_OR_RETURN(const Json started, call.Send("POST", PathOf(call) + "/update", Json::object()));
   return JsonResponse({{"jobId", started["job"]},
                        {"hasResult", false},
                        {"alive", true},
@@ -277,8 +275,8 @@ Result<Json> RunQueries(const DssCall& call, const std::string& text, const char
     if (const Json* headers = FindMember(query, "headers"); headers && !headers->empty())
       return InvalidArgument("Slipway does not support headers of test queries",
                              "leave 'headers' out");
-    const auto answer = call.Send("POST", PathOf(call) + "/query",
-                                  {{"endpoint", endpoint}, {"body", *q}});
+    const auto answer =
+        call.Send("POST", PathOf(call) + "/query", {{"endpoint", endpoint}, {"body", *q}});
     Json item = {{"endpointId", endpoint}, {"q", *q}, {"ok", answer.ok()}};
     if (answer.ok()) {
       item["response"] = *answer;

@@ -147,16 +147,18 @@ void DssFacade::AddSlow(const char* method, const char* pattern, const char* cal
                [this, handler](const Request& request) -> Result<Response> {
                  const Slot slot(&slow_);
                  if (!slot.got())
-                   return Unavailable("two calls of this kind are at work", "try again when one is done");
+                   return Unavailable("two calls of this kind are at work",
+                                      "try again when one is done");
                  return handler(DssCall(hub_, request, stop_));
                }});
 }
 
 void DssFacade::AddMissing(const char* pattern, const char* what, const char* instead) {
   for (const char* method : kMethods) {
-    router_.Add({method, pattern, "signed_in", what, [what, instead](const Request&) -> Result<Response> {
-                   return DssNotSupported(what, instead);
-                 }});
+    router_.Add(
+        {method, pattern, "signed_in", what, [what, instead](const Request&) -> Result<Response> {
+           return DssNotSupported(what, instead);
+         }});
   }
 }
 
@@ -174,8 +176,7 @@ Response DssFacade::Answer(Request request, const Principal& principal) {
   request.who = principal.name;
   Response refusal;
   const Route* route = router_.Find(&request, &refusal);
-  if (route == nullptr)
-    return DssNotSupported("the call '" + asked.substr(0, 200) + "'", "");
+  if (route == nullptr) return DssNotSupported("the call '" + asked.substr(0, 200) + "'", "");
   for (const auto& [name, value] : request.params) {
     if (!IsValidName(value))
       return DssError(NotFound("there is nothing named '" + value.substr(0, 200) + "'",

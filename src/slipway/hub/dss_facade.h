@@ -1,7 +1,7 @@
-// The hub as DSS's public API, for programs written against the Dataiku client (docs/dss-clients.md).
-// It only translates: every call becomes requests on the hub's own routes, sent as the caller, and
-// their answers are put into DSS's words. So rights, conditions and the audit log hold as they do
-// for everybody; nothing is decided here. Thread-safe.
+// The hub as DSS's public API, for programs written against the Dataiku client
+// (docs/dss-clients.md). It only translates: every call becomes requests on the hub's own routes,
+// sent as the caller, and their answers are put into DSS's words. So rights, conditions and the
+// audit log hold as they do for everybody; nothing is decided here. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -88,7 +88,7 @@ Response DssOk();
 void AddDssModelCalls(DssFacade* facade);
 void AddDssJobCalls(DssFacade* facade);  // jobs and futures
 void AddDssServiceCalls(DssFacade* facade);
-void AddDssDeployerCalls(DssFacade* facade);     // stages, infrastructures, published services
+void AddDssDeployerCalls(DssFacade* facade);  // stages, infrastructures, published services
 void AddDssDeploymentCalls(DssFacade* facade);
 void AddDssProjectCalls(DssFacade* facade);  // projects, the instance, and what is not there
 

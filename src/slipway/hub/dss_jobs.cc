@@ -135,7 +135,8 @@ Result<Response> StartJob(const DssCall& call) {
                              "leave the output's partition out");
     const std::string kind = Text(output, "type");
     if (!kind.empty() && kind != "DATASET" && kind != "SAVED_MODEL")
-      return DssNotSupported("building a " + kind.substr(0, 100), "build datasets and saved models");
+      return DssNotSupported("building a " + kind.substr(0, 100),
+                             "build datasets and saved models");
     ASSIGN_OR_RETURN(const std::string name, DssLocalName(call.param("p"), id));
     targets.push_back(name);
   }
@@ -164,12 +165,10 @@ Result<Response> ShowStatus(const DssCall& call) {
   }
   base["activities"] = std::move(activities);
   if (const std::string why = WhyOf(job); !why.empty()) base["firstFailure"] = {{"message", why}};
-  return JsonResponse({{"baseStatus", std::move(base)},
-                       {"globalState",
-                        {{"done", done},
-                         {"failed", failed},
-                         {"running", running},
-                         {"total", total}}}});
+  return JsonResponse(
+      {{"baseStatus", std::move(base)},
+       {"globalState",
+        {{"done", done}, {"failed", failed}, {"running", running}, {"total", total}}}});
 }
 
 Result<Response> AbortJob(const DssCall& call) {
@@ -239,8 +238,7 @@ void AddDssJobCalls(DssFacade* facade) {
   facade->Add("GET", "/jobs/running", "DSSClient.list_running_jobs", ListAllRunningJobs);
   facade->Add("GET", jobs, "DSSProject.list_jobs", ListJobs);
   facade->Add("POST", jobs, "DSSProject.start_job", StartJob);
-  facade->Add("GET", "/projects/{p}/jobs/running", "DSSProject.list_running_jobs",
-              ListRunningJobs);
+  facade->Add("GET", "/projects/{p}/jobs/running", "DSSProject.list_running_jobs", ListRunningJobs);
   facade->Add("GET", "/projects/{p}/jobs/{j}", "DSSJob.get_status", ShowStatus);
   facade->Add("POST", "/projects/{p}/jobs/{j}/abort", "DSSJob.abort", AbortJob);
   facade->Add("GET", "/projects/{p}/jobs/{j}/log", "DSSJob.get_log", JobLog);

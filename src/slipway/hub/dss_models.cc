@@ -65,12 +65,12 @@ Json FullId(const DssCall& call, const Json& version) {
 Json TrainInfo(const Json& version) {
   const Json* info = FindMember(version, "info");
   const Json seconds = Text(version, "train_seconds");
-  return {{"trainRows", Text(version, "rows")},
-          {"testRows", info != nullptr ? Text(*info, "metrics_rows") : Json()},
-          {"endTime", DssMillis(version.value("created_at", ""))},
-          {"trainingTime", seconds.is_number() ? Json(static_cast<int64_t>(
-                                                     seconds.get<double>() * 1000))
-                                               : Json()}};
+  return {
+      {"trainRows", Text(version, "rows")},
+      {"testRows", info != nullptr ? Text(*info, "metrics_rows") : Json()},
+      {"endTime", DssMillis(version.value("created_at", ""))},
+      {"trainingTime",
+       seconds.is_number() ? Json(static_cast<int64_t>(seconds.get<double>() * 1000)) : Json()}};
 }
 
 Json UserMeta(const DssCall& call, const Json& version) {
@@ -113,21 +113,21 @@ Json Details(const DssCall& call, const Json& version) {
       remapping.push_back({{"sourceValue", (*classes)[i]}, {"mappedValue", i}});
   }
   const Json* parameters = FindMember(info, "parameters");
-  return {{"fullModelId", FullId(call, version)},
-          {"coreParams",
-           {{"prediction_type", PredictionType(version)},
-            {"target_variable", Text(info, "target")}}},
-          {"trainInfo", TrainInfo(version)},
-          {"userMeta", UserMeta(call, version)},
-          {"perf", {{"metrics", Text(version, "metrics")}}},
-          {"iperf", {{"rawImportance", Text(info, "importance")}}},
-          {"preprocessing",
-           {{"target_remapping", std::move(remapping)}, {"per_feature", Features(info)}}},
-          {"modeling", {{"algorithm", Text(version, "algorithm")}}},
-          {"actualParams",
-           {{"resolved", parameters != nullptr ? Text(*parameters, "effective") : Json()}}},
-          {"mlDiagnostics", {{"diagnostics", Json::array()}}},
-          {"slipway", version}};
+  return {
+      {"fullModelId", FullId(call, version)},
+      {"coreParams",
+       {{"prediction_type", PredictionType(version)}, {"target_variable", Text(info, "target")}}},
+      {"trainInfo", TrainInfo(version)},
+      {"userMeta", UserMeta(call, version)},
+      {"perf", {{"metrics", Text(version, "metrics")}}},
+      {"iperf", {{"rawImportance", Text(info, "importance")}}},
+      {"preprocessing",
+       {{"target_remapping", std::move(remapping)}, {"per_feature", Features(info)}}},
+      {"modeling", {{"algorithm", Text(version, "algorithm")}}},
+      {"actualParams",
+       {{"resolved", parameters != nullptr ? Text(*parameters, "effective") : Json()}}},
+      {"mlDiagnostics", {{"diagnostics", Json::array()}}},
+      {"slipway", version}};
 }
 
 Result<Response> List(const DssCall& call) {
@@ -215,8 +215,7 @@ Result<Response> GetSnippet(const DssCall& call) {
 
 Result<Response> SetActive(const DssCall& call) {
   ASSIGN_OR_RETURN(const std::string path, VersionOf(call, call.param("v")));
-  RETURN_IF_ERROR(
-      call.Send("POST", path + "/activate", {{"reason", "asked for by a DSS client"}}));
+  RETURN_IF_ERROR(call.Send("POST", path + "/activate", {{"reason", "asked for by a DSS client"}}));
   return DssOk();
 }
 
@@ -268,8 +267,8 @@ void AddDssModelCalls(DssFacade* facade) {
               "DSSSavedModel.set_active_version", SetActive);
   facade->Add("POST", "/projects/{p}/savedmodels/{m}/actions/delete-versions",
               "DSSSavedModel.delete_versions", DeleteVersions);
-  facade->Add("GET", "/projects/{p}/savedmodels/{m}/metrics/{v}",
-              "DSSSavedModel.get_metric_values", Metrics);
+  facade->Add("GET", "/projects/{p}/savedmodels/{m}/metrics/{v}", "DSSSavedModel.get_metric_values",
+              Metrics);
   const char* const import =
       "LightGBM and XGBoost model files come in with: slipway model import PROJECT/MODEL FILE";
   facade->AddMissing("/projects/{p}/savedmodels", "making MLflow and external models", import);
@@ -283,8 +282,8 @@ void AddDssModelCalls(DssFacade* facade) {
     facade->AddMissing((version + "/" + what).c_str(), "exports as Python, MLflow, PMML or Java",
                        exported);
   }
-  facade->AddMissing((version + "/user-meta").c_str(), "changing a version's description and labels",
-                     "");
+  facade->AddMissing((version + "/user-meta").c_str(),
+                     "changing a version's description and labels", "");
 }
 
 }  // namespace slipway

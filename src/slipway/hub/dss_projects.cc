@@ -39,9 +39,8 @@ Result<Response> AuthInfo(const DssCall& call) {
   ASSIGN_OR_RETURN(const bool secrets, call.flag("withSecrets", false));
   if (secrets) return DssNotSupported("telling secrets", "");
   ASSIGN_OR_RETURN(const Json me, call.Get("whoami"));
-  return JsonResponse({{"authIdentifier", call.request().who},
-                       {"groups", Json::array()},
-                       {"slipway", me}});
+  return JsonResponse(
+      {{"authIdentifier", call.request().who}, {"groups", Json::array()}, {"slipway", me}});
 }
 
 Result<Response> InstanceInfo(const DssCall&) {

@@ -59,11 +59,11 @@ Result<Response> List(const DssCall& call) {
 }
 
 Status Apply(const DssCall& call, const Json& definition, const std::string& etag) {
-  RETURN_IF_ERROR(call.Send("POST", "apply",
-                            {{"definition",
-                              {{"project", call.param("p")},
-                               {"services", {{call.param("s"), definition}}}}}},
-                            {}, etag));
+  RETURN_IF_ERROR(
+      call.Send("POST", "apply",
+                {{"definition",
+                  {{"project", call.param("p")}, {"services", {{call.param("s"), definition}}}}}},
+                {}, etag));
   return {};
 }
 
@@ -125,8 +125,9 @@ Result<Response> PutSettings(const DssCall& call) {
   if (sent.contains("authMethod") && sent["authMethod"] != read["authMethod"]) {
     const std::string method = Text(sent, "authMethod");
     if (method != "PUBLIC" && method != "API_KEYS")
-      return InvalidArgument("Slipway does not support the authMethod '" + method.substr(0, 100) + "'",
-                             "PUBLIC or API_KEYS");
+      return InvalidArgument(
+          "Slipway does not support the authMethod '" + method.substr(0, 100) + "'",
+          "PUBLIC or API_KEYS");
     definition["auth"] = method == "PUBLIC" ? "public" : "api_keys";
   }
   if (const std::string text = Text(sent, "description"); text.empty()) {
@@ -162,9 +163,9 @@ Result<Response> CreatePackage(const DssCall& call) {
   }
   const auto number = asked.starts_with("v") ? ParseInt64(asked.substr(1)) : std::nullopt;
   if (!number || *number <= last || asked != "v" + std::to_string(*number))
-    return InvalidArgument("Slipway numbers packages: '" + asked + "' cannot be the next one's name",
-                           "the next one of '" + call.param("s") + "' is 'v" +
-                               std::to_string(last + 1) + "'");
+    return InvalidArgument(
+        "Slipway numbers packages: '" + asked + "' cannot be the next one's name",
+        "the next one of '" + call.param("s") + "' is 'v" + std::to_string(last + 1) + "'");
   ASSIGN_OR_RETURN(const Json started, call.Send("POST", ServiceOf(call) + "/packages",
                                                  {{"notes", call.query("releaseNotes")}}));
   RETURN_IF_ERROR(call.WaitForJob(started.value("job", "")));

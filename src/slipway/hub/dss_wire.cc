@@ -74,7 +74,8 @@ Result<bool> DssFlag(std::string_view name, std::string_view text) {
   const std::string lower = ToLower(text);
   if (lower == "true") return true;
   if (lower == "false") return false;
-  return InvalidArgument("'" + std::string(name) + "' in the request's query must be True or False");
+  return InvalidArgument("'" + std::string(name) +
+                         "' in the request's query must be True or False");
 }
 
 Json DssErrorJson(int status, const Error& error) {
@@ -98,9 +99,9 @@ Response DssErrorOf(Response response) {
 
 Response DssNotSupported(const std::string& what, const std::string& instead) {
   return JsonResponse(
-      DssErrorJson(501, InvalidArgument("Slipway does not support " + what,
-                                        instead.empty() ? "docs/dss-clients.md lists what it does"
-                                                        : instead)),
+      DssErrorJson(501, InvalidArgument(
+                            "Slipway does not support " + what,
+                            instead.empty() ? "docs/dss-clients.md lists what it does" : instead)),
       501);
 }
 
@@ -148,8 +149,8 @@ Status DssOnlyChanges(const Json& read, const Json& sent,
     return InvalidArgument(
         "Slipway does not support changing '" + key + "' of " + place,
         changeable.empty() ? "send the settings back as they were read"
-                           : "what can be changed: " +
-                                 QuotedList(std::vector<std::string>(changeable.begin(), changeable.end())));
+                           : "what can be changed: " + QuotedList(std::vector<std::string>(
+                                                           changeable.begin(), changeable.end())));
   }
   return {};
 }

@@ -16,8 +16,8 @@ TEST(DssPath, TakesBothPrefixesAndAnyNumberOfSlashes) {
 }
 
 TEST(DssPath, LeavesOtherPathsAlone) {
-  for (const char* path : {"/api/v1/projects", "/dip", "/dip/publicapix/a", "/public/apis", "",
-                           "/", "/x/dip/publicapi/projects", "/publicapi"}) {
+  for (const char* path : {"/api/v1/projects", "/dip", "/dip/publicapix/a", "/public/apis", "", "/",
+                           "/x/dip/publicapi/projects", "/publicapi"}) {
     EXPECT_FALSE(IsDssPath(path)) << path;
   }
 }

@@ -153,7 +153,8 @@ HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
   if (route == nullptr || !route->details.upload) return plan;
   if (anonymous) {
     plan.refuse = true;
-    WriteProblem(head.path, 401, PermissionDenied("this needs an API key or a session"), RandomId(), refusal);
+    WriteProblem(head.path, 401, PermissionDenied("this needs an API key or a session"), RandomId(),
+                 refusal);
     refusal->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
     return plan;
   }
@@ -191,14 +192,15 @@ HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpEx
     }
   }
   ++refused_;
-  WriteProblem(request.path, 503, Unavailable("the hub has too much to do", "try again in a second"), RandomId(),
+  WriteProblem(request.path, 503,
+               Unavailable("the hub has too much to do", "try again in a second"), RandomId(),
                reply);
   reply->AddHeader("Retry-After", "1");
   return HttpOutcome::kReplied;
 }
 
-void HubFace::DescribeRefusal(int status, std::string_view reason,
-                              const HttpRequest* head, HttpReply* reply) {
+void HubFace::DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
+                              HttpReply* reply) {
   const Error error{status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument,
                     std::string(reason), ""};
   WriteProblem(head == nullptr ? "" : head->path, status, error, RandomId(), reply);

@@ -17,12 +17,9 @@ Json ServiceToJson(const PublishedService& service) {
   Json versions = Json::array();
   for (const PublishedVersion& version : service.versions)
     versions.push_back(PublishedVersionToJson(version));
-  return {{"service", service.name},
-          {"project", service.project},
-          {"versions", std::move(versions)},
-          {"deployments", Json::array()},
-          {"created_at", service.created_at},
-          {"created_by", service.created_by}};
+  return {{"service", service.name},          {"project", service.project},
+          {"versions", std::move(versions)},  {"deployments", Json::array()},
+          {"created_at", service.created_at}, {"created_by", service.created_by}};
 }
 
 Result<Response> Create(Hub& hub, const Request& request) {
@@ -60,9 +57,9 @@ Result<PackageManifest> VerifyUpload(const std::string& file) {
 Result<Response> Upload(Hub& hub, const Request& request) {
   Registry& registry = hub.registry();
   const std::string& name = request.params.at("service");
+  ASSIGN_OR_RETURN(const PublishedService service, registry.published().Get(name));
   if (request.body_file.empty())
     return InvalidArgument("the package is the request's body, as application/octet-stream");
-  ASSIGN_OR_RETURN(const PublishedService service, registry.published().Get(name));
   ASSIGN_OR_RETURN(const PackageManifest manifest, VerifyUpload(request.body_file));
   if (manifest.service != name)
     return Conflict("the package is of service '" + manifest.service + "', not of '" + name + "'",
@@ -85,6 +82,7 @@ Result<Response> OpenApi(Hub& hub, const Request& request) {
 }
 
 Result<Response> SetNodes(Hub& hub, const Request& request) {
+  RETURN_IF_ERROR(hub.registry().infras().Get(request.params.at("infra")));
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"nodes"}));
   ASSIGN_OR_RETURN(const Json* list, GetArray(body, "nodes"));
   std::vector<Infras::NodeChange> nodes;
@@ -114,20 +112,6 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   const std::string service = "/api/v1/published-services/{service}";
-  // Rights on a published service are those on the service in the project that it belongs to.
-  const auto owner = [&hub](const Request& request) -> Result<Resource> {
-    ASSIGN_OR_RETURN(const PublishedService found,
-                     hub.registry().published().Get(request.params.at("service")));
-    if (found.project.empty()) return Resource{};
-    return Resource{"service", found.project + "/" + found.name};
-  };
-  const auto owner_to_be = [](const Request& request) -> Result<Resource> {
-    const auto body = ParseJson(request.body);
-    if (!body.ok() || !body->is_object()) return Resource{};
-    const std::string project = BodyText(*body, "project"), name = BodyText(*body, "service");
-    if (project.empty() || name.empty()) return Resource{};
-    return Resource{"service", project + "/" + name};
-  };
   // Its versions, and its nodes without their keys.
   const auto versions = [&hub](const Request& request) {
     const auto name = request.params.find("service");
@@ -150,16 +134,13 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
       {.body = Keys({{"service", "string", true, "its name", kNamePattern},
                      {"project", "string", false, "that it belongs to", kNamePattern}}),
        .query = NoKeys(),
-       .status = 201,
-       .resource = owner_to_be});
+       .status = 201});
   add("DELETE", service, "deploy", "deletes a published service that no deployment needs", Delete,
-      {.query = NoKeys(), .atomic = true, .resource = owner, .state = versions});
+      {.query = NoKeys(), .atomic = true, .state = versions});
   add("POST", service + "/versions", "deploy", "publishes a package that was made elsewhere",
-      Upload,
-      {.query = NoKeys(), .status = 201, .upload = true, .resource = owner, .state = versions});
+      Upload, {.query = NoKeys(), .status = 201, .upload = true, .state = versions});
   add("GET", service + "/versions/{version}/openapi.json", "read",
-      "what the version's endpoints take and answer", OpenApi,
-      {.query = NoKeys(), .resource = owner});
+      "what the version's endpoints take and answer", OpenApi, {.query = NoKeys()});
   add("PUT", "/api/v1/infras/{infra}/nodes", "admin",
       "replaces the nodes of a static infrastructure; without a key, the stored one stays",
       SetNodes, {.query = NoKeys(), .state = nodes});

@@ -6,8 +6,7 @@
 namespace slipway {
 
 Result<PublishedService> PublishedServices::Create(std::string_view project,
-                                                   std::string_view service,
-                                                   std::string_view who) {
+                                                   std::string_view service, std::string_view who) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT name FROM published_services WHERE name = ?",
                                               {SqlText(service)}));
@@ -24,9 +23,10 @@ Result<PublishedService> PublishedServices::Create(std::string_view project,
 Status PublishedServices::Delete(std::string_view service) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   RETURN_IF_ERROR(Get(service));
-  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT name FROM deployments WHERE service = ? ORDER "
-                                              "BY name",
-                                              {SqlText(service)}));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT name FROM deployments WHERE service = ? ORDER "
+                                   "BY name",
+                                   {SqlText(service)}));
   if (!rows.empty())
     return Conflict("service '" + std::string(service) + "' is deployed: '" + rows[0].Text(0) + "'",
                     "delete its deployments first");
@@ -44,8 +44,8 @@ Result<PublishedVersion> PublishedServices::Publish(std::string_view project,
                                                     std::string_view who) {
   const std::string name(service);
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
-  ASSIGN_OR_RETURN(auto owner, database_.Query("SELECT project FROM published_services WHERE name = ?",
-                                               {name}));
+  ASSIGN_OR_RETURN(
+      auto owner, database_.Query("SELECT project FROM published_services WHERE name = ?", {name}));
   if (owner.empty()) {
     RETURN_IF_ERROR(database_.Execute(
         "INSERT INTO published_services(name, project, created_at, created_by) VALUES (?, ?, ?, ?)",
@@ -55,9 +55,9 @@ Result<PublishedVersion> PublishedServices::Publish(std::string_view project,
         "UPDATE published_services SET project = ? WHERE name = ? AND project = ''",
         {SqlText(project), name}));
   } else if (owner[0].Text(0) != project) {
-    return Conflict("a service '" + name + "' of project '" + owner[0].Text(0) +
-                        "' is published already",
-                    "give the service of '" + std::string(project) + "' another name");
+    return Conflict(
+        "a service '" + name + "' of project '" + owner[0].Text(0) + "' is published already",
+        "give the service of '" + std::string(project) + "' another name");
   }
   ASSIGN_OR_RETURN(auto there, database_.Query("SELECT blob_hash FROM published_versions WHERE "
                                                "service = ? AND version = ?",
@@ -86,10 +86,10 @@ Result<std::vector<PublishedService>> PublishedServices::List() const {
   std::vector<PublishedService> services;
   for (const SqlRow& row : rows)
     services.push_back({row.Text(0), row.Text(1), row.Text(2), row.Text(3), {}});
-  ASSIGN_OR_RETURN(rows, database_.Query(
-                             "SELECT service, version, position, blob_hash, bytes, manifest, "
-                             "published_at, published_by FROM published_versions ORDER BY service, "
-                             "position"));
+  ASSIGN_OR_RETURN(
+      rows, database_.Query("SELECT service, version, position, blob_hash, bytes, manifest, "
+                            "published_at, published_by FROM published_versions ORDER BY service, "
+                            "position"));
   for (const SqlRow& row : rows) {
     for (PublishedService& service : services) {
       if (service.name != row.Text(0)) continue;
@@ -108,9 +108,9 @@ Result<PublishedService> PublishedServices::Get(std::string_view service) const 
     names.push_back(each.name);
   }
   const std::string meant = DidYouMean(service, names);
-  return NotFound("no service '" + std::string(service) + "' is published",
-                  meant.empty() ? "publish one with `slipway service publish PROJECT/SERVICE`"
-                                : meant);
+  return NotFound(
+      "no service '" + std::string(service) + "' is published",
+      meant.empty() ? "publish one with `slipway service publish PROJECT/SERVICE`" : meant);
 }
 
 Result<PublishedVersion> PublishedServices::GetVersion(std::string_view service,
@@ -123,7 +123,8 @@ Result<PublishedVersion> PublishedServices::GetVersion(std::string_view service,
     ids.push_back(each.version);
   }
   const std::string publish = "publish it with `slipway service publish " + found.project + "/" +
-                              found.name + (version.empty() ? "`" : "@" + std::string(version) + "`");
+                              found.name +
+                              (version.empty() ? "`" : "@" + std::string(version) + "`");
   return NotFound("service '" + found.name + "' has no published version" +
                       (version.empty() ? "" : " '" + std::string(version) + "'"),
                   ids.empty() ? publish : "it has " + QuotedList(ids) + "; " + publish);
@@ -135,9 +136,9 @@ Result<std::string> PublishedServices::Path(const PublishedVersion& version) con
 
 Status PublishedServices::DeleteVersion(std::string_view service, std::string_view version) {
   RETURN_IF_ERROR(GetVersion(service, version));
-  RETURN_IF_ERROR(database_.Execute(
-      "DELETE FROM published_versions WHERE service = ? AND version = ?",
-      {SqlText(service), SqlText(version)}));
+  RETURN_IF_ERROR(
+      database_.Execute("DELETE FROM published_versions WHERE service = ? AND version = ?",
+                        {SqlText(service), SqlText(version)}));
   return {};
 }
 
