@@ -22,7 +22,13 @@ include-path = "{path}"
 include-method = "POST"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """ for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
-                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users"))
+                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users")) + """
+# The deployer's bodies are described as "an object".
+[[operations]]
+include-path-regex = "^/api/v1/(stages|infras|deployments|projects/.*/publish)"
+include-method = ["POST", "PUT"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
+"""
 
 
 def schemathesis(hub, folder, *more, seed=1):

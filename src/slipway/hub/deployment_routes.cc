@@ -263,6 +263,8 @@ Result<Response> Delete(Hub& hub, const Request& request) {
 Result<Response> Promote(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"to", "name"}));
   ASSIGN_OR_RETURN(const DeploymentRecord from, Find(hub, request));
+  if (!MaySee(request, {"infra", from.infra}))
+    return NotFound("there is no deployment '" + from.name + "' that you may see");
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "to"));
   if (!from.applied || from.applied->generations.empty())
     return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
