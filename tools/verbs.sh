@@ -7,7 +7,7 @@ verb_help() {
   build         Release build: build/bin/slipway, build/bin/slipway-apinode
   demo          setup + build + the main job end to end on generated taxi trips, in build/demo-home
   hub           the demo's home in the hub (its web UI comes later)
-  test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash clients (tritonclient, MLflow's), soak [MINUTES]
+  test [PART]   everything, or one of: unit e2e fuzz asan tsan tidy crash (kills, 1,000 power losses) clients (tritonclient, MLflow's), soak [MINUTES]
                 (long forms of the API node's reliability tests; 15: in full); spark, ui, k8s: later
   wheel         the Python package: build/dist/slipway-*.whl, installable without a compiler
   node-tar      the API node for a plain server: build/dist/slipway-apinode-VERSION-x86_64.tar.gz (and .deb), see deploy/
@@ -102,9 +102,10 @@ run_unit() { # build folder
   return $failed
 }
 
-part_unit() { run_unit build && python3 tools/check_layers.py && .venv/bin/python -m pytest -q tools/check_layers_test.py; }
+# PostgreSQL is started by the tests themselves, on folders and sockets of their own.
+part_unit() { install_packages postgresql; run_unit build && python3 tools/check_layers.py && .venv/bin/python -m pytest -q tools/check_layers_test.py; }
 # nginx stands in front of nodes in a test, zstd reads a query log.
-part_e2e() { install_packages nginx-light openssl zstd; .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
+part_e2e() { install_packages nginx-light openssl zstd postgresql; .venv/bin/python -m pytest -q -rs tests/e2e "$@"; }
 
 # Under clang ASan+UBSan: every parser's fuzzer over its corpus and for a while, and the unit tests of the modules that cut
 # foreign bytes by hand or compute with raw memory. All unit tests under a sanitizer: ./run test asan.
@@ -175,7 +176,8 @@ verb_test() {
     tidy) verb_setup; install_clang
       # shellcheck disable=SC2086
       cmake --preset tidy $CLANG_FLAGS >/dev/null && cmake --build --preset tidy --target slipway ;;
-    crash) verb_setup; python_environment; build_all; SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
+    crash) verb_setup; python_environment; build_all; SLIPWAY_POWER_LOSSES=1000 build/bin/power_loss_test --gtest_brief=1
+      SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
     clients) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode; part_clients "$@" ;;
     soak) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode load
       .venv/bin/python tests/soak/run.py "$@" ;;

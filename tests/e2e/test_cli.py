@@ -48,7 +48,7 @@ def test_a_command_line_that_makes_no_sense_is_exit_2_and_one_json_document(slip
 
 
 def test_things_of_later_parts_say_so(bare):
-    for words in (["scenario"], ["evaluate", "--model", "m"], ["infra", "ls"]):
+    for words in (["scenario"], ["evaluate", "--model", "m"], ["experiment", "ls"]):
         answer = bare(*words, code=2)
         assert "later release" in answer.err, answer.err
 

@@ -13,10 +13,10 @@ from conftest import BINARY, ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARKER = re.compile(r"<!-- (test|no-test): (.+?) -->")
-# Has a test of its own: test_readme_api.py.
-ELSEWHERE = {"api"}
+# Have tests of their own: test_readme_api.py, test_registry.py.
+ELSEWHERE = {"api", "registry"}
 # Blocks that go on from what an earlier one of the page made: they run in the page's order in one folder.
-SHARED = {"docs/cli.md", "docs/services.md"}
+SHARED = {"docs/cli.md", "docs/first-service.md", "docs/services.md"}
 
 
 class Block:

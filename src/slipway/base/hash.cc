@@ -64,6 +64,20 @@ Result<std::string> Sha256HexOfFile(const std::string& path) {
   return Hex(digest, sizeof digest);
 }
 
+Sha256Stream::Sha256Stream() : state_(new crypto_hash_sha256_state) {
+  crypto_hash_sha256_init(static_cast<crypto_hash_sha256_state*>(state_));
+}
+Sha256Stream::~Sha256Stream() { delete static_cast<crypto_hash_sha256_state*>(state_); }
+void Sha256Stream::Update(std::string_view bytes) {
+  crypto_hash_sha256_update(static_cast<crypto_hash_sha256_state*>(state_), Bytes(bytes),
+                            bytes.size());
+}
+std::string Sha256Stream::Hex() {
+  unsigned char digest[crypto_hash_sha256_BYTES];
+  crypto_hash_sha256_final(static_cast<crypto_hash_sha256_state*>(state_), digest);
+  return slipway::Hex(digest, sizeof digest);
+}
+
 uint64_t Xxh3(std::string_view bytes, uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }

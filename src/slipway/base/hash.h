@@ -16,6 +16,20 @@ std::string Sha256Hex(std::string_view bytes);
 // Of a file's content, streamed.
 Result<std::string> Sha256HexOfFile(const std::string& path);
 
+// Incremental SHA-256. Confined to one thread.
+class Sha256Stream {
+ public:
+  Sha256Stream();
+  ~Sha256Stream();
+  Sha256Stream(const Sha256Stream&) = delete;
+  Sha256Stream& operator=(const Sha256Stream&) = delete;
+  void Update(std::string_view bytes);
+  std::string Hex();  // ends it
+
+ private:
+  void* state_;
+};
+
 // 64-bit XXH3 with a seed: stable across machines and releases.
 uint64_t Xxh3(std::string_view bytes, uint64_t seed = 0);
 // 128-bit XXH3 as 32 hex characters.

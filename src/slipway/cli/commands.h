@@ -28,6 +28,7 @@ void AddInfraCommands(CLI::App* app, Invocation* invocation);        // infra
 void AddDeploymentCommands(CLI::App* app, Invocation* invocation);   // deployment
 void AddScoreCommand(CLI::App* app, Invocation* invocation);     // score
 void AddDemoCommand(CLI::App* app, Invocation* invocation);      // demo
+void AddBackupCommands(CLI::App* app, Invocation* invocation);   // backup restore
 void AddHubCommand(CLI::App* app, Invocation* invocation);       // hub
 void AddPeopleCommands(CLI::App* app, Invocation* invocation);   // user key audit
 void AddSystemCommands(CLI::App* app, Invocation* invocation);   // doctor completion version

@@ -18,7 +18,9 @@ struct Example {
 
 constexpr Example kExamples[] = {
     {"demo", "slipway demo\nslipway demo --rows 20000 --home /tmp/demo"},
-    {"init", "slipway init\nslipway init /srv/models"},
+    {"init",
+     "slipway init\nslipway init /srv/models\n"
+     "slipway init /srv/models --registry 'postgresql://slipway@db.example.org/ml?schema=team_a'"},
     {"apply", "slipway apply --plan -f project.yaml\nslipway apply -f project.yaml"},
     {"diff", "slipway diff -f project.yaml || echo differs"},
     {"export", "slipway export shop > project.yaml\nslipway export shop -o backup/"},
@@ -84,6 +86,10 @@ constexpr Example kExamples[] = {
     {"service export", "slipway service export shop/prices@v1 -o prices-v1.zip"},
     {"service test", "slipway service test shop/prices\nslipway service test prices-v1.zip"},
     {"service delete-package", "slipway service delete-package shop/prices@v1"},
+    {"backup", "slipway backup home.tar\nslipway backup /srv/backups --logs"},
+    {"restore",
+     "slipway restore home.tar /srv/new-home\nslipway restore --check home.tar\n"
+     "slipway restore home.tar /srv/shared --registry 'postgresql://slipway@db/ml'"},
     {"hub", "slipway hub\nslipway hub --listen 127.0.0.1:0 --allow-path /srv/data"},
     {"user add",
      "slipway user add ada --admin --password-file password.txt\n"

@@ -151,6 +151,7 @@ int Run(int argc, char** argv) {
   AddModelCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
+  AddBackupCommands(&app, &invocation);
   AddHubCommand(&app, &invocation);
   AddPeopleCommands(&app, &invocation);
   AddInfraCommands(&app, &invocation);

@@ -63,6 +63,8 @@ void CheckHome(const std::string& home, bool deep, std::vector<Check>* checks) {
     return;
   }
   checks->push_back({"home", "ok", home, ""});
+  if ((*registry)->home().shared())
+    checks->push_back({"registry", "ok", (*registry)->home().RegistryName(), ""});
   CheckDisk(home, checks);
   auto findings = (*registry)->CheckIntegrity(deep);
   if (!findings.ok()) {

@@ -5,6 +5,7 @@
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/http/route_keys.h"
 #include "slipway/hub/audit_view.h"
 #include "slipway/hub/hub.h"
 
@@ -140,6 +141,9 @@ class Change {
         key_(Header(request, "idempotency-key")) {}
 
   Response Run() {
+    // What makes no sense is told before what is out of date.
+    if (Status keys = CheckRouteKeys(route_, request_); !keys.ok())
+      return ErrorResponse(keys.error());
     if (Status prepared = Prepare(); !prepared.ok()) return ErrorResponse(prepared.error());
     return route_.details.atomic && hub_.writable() ? RunInOneTransaction() : RunInSteps();
   }

@@ -53,8 +53,9 @@ Json Parameters(const Route& route) {
                   "the same request sent again gets the same answer and changes nothing"));
   if (route.details.etag) {
     out.push_back(route.method == "GET"
-                      ? Parameter("If-None-Match", "header", false, text, "304 while it is so")
-                      : Parameter("If-Match", "header", false, text,
+                      ? Parameter("If-None-Match", "header", false, Json{{"type", "string"}},
+                                  "304 while it is so")
+                      : Parameter("If-Match", "header", false, Json{{"type", "string"}},
                                   "the ETag that was read; 412 when it has changed"));
   }
   return out;

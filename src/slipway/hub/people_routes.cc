@@ -206,11 +206,11 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
       "scope", "string", false, "*, project:NAME, service:PROJECT/NAME or infra:NAME",
       R"(^(\*|(project|infra):[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|)"
       R"(service:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$)"};
-  const RouteKey password{"password", "string", true, "10 to 1,024 bytes", "^[ -~]*$", 10, 1024};
+  const RouteKey password{"password", "string", true, "10 to 1,024 bytes", "", 10, 1024};
   add("GET", "/api/v1/users", "admin", "accounts", ListUsers, {.query = NoKeys(), .paged = true});
   add("POST", "/api/v1/users", "admin", "makes an account", AddUser,
       {.body = Keys({{"name", "string", true, "letters, digits, '_', '-' and '.'", kNamePattern},
-                     {"password", "string", false, "without: keys only", "^[ -~]*$", 10, 1024},
+                     {"password", "string", false, "without: keys only", "", 10, 1024},
                      {"admin", "boolean", false, "every right on the instance"},
                      {"grants", "strings", false, "ROLE or ROLE@SCOPE"}}),
        .query = NoKeys(),
@@ -243,7 +243,7 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
       {.query = NoKeys(), .paged = true});
   add("POST", "/api/v1/keys", "signed_in", "makes an API key; shown this once", AddKey,
       {.body = Keys(
-           {{"label", "string", true, "what it is for", "^[ -~]*$", 1, 200},
+           {{"label", "string", true, "what it is for", "", 1, 200},
             {"role", "read|write|deploy|admin", false, "no more than this"},
             scope,
             {"account", "string", false, "whose it is (an administrator's choice)", kNamePattern},

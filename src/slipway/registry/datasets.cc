@@ -130,7 +130,8 @@ Result<DatasetState> Datasets::Publish(std::string_view project, std::string_vie
          fingerprint, BuildRecordToText(data.build), NowText(), data.who,
          old ? old->version : int64_t{0}, old ? BaseName(old->path) : std::string()}));
     if (old && !old->previous_path.empty()) {
-      transaction.AfterCommit([path = old->previous_path] { (void)RemoveAll(path).ok(); });
+      transaction.AfterCommit(
+          [this, path = old->previous_path] { RemoveUnlessBackup(home_, path); });
     }
     committing = true;
     return transaction.Commit();
@@ -157,7 +158,7 @@ Status Datasets::Clear(std::string_view project, std::string_view dataset) {
   RETURN_IF_ERROR(database_.Execute("DELETE FROM dataset_data WHERE project = ? AND dataset = ?",
                                     {SqlText(project), SqlText(dataset)}));
   transaction.AfterCommit(
-      [folder = home_.DataFolder(project, dataset)] { (void)RemoveAll(folder).ok(); });
+      [this, folder = home_.DataFolder(project, dataset)] { RemoveUnlessBackup(home_, folder); });
   return transaction.Commit();
 }
 

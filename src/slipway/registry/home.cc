@@ -32,7 +32,8 @@ Status CheckNothingElseIn(const std::string& folder) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(folder));
   for (const std::string& name : names) {
     const bool ours = std::find(kParts.begin(), kParts.end(), name) != kParts.end() ||
-                      name == "data" || name.starts_with("home.json.tmp");
+                      name == "data" || name.starts_with("home.json.tmp") ||
+                      name.starts_with("init.json.tmp");
     if (!ours) {
       return Conflict("'" + folder + "' is not empty: it holds '" + name + "'",
                       "give a new or an empty folder to `slipway init`");
@@ -64,7 +65,11 @@ Status MakeContent(const std::string& folder, const std::string& registry) {
   RETURN_IF_ERROR(FsyncDir(JoinPath(folder, "blobs")));
   RETURN_IF_ERROR(FsyncDir(folder));
   RETURN_IF_ERROR(WriteHomeFile(folder, id, registry));
-  ::unlink(JoinPath(folder, "init.json").c_str());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(folder));
+  for (const std::string& name : names) {
+    if (name.starts_with("init.json") || name.starts_with("home.json.tmp"))
+      ::unlink(JoinPath(folder, name).c_str());
+  }
   return {};
 }
 

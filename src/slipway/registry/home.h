@@ -34,6 +34,8 @@ class Home {
   std::string DatabasePath() const { return JoinPath(root_, "registry.db"); }
   std::string LockPath() const { return JoinPath(root_, "lock"); }
   std::string LockInfoPath() const { return JoinPath(root_, "lock.info"); }
+  // Held while a backup reads: what it may still need is not removed meanwhile.
+  std::string BackupLockPath() const { return JoinPath(root_, "backup.lock"); }
   std::string BlobsFolder() const { return JoinPath(root_, "blobs/sha256"); }
   std::string BlobPath(std::string_view hash) const;
   std::string DataFolder(std::string_view project, std::string_view dataset) const;

@@ -13,8 +13,6 @@ namespace {
 constexpr std::string_view kPrefix = "job-";
 constexpr const char* kInterrupted = "interrupted: the process that ran it ended";
 
-std::string IdText(int64_t number) { return fmt::format("job-{:06}", number); }
-
 // "job-000012", "job-12" or "12".
 std::optional<int64_t> IdNumber(std::string_view id) {
   if (id.starts_with(kPrefix)) id.remove_prefix(kPrefix.size());
@@ -94,6 +92,8 @@ Result<JobHandle> MakeJobFolder(const Home& home, const std::string& id) {
 
 }  // namespace
 
+std::string JobIdText(int64_t number) { return fmt::format("job-{:06}", number); }
+
 std::string_view JobStatusName(JobStatus status) {
   switch (status) {
     case JobStatus::kQueued:
@@ -113,7 +113,7 @@ std::string_view JobStatusName(JobStatus status) {
 Result<JobHandle> Jobs::Create(const NewJob& job) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const int64_t number, NextNumber(database_, "job"));
-  const std::string id = IdText(number);
+  const std::string id = JobIdText(number);
   auto create = [&]() -> Result<JobHandle> {
     ASSIGN_OR_RETURN(JobHandle handle, MakeJobFolder(home_, id));
     RETURN_IF_ERROR(database_.Execute(
@@ -188,7 +188,7 @@ Result<std::vector<JobRecord>> Jobs::Select(std::string_view where,
   std::vector<JobRecord> jobs;
   for (const SqlRow& row : rows) {
     JobRecord job;
-    job.id = IdText(row.Int(0));
+    job.id = JobIdText(row.Int(0));
     job.kind = row.Text(1);
     job.project = row.Text(2);
     job.targets = TargetsFromText(row.Text(3));
@@ -280,7 +280,7 @@ Status Jobs::RequestAbort(std::string_view id) const {
 
 bool Jobs::AbortRequested(std::string_view id) const {
   const std::optional<int64_t> number = IdNumber(id);
-  return number && PathExists(JoinPath(home_.JobFolder(IdText(*number)), "abort"));
+  return number && PathExists(JoinPath(home_.JobFolder(JobIdText(*number)), "abort"));
 }
 
 }  // namespace slipway

@@ -16,6 +16,8 @@
 
 namespace slipway {
 
+std::string JobIdText(int64_t number);  // "job-000001"
+
 enum class JobStatus { kQueued, kRunning, kDone, kFailed, kAborted };
 std::string_view JobStatusName(
     JobStatus status);  // "queued", "running", "done", "failed", "aborted"

@@ -4,6 +4,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/text.h"
+#include "slipway/registry/stray.h"
 
 namespace slipway {
 namespace {
@@ -141,7 +142,7 @@ Status Projects::Delete(std::string_view name, bool force, std::string_view expe
   }
   // What cannot be removed now is a leftover for the garbage collection.
   transaction.AfterCommit(
-      [folder = home_.ProjectDataFolder(name)] { (void)RemoveAll(folder).ok(); });
+      [this, folder = home_.ProjectDataFolder(name)] { RemoveUnlessBackup(home_, folder); });
   return transaction.Commit();
 }
 

@@ -79,6 +79,10 @@ Result<std::unique_ptr<Registry>> Registry::OpenForReading(const std::string& fo
 }
 
 Result<GarbageReport> Registry::CollectGarbage(double min_age_seconds) {
+  // While a backup reads, nothing goes; the next collection finds it all.
+  auto lock = FileLock::Acquire(home_.BackupLockPath(), 0);
+  if (!lock.ok() && lock.error().code == ErrorCode::kUnavailable) return GarbageReport();
+  if (!lock.ok()) return std::move(lock).error();
   ASSIGN_OR_RETURN(GarbageReport report, blobs_.CollectGarbage(min_age_seconds));
   ASSIGN_OR_RETURN(const auto stray, datasets_.RemoveStrayFiles(min_age_seconds));
   report.leftovers.insert(report.leftovers.end(), stray.begin(), stray.end());

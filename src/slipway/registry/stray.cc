@@ -20,4 +20,8 @@ bool RemoveIfOld(const std::string& path, double seconds) {
   return IsOlderThan(path, seconds) && RemoveAll(path).ok();
 }
 
+void RemoveUnlessBackup(const Home& home, const std::string& path) {
+  if (!FileLock::IsHeld(home.BackupLockPath())) (void)RemoveAll(path).ok();
+}
+
 }  // namespace slipway
