@@ -28,7 +28,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401",
                  "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users")) + """
 # The deployer's bodies are described as "an object".
 [[operations]]
-include-path-regex = "^/api/v1/(stages|infras|deployments|projects/.*/publish)"
+include-path-regex = "^/api/v1/(stages|infras|deployments|published-services|projects/.*/publish)"
 include-method = ["POST", "PUT"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """

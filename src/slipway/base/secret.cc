@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include "slipway/base/mutex.h"
+#include "slipway/base/text.h"
 
 namespace slipway {
 namespace {
@@ -62,6 +63,31 @@ std::string NewToken(std::string_view prefix) {
 
 bool SameSecret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string SecretOfAuthorization(std::string_view header) {
+  const size_t blank = header.find(' ');
+  if (blank == std::string_view::npos) return "";
+  const std::string scheme = ToLower(header.substr(0, blank));
+  const std::string_view value = Trim(header.substr(blank));
+  if (value.empty() || value.size() > 4096) return "";
+  if (scheme == "bearer") {
+    return value.find(' ') == std::string_view::npos ? std::string(value) : "";
+  }
+  if (scheme != "basic") return "";
+  std::string decoded(value.size(), '\0');
+  size_t length = 0;
+  const char* end = nullptr;
+  // Padded or not: clients do both.
+  for (int variant : {sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING}) {
+    if (sodium_base642bin(reinterpret_cast<unsigned char*>(decoded.data()), decoded.size(),
+                          value.data(), value.size(), nullptr, &length, &end, variant) == 0 &&
+        end == value.data() + value.size()) {
+      decoded.resize(length);
+      return decoded.substr(0, decoded.find(':'));
+    }
+  }
+  return "";
 }
 
 }  // namespace slipway

@@ -20,4 +20,8 @@ std::string NewToken(std::string_view prefix);
 // Equal, in a time that does not depend on where they differ.
 bool SameSecret(std::string_view a, std::string_view b);
 
+// The secret of an Authorization header: Basic (the user; the password is ignored) or Bearer; empty
+// when there is none or it is malformed.
+std::string SecretOfAuthorization(std::string_view header);
+
 }  // namespace slipway

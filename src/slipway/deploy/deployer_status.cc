@@ -84,6 +84,7 @@ NodeHealth JudgeNode(const DeploymentRecord& record, const ObservedNode& node) {
 
 std::string JudgeDeployment(const DeploymentRecord& record, const std::vector<NodeHealth>& nodes) {
   if (!record.applied) return "unknown";
+  if (nodes.empty()) return "error";
   size_t healthy = 0, errors = 0;
   for (const NodeHealth& node : nodes) {
     healthy += node.health == "healthy" ? 1 : 0;

@@ -127,6 +127,8 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
     return Conflict("an update of deployment '" + record.name + "' is running",
                     "wait until it has ended: slipway deployment show " + record.name);
   ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
+  if (session.nodes.empty())
+    return Conflict("infrastructure '" + record.infra + "' has no nodes to bring it to");
   ASSIGN_OR_RETURN(const int64_t epoch, Epoch(session, request.take_over));
   int64_t update = 0;
   {

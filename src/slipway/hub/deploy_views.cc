@@ -166,4 +166,15 @@ Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
   return out;
 }
 
+Result<std::string> NormalNodeUrl(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  const bool scheme = url.starts_with("http://") || url.starts_with("https://");
+  const std::string rest = scheme ? url.substr(url.find("://") + 3) : "";
+  if (rest.empty() || rest.find_first_of("/?# @") != std::string::npos)
+    return InvalidArgument("'" + url.substr(0, 200) + "' is not a node's URL",
+                           "write it as http://HOST:PORT or https://HOST:PORT, as the node says it "
+                           "when it starts");
+  return url;
+}
+
 }  // namespace slipway

@@ -23,4 +23,7 @@ Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
 Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
                                 const std::string& model, int64_t version);
 
+// http://HOST:PORT without a slash at the end; kInvalidArgument for anything else.
+Result<std::string> NormalNodeUrl(std::string url);
+
 }  // namespace slipway

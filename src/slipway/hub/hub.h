@@ -68,6 +68,7 @@ void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
 void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
+void AddPublishedRoutes(Hub& hub, Router* router);  // what published services get from outside
 void AddDeploymentRoutes(Hub& hub, Router* router);
 void AddPeopleRoutes(Hub& hub, Router* router);
 void AddSystemRoutes(Hub& hub, Router* router);

@@ -13,12 +13,15 @@
 #include "slipway/base/json.h"
 #include "slipway/base/secret.h"
 #include "slipway/base/text.h"
+#include "slipway/http/multipart.h"
 #include "slipway/http/url.h"
+#include "slipway/hub/dss_wire.h"
 
 namespace slipway {
 namespace {
 
 constexpr std::string_view kProblem = "application/problem+json";
+constexpr std::string_view kTicket = "x-dku-apiticket";
 
 bool IsAddress(const std::string& host) {
   unsigned char bytes[16];
@@ -41,8 +44,23 @@ bool IsOwnOrigin(const HttpRequest& request) {
   return ToLower(origin) == ToLower(request.Header("host"));
 }
 
-void WriteProblem(int status, const Error& error, const std::string& request_id, HttpReply* reply) {
+// What the client of the Dataiku API looks for; DSS's servers send both with every answer.
+void AddDssHeaders(HttpReply* reply) {
+  reply->AddHeader("DSS-API-Version", "1");
+  reply->AddHeader("DSS-Version", "slipway-" SLIPWAY_VERSION);
+}
+
+// In the shape that whoever calls `path` reads.
+void WriteProblem(std::string_view path, int status, const Error& error,
+                  const std::string& request_id, HttpReply* reply) {
   reply->status = status;
+  if (IsDssPath(path)) {
+    reply->content_type = "application/json";
+    reply->body = DumpJson(DssErrorJson(status, error));
+    AddDssHeaders(reply);
+    if (!request_id.empty()) reply->AddHeader("X-Request-Id", request_id);
+    return;
+  }
   reply->content_type = kProblem;
   Json body = ErrorToJson(error);
   body["title"] = error.message;
@@ -75,7 +93,7 @@ std::string CookieOf(const HttpRequest& request, std::string_view name) {
 }  // namespace
 
 HubFace::HubFace(Hub& hub, HubFaceOptions options)
-    : hub_(hub), options_(std::move(options)), streams_(hub) {
+    : hub_(hub), options_(std::move(options)), streams_(hub), dss_(hub) {
   for (const std::string& name : options_.hosts) names_.push_back(ToLower(name));
   names_.push_back("localhost");
   char own[256] = {};
@@ -84,6 +102,7 @@ HubFace::HubFace(Hub& hub, HubFaceOptions options)
 }
 
 HubFace::~HubFace() {
+  dss_.Stop();
   {
     MutexLock lock(mutex_);
     stop_ = true;
@@ -113,8 +132,16 @@ bool HubFace::HostAllowed(const HttpRequest& request) const {
 
 HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
   HttpBodyPlan plan;
-  const bool anonymous = head.Header("authorization").empty() && head.Header("cookie").empty();
+  const bool dss = IsDssPath(head.path);
+  const bool anonymous = head.Header("authorization").empty() && head.Header("cookie").empty() &&
+                         (!dss || head.Header(kTicket).empty());
   plan.max_bytes = anonymous ? options_.max_anonymous_bytes : options_.max_body_bytes;
+  if (dss) {
+    if (anonymous || !IsMultipart(head.Header("content-type"))) return plan;
+    if (Remembers(head)) plan.max_bytes = options_.max_upload_bytes;
+    plan.spool_folder = options_.upload_folder;
+    return plan;
+  }
   if (!head.Header("content-type").starts_with("application/octet-stream")) return plan;
   // A file: to disk, a large one only for a caller who was somebody a moment ago; what they may do
   // is decided once it is here.
@@ -126,7 +153,8 @@ HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
   if (route == nullptr || !route->details.upload) return plan;
   if (anonymous) {
     plan.refuse = true;
-    WriteProblem(401, PermissionDenied("this needs an API key or a session"), RandomId(), refusal);
+    WriteProblem(head.path, 401, PermissionDenied("this needs an API key or a session"), RandomId(),
+                 refusal);
     refusal->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
     return plan;
   }
@@ -138,7 +166,7 @@ HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
 HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) {
   ++requests_;
   if (!HostAllowed(request)) {
-    WriteProblem(421,
+    WriteProblem(request.path, 421,
                  PermissionDenied("this hub is not known by the name of the Host header",
                                   "start it with --host NAME to allow the name"),
                  RandomId(), reply);
@@ -164,17 +192,18 @@ HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpEx
     }
   }
   ++refused_;
-  WriteProblem(503, Unavailable("the hub has too much to do", "try again in a second"), RandomId(),
+  WriteProblem(request.path, 503,
+               Unavailable("the hub has too much to do", "try again in a second"), RandomId(),
                reply);
   reply->AddHeader("Retry-After", "1");
   return HttpOutcome::kReplied;
 }
 
-void HubFace::DescribeRefusal(int status, std::string_view reason, const HttpRequest*,
+void HubFace::DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
                               HttpReply* reply) {
   const Error error{status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kInvalidArgument,
                     std::string(reason), ""};
-  WriteProblem(status, error, RandomId(), reply);
+  WriteProblem(head == nullptr ? "" : head->path, status, error, RandomId(), reply);
 }
 
 void HubFace::Work() {
@@ -198,10 +227,15 @@ void HubFace::Work() {
 // Whoever shows something that is wrong is nobody, not somebody with fewer rights.
 Principal HubFace::Identify(const HttpRequest& request) const {
   Registry& registry = hub_.registry();
-  std::string_view header = request.Header("authorization");
-  if (!header.empty()) {
-    if (header.size() < 7 || ToLower(header.substr(0, 7)) != "bearer ") return {};
-    const std::string key(Trim(header.substr(7)));
+  const std::string_view header = request.Header("authorization");
+  const bool dss = IsDssPath(request.path);
+  const std::string_view ticket = dss ? request.Header(kTicket) : "";
+  if (!header.empty() || !ticket.empty()) {
+    // Basic is what DSS's clients send, and for them alone: browsers would remember it.
+    const bool bearer = header.size() >= 7 && ToLower(header.substr(0, 7)) == "bearer ";
+    if (!header.empty() && !bearer && !dss) return {};
+    const std::string key = header.empty() ? std::string(ticket) : SecretOfAuthorization(header);
+    if (key.empty()) return {};
     if (SameSecret(key, options_.token)) return LocalPrincipal(options_.local_user);
     const auto found = registry.keys().FindByKey(key);
     if (!found.ok() || !*found) return {};
@@ -211,7 +245,7 @@ Principal HubFace::Identify(const HttpRequest& request) const {
     return KeyPrincipal(**found, &**account);
   }
   const std::string session = CookieOf(request, "slipway_session");
-  if (session.empty()) return {};
+  if (session.empty() || dss) return {};
   const auto account = registry.accounts().FindSession(session);
   if (!account.ok() || !*account) return {};
   Principal principal = AccountPrincipal(**account, "session");
@@ -223,7 +257,8 @@ namespace {
 
 std::string CredentialHash(const HttpRequest& request) {
   return Sha256Hex(std::string(request.Header("authorization")) + "\n" +
-                   std::string(request.Header("cookie")));
+                   std::string(request.Header("cookie")) + "\n" +
+                   std::string(request.Header(kTicket)));
 }
 
 }  // namespace
@@ -251,7 +286,7 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   HttpReply* reply = pending->reply();
   const std::string id = RandomId();
   if (!IsSafe(in.method) && !IsOwnOrigin(in)) {
-    WriteProblem(403,
+    WriteProblem(in.path, 403,
                  PermissionDenied("a page of another site may not change anything here",
                                   "programs send no Origin header"),
                  id, reply);
@@ -271,10 +306,14 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   const Principal principal = Identify(in);
   if (principal.kind != Principal::Kind::kAnonymous) Remember(in);
   Response response;
+  const bool dss = IsDssPath(in.path);
   if (!IsValidUtf8(request.path) || request.path.find('\0') != std::string::npos ||
       in.path.find("%2F") != std::string_view::npos ||
       in.path.find("%2f") != std::string_view::npos) {
     response = ErrorResponse(NotFound("there is nothing at such a path"));
+    if (dss) response = DssErrorOf(std::move(response));
+  } else if (dss) {
+    response = dss_.Answer(std::move(request), principal);
   } else {
     response = hub_.Dispatch(request, &principal);
   }
@@ -303,6 +342,7 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   for (auto& [name, value] : response.headers) {
     reply->AddHeader(name, name == "Set-Cookie" && in.tls ? value + "; Secure" : value);
   }
+  if (dss) AddDssHeaders(reply);
   reply->AddHeader("X-Request-Id", id);
   reply->AddHeader("Cache-Control", "no-store");
   reply->AddHeader("X-Frame-Options", "DENY");

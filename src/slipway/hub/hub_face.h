@@ -14,6 +14,7 @@
 
 #include "slipway/base/mutex.h"
 #include "slipway/http/server.h"
+#include "slipway/hub/dss_facade.h"
 #include "slipway/hub/event_streams.h"
 #include "slipway/hub/hub.h"
 
@@ -60,6 +61,7 @@ class HubFace final : public HttpHandler {
   const HubFaceOptions options_;
   std::vector<std::string> names_;
   EventStreams streams_;
+  DssFacade dss_;
   std::atomic<const HttpServer*> server_ = nullptr;
   std::atomic<bool> draining_ = false;
   std::atomic<int64_t> requests_ = 0, errors_ = 0, refused_ = 0;

@@ -67,17 +67,6 @@ Result<Response> ListInfras(Hub& hub, const Request& request) {
   return JsonResponse(out);
 }
 
-Result<std::string> NodeUrl(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
-  const bool scheme = url.starts_with("http://") || url.starts_with("https://");
-  const std::string rest = scheme ? url.substr(url.find("://") + 3) : "";
-  if (rest.empty() || rest.find_first_of("/?# @") != std::string::npos)
-    return InvalidArgument("'" + url.substr(0, 200) + "' is not a node's URL",
-                           "write it as http://HOST:PORT or https://HOST:PORT, as the node says it "
-                           "when it starts");
-  return url;
-}
-
 int BodyInt(const Json& body, const char* key, int fallback) {
   const Json* value = FindMember(body, key);
   return value != nullptr && value->is_number_integer() ? value->get<int>() : fallback;
@@ -116,11 +105,12 @@ Result<Response> AddInfra(Hub& hub, const Request& request) {
   if (const Json* nodes = FindMember(body, "nodes"); nodes != nullptr && nodes->is_array()) {
     for (const Json& node : *nodes) {
       ASSIGN_OR_RETURN(const std::string url, GetString(node, "url"));
-      ASSIGN_OR_RETURN(std::string normal, NodeUrl(url));
+      ASSIGN_OR_RETURN(std::string normal, NormalNodeUrl(url));
       infra.nodes.push_back({std::move(normal), BodyText(node, "key")});
     }
   }
-  if (infra.type == "static" && infra.nodes.empty())
+  // An empty list that is sent is meant: nodes come later.
+  if (infra.type == "static" && infra.nodes.empty() && !body.contains("nodes"))
     return InvalidArgument("a static infrastructure has nodes",
                            "--node http://HOST:PORT --key-file FILE, once for each node");
   if (infra.type == "local" && !infra.nodes.empty())

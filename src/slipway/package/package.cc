@@ -385,6 +385,23 @@ Result<PackageManifest> ReadPackageManifest(const std::string& path, const Packa
   return manifest;
 }
 
+Result<std::string> ReadPackagePart(const std::string& path, std::string_view name, size_t limit) {
+  ASSIGN_OR_RETURN(OpenedPackage package, OpenPackage(path, {}));
+  const PackagePart* part = package.manifest.FindPart(name);
+  if (part == nullptr)
+    return NotFound(fmt::format("package '{}' has no file '{}'", BaseName(path), name));
+  std::string entry;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool more, package.zip.Next(&entry));
+    if (!more) return Corruption(fmt::format("package '{}' lacks '{}'", BaseName(path), name));
+    if (entry == name) break;
+  }
+  ASSIGN_OR_RETURN(std::string bytes, package.zip.Read(limit));
+  if (std::ssize(bytes) != part->bytes || Sha256Hex(bytes) != part->sha256)
+    return Corruption(fmt::format("'{}' of package '{}' is damaged", name, BaseName(path)));
+  return bytes;
+}
+
 Result<PackageManifest> UnpackPackage(const std::string& path, const std::string& folder,
                                       const PackageLimits& limits) {
   Result<PackageManifest> manifest = Unpack(path, folder, limits);

@@ -109,6 +109,8 @@ struct PackageLimits {
 // The manifest alone, without reading the parts.
 Result<PackageManifest> ReadPackageManifest(const std::string& path,
                                             const PackageLimits& limits = {});
+// One of its files, "openapi.json" for example, checked against the manifest; kNotFound.
+Result<std::string> ReadPackagePart(const std::string& path, std::string_view name, size_t limit);
 // Unpacks and verifies into `folder`, which must be new or empty; every file is durable when it
 // returns. On an error the folder holds leftovers that the caller removes.
 Result<PackageManifest> UnpackPackage(const std::string& path, const std::string& folder,

@@ -71,6 +71,24 @@ class Package : public ::testing::Test {
   std::string path_, good_;
 };
 
+TEST_F(Package, OneFileIsReadWithoutTheOthersAndChecked) {
+  ASSERT_TRUE(UnpackPackage(path_, folder_.File("whole")).ok());
+  const auto part = ReadPackagePart(path_, "openapi.json", 1 << 20);
+  ASSERT_TRUE(part.ok()) << part.error().message;
+  EXPECT_EQ(*part, *ReadFile(folder_.File("whole/openapi.json")));
+  EXPECT_EQ(*ReadPackagePart(path_, "zones.table", 1 << 20), std::string(300, '\0'));
+  EXPECT_EQ(ReadPackagePart(path_, "nothing.json", 1 << 20).error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(ReadPackagePart(path_, "openapi.json", 3).ok());
+  const std::string path = folder_.File("damaged.zip");
+  std::string bytes = good_;
+  const size_t at = bytes.find("\"openapi\"");
+  if (at != std::string::npos) {  // stored, not deflated: a byte of the content itself
+    bytes[at + 1] ^= 1;
+    Put(path, bytes);
+    EXPECT_FALSE(ReadPackagePart(path, "openapi.json", 1 << 20).ok());
+  }
+}
+
 TEST_F(Package, WhatIsWrittenIsUnpackedAndVerified) {
   const std::string out = folder_.File("out");
   Result<PackageManifest> manifest = UnpackPackage(path_, out);

@@ -73,6 +73,63 @@ TEST_F(DeploymentsTest, PublishedVersionsNeverChangeAndHoldTheirBlob) {
   EXPECT_TRUE(published.Path(*published.GetVersion("s", "v1")).ok());
 }
 
+TEST_F(DeploymentsTest, AServiceMayBeMadeBeforeItsVersionsAndBelongsToWhoPublishesFirst) {
+  PublishedServices& published = registry->published();
+  ASSERT_TRUE(published.Create("", "early", "ann").ok());
+  EXPECT_EQ(published.Create("", "early", "ann").error().code, ErrorCode::kConflict);
+  EXPECT_EQ(published.Create("p", "s", "ann").error().code, ErrorCode::kConflict);
+  EXPECT_EQ(published.GetVersion("early", "").error().code, ErrorCode::kNotFound);
+  const Blob blob = *registry->blobs().PutFile(home.File("b.zip", "package two"));
+  ASSERT_TRUE(published.Publish("", "early", "v1", blob, "{}", "ann").ok());
+  ASSERT_TRUE(published.Publish("p", "early", "v2", blob, "{}", "ann").ok());
+  EXPECT_EQ(published.Get("early")->project, "p");
+  EXPECT_EQ(published.Publish("q", "early", "v3", blob, "{}", "ann").error().code,
+            ErrorCode::kConflict);
+}
+
+TEST_F(DeploymentsTest, APublishedServiceGoesWithItsVersionsUnlessItIsDeployed) {
+  PublishedServices& published = registry->published();
+  ASSERT_TRUE(registry->deployments().Create("d", "s", "dev", Spec("v1"), "ann").ok());
+  EXPECT_EQ(published.Delete("s").error().code, ErrorCode::kConflict);
+  ASSERT_TRUE(registry->deployments().Delete("d").ok());
+  ASSERT_TRUE(published.Delete("s").ok());
+  EXPECT_EQ(published.Get("s").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(published.Delete("s").error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(DeploymentsTest, AKeyStaysWithTheUrlThatItWasGivenFor) {
+  Infras& infras = registry->infras();
+  const int64_t key = *infras.Get("dev")->nodes[0].key_secret;
+  // A node more, before it: the stored key stays, the new one is sealed.
+  ASSERT_TRUE(infras.SetNodes("dev", {{"http://b:1", "other key"}, {"http://a:1", {}}}).ok());
+  auto nodes = infras.Get("dev")->nodes;
+  ASSERT_EQ(nodes.size(), 2u);
+  EXPECT_EQ(registry->secrets().Open(*nodes[0].key_secret).value(), "other key");
+  EXPECT_EQ(nodes[1].key_secret, key);
+  // Another address never gets it, and what nobody needs is gone.
+  ASSERT_TRUE(infras.SetNodes("dev", {{"http://c:1", {}}}).ok());
+  EXPECT_FALSE(infras.Get("dev")->nodes[0].key_secret.has_value());
+  EXPECT_FALSE(registry->secrets().Open(key).ok());
+  // "" takes the key away; the list may be empty.
+  ASSERT_TRUE(infras.SetNodes("dev", {{"http://c:1", "k"}}).ok());
+  ASSERT_TRUE(infras.SetNodes("dev", {{"http://c:1", ""}}).ok());
+  EXPECT_FALSE(infras.Get("dev")->nodes[0].key_secret.has_value());
+  ASSERT_TRUE(infras.SetNodes("dev", {}).ok());
+  EXPECT_TRUE(infras.Get("dev")->nodes.empty());
+}
+
+TEST_F(DeploymentsTest, NodesOfAnotherInfrastructureAreRefused) {
+  Infras& infras = registry->infras();
+  ASSERT_TRUE(infras.Add({"prod", "static", "Production", {}, {{"http://p:1", ""}}, "ann"}).ok());
+  EXPECT_EQ(infras.SetNodes("dev", {{"http://p:1", {}}}).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(infras.SetNodes("dev", {{"http://x:1", {}}, {"http://x:1", {}}}).error().code,
+            ErrorCode::kConflict);
+  EXPECT_EQ(infras.SetNodes("none", {}).error().code, ErrorCode::kNotFound);
+  // Nothing of a refused change is there.
+  EXPECT_EQ(infras.Get("dev")->nodes[0].url, "http://a:1");
+  EXPECT_TRUE(infras.Get("dev")->nodes[0].key_secret.has_value());
+}
+
 TEST_F(DeploymentsTest, InfrastructuresKeepTheirStageNodesAndDeployments) {
   Infras& infras = registry->infras();
   EXPECT_EQ(infras.Stages()->size(), 3u);

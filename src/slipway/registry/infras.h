@@ -62,6 +62,12 @@ class Infras {
   Result<std::vector<InfraRecord>> List() const;
   // kNotFound with a suggestion.
   Result<InfraRecord> Get(std::string_view name) const;
+  // Of type static: these, in this order. Without a key, the one that is stored for the URL stays.
+  struct NodeChange {
+    std::string url;
+    std::optional<std::string> key;  // "": none
+  };
+  Result<InfraRecord> SetNodes(std::string_view name, const std::vector<NodeChange>& nodes);
   // With its nodes' keys; kConflict while a deployment is on it.
   Status Delete(std::string_view name);
 

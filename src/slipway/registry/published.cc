@@ -5,6 +5,38 @@
 
 namespace slipway {
 
+Result<PublishedService> PublishedServices::Create(std::string_view project,
+                                                   std::string_view service, std::string_view who) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT name FROM published_services WHERE name = ?",
+                                              {SqlText(service)}));
+  if (!rows.empty())
+    return Conflict("a service '" + std::string(service) + "' is published already");
+  RETURN_IF_ERROR(database_.Execute(
+      "INSERT INTO published_services(name, project, created_at, created_by) VALUES (?, ?, ?, ?)",
+      {SqlText(service), SqlText(project), NowText(), SqlText(who)}));
+  ASSIGN_OR_RETURN(PublishedService made, Get(service));
+  RETURN_IF_ERROR(transaction.Commit());
+  return made;
+}
+
+Status PublishedServices::Delete(std::string_view service) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  RETURN_IF_ERROR(Get(service));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT name FROM deployments WHERE service = ? ORDER "
+                                   "BY name",
+                                   {SqlText(service)}));
+  if (!rows.empty())
+    return Conflict("service '" + std::string(service) + "' is deployed: '" + rows[0].Text(0) + "'",
+                    "delete its deployments first");
+  RETURN_IF_ERROR(
+      database_.Execute("DELETE FROM published_versions WHERE service = ?", {SqlText(service)}));
+  RETURN_IF_ERROR(
+      database_.Execute("DELETE FROM published_services WHERE name = ?", {SqlText(service)}));
+  return transaction.Commit();
+}
+
 Result<PublishedVersion> PublishedServices::Publish(std::string_view project,
                                                     std::string_view service,
                                                     std::string_view version, const Blob& blob,
@@ -18,6 +50,10 @@ Result<PublishedVersion> PublishedServices::Publish(std::string_view project,
     RETURN_IF_ERROR(database_.Execute(
         "INSERT INTO published_services(name, project, created_at, created_by) VALUES (?, ?, ?, ?)",
         {name, SqlText(project), NowText(), SqlText(who)}));
+  } else if (owner[0].Text(0).empty() && !project.empty()) {
+    RETURN_IF_ERROR(database_.Execute(
+        "UPDATE published_services SET project = ? WHERE name = ? AND project = ''",
+        {SqlText(project), name}));
   } else if (owner[0].Text(0) != project) {
     return Conflict(
         "a service '" + name + "' of project '" + owner[0].Text(0) + "' is published already",

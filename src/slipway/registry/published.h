@@ -33,6 +33,11 @@ class PublishedServices {
  public:
   PublishedServices(Database& database, Blobs& blobs) : database_(database), blobs_(blobs) {}
 
+  // A service without versions. `project` "": of the first project that publishes it, if one does.
+  Result<PublishedService> Create(std::string_view project, std::string_view service,
+                                  std::string_view who);
+  // With its versions; kConflict while a deployment is of it.
+  Status Delete(std::string_view service);
   // The service's name belongs to the project that published it first (kConflict for another). The
   // same version again is no error; another content under its id is kConflict.
   Result<PublishedVersion> Publish(std::string_view project, std::string_view service,

@@ -6,6 +6,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
+#include "slipway/base/secret.h"
 #include "slipway/base/text.h"
 #include "slipway/serve/admin_log.h"
 #include "slipway/serve/admin_queue.h"

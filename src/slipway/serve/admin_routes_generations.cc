@@ -4,8 +4,8 @@
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/text.h"
+#include "slipway/http/multipart.h"
 #include "slipway/serve/admin_routes.h"
-#include "slipway/serve/multipart.h"
 
 namespace slipway {
 namespace {

@@ -258,29 +258,4 @@ bool KeyAllows(const ApiKey& key, std::string_view service) {
          std::find(key.services.begin(), key.services.end(), service) != key.services.end();
 }
 
-std::string SecretOfAuthorization(std::string_view header) {
-  const size_t blank = header.find(' ');
-  if (blank == std::string_view::npos) return "";
-  const std::string scheme = ToLower(header.substr(0, blank));
-  const std::string_view value = Trim(header.substr(blank));
-  if (value.empty() || value.size() > 4096) return "";
-  if (scheme == "bearer") {
-    return value.find(' ') == std::string_view::npos ? std::string(value) : "";
-  }
-  if (scheme != "basic") return "";
-  std::string decoded(value.size(), '\0');
-  size_t length = 0;
-  const char* end = nullptr;
-  // Padded or not: clients do both.
-  for (int variant : {sodium_base64_VARIANT_ORIGINAL, sodium_base64_VARIANT_ORIGINAL_NO_PADDING}) {
-    if (sodium_base642bin(reinterpret_cast<unsigned char*>(decoded.data()), decoded.size(),
-                          value.data(), value.size(), nullptr, &length, &end, variant) == 0 &&
-        end == value.data() + value.size()) {
-      decoded.resize(length);
-      return decoded.substr(0, decoded.find(':'));
-    }
-  }
-  return "";
-}
-
 }  // namespace slipway

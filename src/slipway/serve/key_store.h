@@ -48,8 +48,4 @@ class KeyStore {
   virtual uint64_t version() const = 0;
 };
 
-// The secret of an Authorization header: Basic (the user; the password is ignored) or Bearer; empty
-// when there is none or it is malformed.
-std::string SecretOfAuthorization(std::string_view header);
-
 }  // namespace slipway

@@ -6,6 +6,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
+#include "slipway/base/secret.h"
 #include "slipway/base/text.h"
 
 namespace slipway {

@@ -3,6 +3,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
+#include "slipway/base/secret.h"
 #include "slipway/http/listen_address.h"
 #include "slipway/serve/metrics_text.h"
 #include "slipway/serve/node.h"

@@ -1,4 +1,5 @@
 #include "slipway/serve/user_request.h"
+#include "slipway/base/secret.h"
 
 #include <algorithm>
 #include <cmath>

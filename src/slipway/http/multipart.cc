@@ -1,4 +1,4 @@
-#include "slipway/serve/multipart.h"
+#include "slipway/http/multipart.h"
 
 #include <cerrno>
 #include <cstring>

@@ -1,0 +1,224 @@
+// API services and their packages for DSS's clients.
+#include "slipway/base/text.h"
+#include "slipway/hub/dss_facade.h"
+#include "slipway/hub/dss_wire.h"
+
+namespace slipway {
+namespace {
+
+std::string ServicesOf(const DssCall& call) { return "projects/" + call.param("p") + "/services"; }
+std::string ServiceOf(const DssCall& call) { return ServicesOf(call) + "/" + call.param("s"); }
+std::string PackageOf(const DssCall& call) {
+  return ServiceOf(call) + "/packages/" + call.param("v");
+}
+
+std::string Text(const Json& object, const char* key) {
+  const Json* value = FindMember(object, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+}
+
+// Ours with their names in DSS; what DSS has no key for travels in 'slipway' and comes back.
+Json EndpointItem(const std::string& id, const Json& definition) {
+  const bool lookup = definition.contains("lookup");
+  Json out = {{"id", id}, {"type", lookup ? "DATASETS_LOOKUP" : "STD_PREDICTION"}};
+  if (!lookup) out["modelRef"] = Text(definition, "prediction");
+  out["slipway"] = definition;
+  return out;
+}
+
+Json ServiceItem(const DssCall& call, const std::string& id, const Json& definition) {
+  Json endpoints = Json::array();
+  if (const Json* all = FindMember(definition, "endpoints"); all && all->is_object()) {
+    for (const auto& [name, endpoint] : all->items())
+      endpoints.push_back(EndpointItem(name, endpoint));
+  }
+  return {{"id", id},
+          {"name", id},
+          {"projectKey", call.param("p")},
+          {"description", Text(definition, "description")},
+          {"authMethod", Text(definition, "auth") == "api_keys" ? "API_KEYS" : "PUBLIC"},
+          {"endpoints", std::move(endpoints)}};
+}
+
+Result<Json> DefinitionOf(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json service, call.Get(ServiceOf(call)));
+  if (const Json* definition = FindMember(service, "definition")) return *definition;
+  return NotFound("service '" + call.param("s") + "' is not defined any more",
+                  "its packages are still there");
+}
+
+Result<Response> List(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json project, call.Get("projects/" + call.param("p")));
+  ASSIGN_OR_RETURN(const Json services, call.Get(ServicesOf(call)));
+  Json out = Json::array();
+  for (const Json& service : services) {
+    const std::string name = Text(service, "name"), id = name.substr(name.find('/') + 1);
+    out.push_back(ServiceItem(call, id, project["definition"]["services"][id]));
+  }
+  return JsonResponse(out);
+}
+
+Status Apply(const DssCall& call, const Json& definition, const std::string& etag) {
+  RETURN_IF_ERROR(
+      call.Send("POST", "apply",
+                {{"definition",
+                  {{"project", call.param("p")}, {"services", {{call.param("s"), definition}}}}}},
+                {}, etag));
+  return {};
+}
+
+Result<Response> Create(const DssCall& call) {
+  std::string etag;
+  ASSIGN_OR_RETURN(const Json project, call.GetToChange("projects/" + call.param("p"), &etag));
+  const Json* services = FindMember(project["definition"], "services");
+  if (services != nullptr && services->contains(call.param("s")))
+    return Conflict("service '" + call.param("p") + "/" + call.param("s") + "' exists already");
+  RETURN_IF_ERROR(Apply(call, {{"endpoints", Json::object()}}, etag));
+  return DssOk();
+}
+
+Result<Response> GetSettings(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json definition, DefinitionOf(call));
+  return JsonResponse(ServiceItem(call, call.param("s"), definition));
+}
+
+Result<Json> ReadEndpoint(const DssCall& call, const Json& sent) {
+  ASSIGN_OR_RETURN(const std::string id, GetString(sent, "id"));
+  const std::string place = "endpoint '" + id.substr(0, 100) + "'";
+  const std::string type = Text(sent, "type");
+  if (type != "STD_PREDICTION" && type != "DATASETS_LOOKUP")
+    return InvalidArgument(
+        "Slipway does not support endpoints of type '" + type.substr(0, 100) + "' (" + place + ")",
+        "STD_PREDICTION, and DATASETS_LOOKUP as it was read");
+  const Json* ours = FindMember(sent, "slipway");
+  Json definition = ours != nullptr && ours->is_object() ? *ours : Json(Json::object());
+  if (type == "DATASETS_LOOKUP") {
+    if (!definition.contains("lookup"))
+      return InvalidArgument("a lookup endpoint needs its tables (" + place + ")",
+                             "define it in the project's YAML: docs/services.md");
+  } else {
+    ASSIGN_OR_RETURN(const std::string model, GetString(sent, "modelRef"));
+    ASSIGN_OR_RETURN(definition["prediction"], DssLocalName(call.param("p"), model));
+  }
+  const std::vector<std::string_view> known = {"id", "type", "modelRef", "slipway"};
+  RETURN_IF_ERROR(DssOnlyChanges(Json::object(), sent, known, place));
+  return definition;
+}
+
+Result<Response> PutSettings(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json sent, call.body());
+  std::string etag;
+  RETURN_IF_ERROR(call.GetToChange("projects/" + call.param("p"), &etag));
+  ASSIGN_OR_RETURN(Json definition, DefinitionOf(call));
+  const Json read = ServiceItem(call, call.param("s"), definition);
+  RETURN_IF_ERROR(
+      DssOnlyChanges(read, sent, {"endpoints", "authMethod", "description"}, "the API service"));
+  ASSIGN_OR_RETURN(const Json* list, GetArray(sent, "endpoints"));
+  Json endpoints = Json::object();
+  for (const Json& each : *list) {
+    ASSIGN_OR_RETURN(Json endpoint, ReadEndpoint(call, each));
+    const std::string id = Text(each, "id");
+    if (endpoints.contains(id)) return InvalidArgument("endpoint '" + id + "' is there twice");
+    endpoints[id] = std::move(endpoint);
+  }
+  definition["endpoints"] = std::move(endpoints);
+  if (sent.contains("authMethod") && sent["authMethod"] != read["authMethod"]) {
+    const std::string method = Text(sent, "authMethod");
+    if (method != "PUBLIC" && method != "API_KEYS")
+      return InvalidArgument(
+          "Slipway does not support the authMethod '" + method.substr(0, 100) + "'",
+          "PUBLIC or API_KEYS");
+    definition["auth"] = method == "PUBLIC" ? "public" : "api_keys";
+  }
+  if (const std::string text = Text(sent, "description"); text.empty()) {
+    definition.erase("description");
+  } else {
+    definition["description"] = text;
+  }
+  RETURN_IF_ERROR(Apply(call, definition, etag));
+  return DssOk();
+}
+
+Result<Response> ListPackages(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json packages, call.Get(ServiceOf(call) + "/packages"));
+  Json out = Json::array();
+  for (const Json& package : packages) {
+    out.push_back({{"id", package["package"]},
+                   {"createdOn", DssMillis(Text(package, "created_at"))},
+                   {"createdBy", package["created_by"]},
+                   {"releaseNotes", package["notes"]}});
+  }
+  return JsonResponse(out);
+}
+
+// DSS lets its users name a package; ours are numbered. The name must be the next number's.
+Result<Response> CreatePackage(const DssCall& call) {
+  const std::string& asked = call.param("v");
+  ASSIGN_OR_RETURN(const Json packages, call.Get(ServiceOf(call) + "/packages"));
+  int64_t last = 0;
+  for (const Json& package : packages) {
+    if (package["package"] == asked)
+      return Conflict("service '" + call.param("s") + "' has a package '" + asked + "' already");
+    last = std::max(last, package.value("number", int64_t{0}));
+  }
+  const auto number = asked.starts_with("v") ? ParseInt64(asked.substr(1)) : std::nullopt;
+  if (!number || *number <= last || asked != "v" + std::to_string(*number))
+    return InvalidArgument(
+        "Slipway numbers packages: '" + asked + "' cannot be the next one's name",
+        "the next one of '" + call.param("s") + "' is 'v" + std::to_string(last + 1) + "'");
+  ASSIGN_OR_RETURN(const Json started, call.Send("POST", ServiceOf(call) + "/packages",
+                                                 {{"notes", call.query("releaseNotes")}}));
+  RETURN_IF_ERROR(call.WaitForJob(started.value("job", "")));
+  ASSIGN_OR_RETURN(const Json made, call.Get(ServiceOf(call) + "/packages/latest"));
+  if (made["package"] == asked) return DssOk();
+  return Conflict("the package was made, as '" + Text(made, "package") + "', not '" + asked + "'",
+                  "its number was given to another package before, or meanwhile");
+}
+
+Result<Response> Summary(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json package, call.Get(PackageOf(call)));
+  Json out = {{"id", package["package"]},
+              {"createdOn", DssMillis(Text(package, "created_at"))},
+              {"releaseNotes", package["notes"]},
+              {"slipway", package}};
+  return JsonResponse(out);
+}
+
+Result<Response> DeletePackage(const DssCall& call) {
+  RETURN_IF_ERROR(call.Send("DELETE", PackageOf(call)));
+  return DssOk();
+}
+
+Result<Response> Archive(const DssCall& call) { return call.Fetch(PackageOf(call) + "/archive"); }
+
+Result<Response> Publish(const DssCall& call) {
+  const std::string name = call.query("publishedServiceId", call.param("s"));
+  if (name != call.param("s"))
+    return DssNotSupported("publishing under another name ('" + name.substr(0, 100) + "')",
+                           "a service is published as '" + call.param("s") + "'");
+  RETURN_IF_ERROR(call.Send("POST", PackageOf(call) + "/publish", Json::object()));
+  return DssOk();
+}
+
+}  // namespace
+
+void AddDssServiceCalls(DssFacade* facade) {
+  const char* const package = "/projects/{p}/apiservices/{s}/packages/{v}";
+  const char* const settings = "/projects/{p}/apiservices/{s}/settings";
+  facade->Add("GET", "/projects/{p}/apiservices", "DSSProject.list_api_services", List);
+  facade->Add("POST", "/projects/{p}/apiservices/{s}", "DSSProject.create_api_service", Create);
+  facade->Add("GET", settings, "DSSAPIService.get_settings", GetSettings);
+  facade->Add("PUT", settings, "DSSAPIServiceSettings.save", PutSettings);
+  facade->Add("GET", "/projects/{p}/apiservices/{s}/packages", "DSSAPIService.list_packages",
+              ListPackages);
+  facade->AddSlow("POST", package, "DSSAPIService.create_package", CreatePackage);
+  facade->Add("DELETE", package, "DSSAPIService.delete_package", DeletePackage);
+  facade->Add("GET", "/projects/{p}/apiservices/{s}/packages/{v}/summary",
+              "DSSAPIService.get_package_summary", Summary);
+  facade->Add("GET", "/projects/{p}/apiservices/{s}/packages/{v}/archive",
+              "DSSAPIService.download_package_stream, download_package_to_file", Archive);
+  facade->Add("POST", "/projects/{p}/apiservices/{s}/packages/{v}/publish",
+              "DSSAPIService.publish_package", Publish);
+}
+
+}  // namespace slipway
