@@ -34,8 +34,8 @@ Result<int> AddInfra(Context& context, const InfraOptions& options) {
                      std::to_string(options.node_keys.size()) + " key files",
                  "give --key-file once for all nodes, or once for each, in the same order");
   if (type == "static" && options.nodes.empty())
-    return Usage("a static infrastructure has nodes",
-                 "--node http://HOST:PORT --key-file FILE, once for each node");
+    return InvalidArgument("a static infrastructure has nodes",
+                           "--node http://HOST:PORT --key-file FILE, once for each node");
   Json nodes = Json::array();
   for (size_t i = 0; i < options.nodes.size(); ++i) {
     Json node = {{"url", options.nodes[i]}};
