@@ -209,6 +209,10 @@ class ExchangeForTest : public HttpExchange {
       exchange_->sent_ = true;
       exchange_->sent_cv_.notify_all();
     }
+    std::shared_ptr<HttpStream> SendStream() override {
+      Send();  // the node's API streams nothing
+      return nullptr;
+    }
 
    private:
     ExchangeForTest* exchange_;
