@@ -15,7 +15,7 @@ SECONDS = int(os.environ.get("SLIPWAY_SCHEMATHESIS_SECONDS", "25"))
 # What a schema cannot say, a definition's reader or a stored file says with 400; a changed object is a 412.
 CONFIG = """
 [checks.negative_data_rejection]
-expected-statuses = ["400", "401", "403", "404", "405", "412", "413", "415", "503"]
+expected-statuses = ["400", "401", "403", "404", "405", "409", "412", "413", "415", "503"]
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "304", "401", "403", "404", "409", "412", "503"]

@@ -83,6 +83,8 @@ Status CheckQuery(const std::vector<RouteKey>& keys, const Request& request) {
   for (const auto& [name, value] : request.query) {
     const RouteKey* key = FindKey(keys, name);
     if (key == nullptr) return Unknown(name, keys, "'s query");
+    if (value.empty() && !key->pattern.empty())
+      return InvalidArgument("'" + name + "' in the request's query is empty");
     const bool fits = key->type == "boolean" ? value == "true" || value == "false"
                       : key->type == "integer"
                           ? ParseInt64(value) && InRange(*key, *ParseInt64(value))

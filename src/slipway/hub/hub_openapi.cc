@@ -46,7 +46,7 @@ Json Parameters(const Route& route) {
   if (route.details.paged) {
     for (const RouteKey& key : PagingKeys()) out.push_back(QueryParameter(key));
   }
-  const Json text = {{"type", "string"}, {"minLength", 1}, {"maxLength", 200}};
+  const Json text = {{"type", "string"}, {"maxLength", 200}};  // empty: none
   if (route.method == "POST" && !route.details.secret && route.permission != "read")
     out.push_back(
         Parameter("Idempotency-Key", "header", false, text,

@@ -36,7 +36,7 @@ Result<Response> Create(Hub& hub, const Request& request) {
 }
 
 Result<Response> Delete(Hub& hub, const Request& request) {
-  const std::string& name = request.params.at("service");
+  const std::string& name = request.params.at("published");
   RETURN_IF_ERROR(hub.registry().published().Delete(name));
   return JsonResponse({{"deleted", name}});
 }
@@ -56,7 +56,7 @@ Result<PackageManifest> VerifyUpload(const std::string& file) {
 
 Result<Response> Upload(Hub& hub, const Request& request) {
   Registry& registry = hub.registry();
-  const std::string& name = request.params.at("service");
+  const std::string& name = request.params.at("published");
   ASSIGN_OR_RETURN(const PublishedService service, registry.published().Get(name));
   if (request.body_file.empty())
     return InvalidArgument("the package is the request's body, as application/octet-stream");
@@ -73,7 +73,7 @@ Result<Response> Upload(Hub& hub, const Request& request) {
 
 Result<Response> OpenApi(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PublishedVersion version,
-                   hub.registry().published().GetVersion(request.params.at("service"),
+                   hub.registry().published().GetVersion(request.params.at("published"),
                                                          request.params.at("version")));
   ASSIGN_OR_RETURN(const std::string path, hub.registry().published().Path(version));
   Response response;
@@ -111,10 +111,10 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
                  [&hub, handler](const Request& r) { return handler(hub, r); },
                  std::move(details)});
   };
-  const std::string service = "/api/v1/published-services/{service}";
+  const std::string service = "/api/v1/published-services/{published}";
   // Its versions, and its nodes without their keys.
   const auto versions = [&hub](const Request& request) {
-    const auto name = request.params.find("service");
+    const auto name = request.params.find("published");
     if (name == request.params.end()) return Json();
     const auto found = hub.registry().published().Get(name->second);
     if (!found.ok()) return Json();
@@ -132,7 +132,8 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
   add("POST", "/api/v1/published-services", "deploy", "makes a published service without versions",
       Create,
       {.body = Keys({{"service", "string", true, "its name", kNamePattern},
-                     {"project", "string", false, "that it belongs to", kNamePattern}}),
+                     {"project", "string", false, "that it belongs to; empty: to none",
+                      "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"}}),
        .query = NoKeys(),
        .status = 201});
   add("DELETE", service, "deploy", "deletes a published service that no deployment needs", Delete,
