@@ -176,7 +176,9 @@ verb_test() {
     tidy) verb_setup; install_clang
       # shellcheck disable=SC2086
       cmake --preset tidy $CLANG_FLAGS >/dev/null && cmake --build --preset tidy --target slipway ;;
-    crash) verb_setup; python_environment; build_all; SLIPWAY_POWER_LOSSES=1000 build/bin/power_loss_test --gtest_brief=1
+    crash) verb_setup; python_environment; build_all
+      SLIPWAY_POWER_LOSSES=1000 build/bin/power_loss_test --gtest_brief=1
+      SLIPWAY_POWER_LOSSES=1000 build/bin/node_power_loss_test --gtest_brief=1
       SLIPWAY_CRASH_ROUNDS=${1:-10000} .venv/bin/python -m pytest -q tests/e2e/test_crash.py ;;
     clients) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode; part_clients "$@" ;;
     soak) verb_setup; python_environment; configure_release; cmake --build build --target slipway slipway-apinode load

@@ -28,7 +28,7 @@ struct Write {
 };
 
 // A file or a folder. Names are kept as they are now and as the disk surely has them.
-struct Node {
+struct DiskNode {
   bool folder = false;
   std::string durable;         // content
   std::vector<Write> pending;  // since the last sync
@@ -174,7 +174,7 @@ class Disk {
     if (it == fds_.end()) return false;
     const auto& [id, path] = it->second;
     if (plan_.ignored_sync && plan_.ignored_sync(path)) return true;
-    Node& node = nodes_[static_cast<size_t>(id)];
+    DiskNode& node = nodes_[static_cast<size_t>(id)];
     for (const Write& write : node.pending) Apply(write, &node.durable);
     node.pending.clear();
     if (!node.folder) return true;
@@ -235,7 +235,7 @@ class Disk {
     return kept;
   }
 
-  std::string Left(const Node& node) {
+  std::string Left(const DiskNode& node) {
     std::string content = node.durable;
     const std::vector<bool> kept = Survivors(node.pending.size());
     std::vector<Write> writes;
@@ -268,7 +268,7 @@ class Disk {
     if (depth > 32) return;
     for (const auto& [name, id] : names[static_cast<size_t>(at)]) {
       const std::string below = path + "/" + name;
-      const Node& node = nodes_[static_cast<size_t>(id)];
+      const DiskNode& node = nodes_[static_cast<size_t>(id)];
       if (node.folder) {
         Store(below, id, names, depth + 1);
         continue;
@@ -285,7 +285,7 @@ class Disk {
   const PowerLoss plan_;
   int64_t left_;
   std::mt19937_64 random_;
-  std::vector<Node> nodes_, start_;
+  std::vector<DiskNode> nodes_, start_;
   std::vector<NameOperation> operations_;
   std::map<int, std::pair<int, std::string>> fds_;
 };
