@@ -83,6 +83,8 @@ TEST(LoadProject, SaysWhatIsWrongAndWhere) {
       {"project: &a p\n", "p.yaml:1:10: anchors (&a) are not supported: write the value out"},
       {"project: *a\n",
        "p.yaml:1:10: aliases (*name) are not supported: write the value out, or quote the text"},
+      {"project: \"\\N\"\n",
+       "p.yaml:1:10: the escapes \\N and \\_ are not supported: write \\u0085 or \\u00A0"},
       {"project: !!str p\n", "p.yaml:1:10: tags (!...) are not supported: write the plain value"},
       {"a:\n  <<: {b: 1}\n", "p.yaml:2:3: merge keys (<<) are not supported: write the values out"},
       {"project: p\n---\nproject: q\n",

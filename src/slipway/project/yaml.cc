@@ -174,6 +174,9 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& value) override {
     RefuseTag(mark, tag);
+    // The file is UTF-8; yaml-cpp makes single bytes of these two.
+    if (!IsValidUtf8(value))
+      Refuse(mark, "the escapes \\N and \\_ are not supported: write \\u0085 or \\u00A0");
     const bool plain = tag == "?";
     if (ExpectsKey()) {
       AddKey(mark, value, plain);
