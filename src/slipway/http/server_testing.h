@@ -156,7 +156,7 @@ class HttpServerTest : public ::testing::Test {
   }
   // Waits for what another thread does: a condition, not a time.
   static void Await(const std::function<bool()>& condition) {
-    for (int i = 0; i < 5000 && !condition(); ++i) {
+    for (int i = 0; i < 15000 && !condition(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     EXPECT_TRUE(condition());
