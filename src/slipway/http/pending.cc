@@ -82,7 +82,10 @@ HttpPendingRequest::~HttpPendingRequest() {
 }
 
 void HttpPendingRequest::Send() {
-  if (answer_ != nullptr) mailbox_->Post(std::move(answer_));
+  if (answer_ == nullptr) return;
+  spool_.reset();  // before the answer: whoever has it finds the file gone
+  request_.body_file = {};
+  mailbox_->Post(std::move(answer_));
 }
 
 bool HttpStreamBuffer::Write(std::string_view bytes, bool* wake) {

@@ -89,7 +89,7 @@ class HttpPendingRequest final : public HttpPending {
   const std::shared_ptr<HttpMailbox> mailbox_;
   const std::shared_ptr<HttpPendingLink> link_;
   const std::unique_ptr<HttpRequestParser> input_;
-  const std::unique_ptr<HttpBodySpool> spool_;
+  std::unique_ptr<HttpBodySpool> spool_;
   const std::string remote_, client_subject_;
   std::vector<HttpHeader> headers_;
   HttpRequest request_;

@@ -84,8 +84,9 @@ class HttpStream {
 // Of a stream's bytes that wait for their reader.
 inline constexpr size_t kHttpStreamBytes = size_t{256} << 10;
 
-// A request taken out of its connection. Send() exactly once, from any thread; destroyed without it
-// answers 500. When the connection has gone meanwhile, the answer is dropped.
+// A request taken out of its connection. Send() exactly once, from any thread, and then nothing
+// reads its body any more; destroyed without it answers 500. When the connection has gone
+// meanwhile, the answer is dropped.
 class HttpPending {
  public:
   virtual ~HttpPending() = default;
