@@ -127,7 +127,7 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   serving.tls.key_file = flags.tls_key;
   serving.server_name = "slipway-hub";
   serving.limits.request_line_bytes = size_t{128} << 10;  // DSS's clients put queries there
-  serving.loops = 1;  // they only read and write
+  serving.loops = 1;                                      // they only read and write
   const sigset_t signals = BlockSignals();
 
   HubOptions options;

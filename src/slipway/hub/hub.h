@@ -67,7 +67,7 @@ void AddDatasetRoutes(Hub& hub, Router* router);
 void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
-void AddInfraRoutes(Hub& hub, Router* router);  // stages, infrastructures, published services
+void AddInfraRoutes(Hub& hub, Router* router);      // stages, infrastructures, published services
 void AddPublishedRoutes(Hub& hub, Router* router);  // what published services get from outside
 void AddDeploymentRoutes(Hub& hub, Router* router);
 void AddPeopleRoutes(Hub& hub, Router* router);

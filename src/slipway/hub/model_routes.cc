@@ -121,9 +121,8 @@ Result<Response> History(Hub& hub, const Request& request) {
 // Activating changes nothing that is deployed: the answer says what serves another version.
 Result<Response> ActiveNow(Hub& hub, const VersionRecord& version) {
   Json out = VersionToJson(version, false);
-  ASSIGN_OR_RETURN(out["deployments_behind"],
-                   DeploymentsBehind(hub.registry(), version.project, version.model,
-                                     version.number));
+  ASSIGN_OR_RETURN(out["deployments_behind"], DeploymentsBehind(hub.registry(), version.project,
+                                                                version.model, version.number));
   return JsonResponse(out);
 }
 
@@ -195,9 +194,8 @@ Result<Response> Lineage(Hub& hub, const Request& request) {
   }
   lineage["scored_datasets"] = std::move(used);
   ASSIGN_OR_RETURN(lineage["packages"], PackagesHolding(hub.registry(), version));
-  ASSIGN_OR_RETURN(lineage["deployments"],
-                   DeploymentsServing(hub.registry(), version.project, version.model,
-                                      version.number));
+  ASSIGN_OR_RETURN(lineage["deployments"], DeploymentsServing(hub.registry(), version.project,
+                                                              version.model, version.number));
   return JsonResponse(lineage);
 }
 

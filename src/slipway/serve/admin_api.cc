@@ -101,7 +101,10 @@ bool IsFromAnotherSite(const HttpRequest& request) {
 
 struct AdminApi::State {
   explicit State(NodeParts* node_parts)
-      : parts(node_parts), router(MakeAdminRouter(node_parts)), reads(1, 256, 5), changes(4, 64, 19) {}
+      : parts(node_parts),
+        router(MakeAdminRouter(node_parts)),
+        reads(1, 256, 5),
+        changes(4, 64, 19) {}
 
   // False: `reply` says why not, and so does the log.
   bool Authorize(std::string_view path, const HttpRequest& request, HttpReply* reply) const {

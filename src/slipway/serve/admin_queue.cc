@@ -6,8 +6,7 @@
 
 namespace slipway {
 
-AdminQueue::AdminQueue(int threads, size_t capacity, int nice)
-    : capacity_(capacity), nice_(nice) {
+AdminQueue::AdminQueue(int threads, size_t capacity, int nice) : capacity_(capacity), nice_(nice) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
 }
 

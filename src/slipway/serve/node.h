@@ -84,8 +84,8 @@ class SystemApi {
 // {"errorType", "message", "detailedMessage", "code", "hint", "request_id"}: one object that DSS
 // clients and ours both read.
 void WriteError(int status, const Error& error, std::string_view request_id, HttpReply* reply);
-// Answers that there is no memory: `say` writes the reply; without memory for that either, the status
-// alone is the answer.
+// Answers that there is no memory: `say` writes the reply; without memory for that either, the
+// status alone is the answer.
 template <typename Say>
 void AnswerNoMemory(HttpReply* reply, const Say& say) {
   std::string().swap(reply->body);

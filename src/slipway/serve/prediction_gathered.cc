@@ -5,8 +5,7 @@
 namespace slipway {
 
 bool PredictionEndpoint::Gathers(const EndpointCall& call) const {
-  return call.verb == Verb::kPredict &&
-         LikelyExplained(call.input, definition_.explain_by_default);
+  return call.verb == Verb::kPredict && LikelyExplained(call.input, definition_.explain_by_default);
 }
 
 // False: the call's outcome has the error.

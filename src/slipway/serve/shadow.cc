@@ -138,8 +138,8 @@ void ShadowRunner::Enqueue(const ShadowQuery& query) {
   const double estimate = task->generation->endpoint(task->endpoint).EstimateMicros(task->call());
   const auto drop = [task] { task->counters->dropped.fetch_add(1, std::memory_order_relaxed); };
   if (admission_->Submit(
-          estimate, kDeadlineMs,
-          [this, task](int worker, int64_t) { Run(worker, task.get()); }, drop) != Admitted::kYes)
+          estimate, kDeadlineMs, [this, task](int worker, int64_t) { Run(worker, task.get()); },
+          drop) != Admitted::kYes)
     drop();
 }
 
@@ -149,8 +149,7 @@ void ShadowRunner::Run(int worker, Task* task) {
   std::unique_ptr<EndpointScratch> own;
   std::string out;
   CallOutcome outcome;
-  endpoint.Answer(task->call(), endpoint.ScratchOf(slot, &own), &out, false,
-                  &outcome);
+  endpoint.Answer(task->call(), endpoint.ScratchOf(slot, &own), &out, false, &outcome);
   int64_t equal = 0, different = 0;
   double largest = 0;
   Counters& counters = *task->counters;

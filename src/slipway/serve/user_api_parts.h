@@ -1,5 +1,5 @@
-// Internal to the user API: its state, in two files: what a loop's thread does (user_api.cc) and what
-// workers do (user_api_workers.cc).
+// Internal to the user API: its state, in two files: what a loop's thread does (user_api.cc) and
+// what workers do (user_api_workers.cc).
 #pragma once
 
 #include <array>

@@ -102,8 +102,8 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
       settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   if (call.generation != nullptr) {
     const ServedEndpoint& endpoint = call.generation->generation->endpoint(call.endpoint_index);
-    deferred->gathers = endpoint.Gathers(
-        AskedOf(call, deferred->pending->request().body, deferred->deferred_ns));
+    deferred->gathers =
+        endpoint.Gathers(AskedOf(call, deferred->pending->request().body, deferred->deferred_ns));
   }
   if (deferred->gathers) gather.Add(deferred);
   Admitted admitted{};

@@ -1,5 +1,4 @@
 #include "slipway/serve/user_request.h"
-#include "slipway/base/secret.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,6 +6,8 @@
 #include <optional>
 
 #include <zlib.h>
+
+#include "slipway/base/secret.h"
 
 namespace slipway {
 namespace {
