@@ -76,16 +76,7 @@ class WorkerAdmission final : public Admission {
     bool earlier = false;
     {
       std::lock_guard lock(mutex_);
-      if (draining_) return Admitted::kShuttingDown;
-      EndInterval(now);
-      if (static_cast<double>(queue_.size()) + running_ >= std::floor(limit_)) {
-        ++counts_.rejected_full;
-        return Admitted::kQueueFull;
-      }
-      if (ExpectedWait(now) > wait) {
-        ++counts_.rejected_late;
-        return Admitted::kTooLate;
-      }
+      if (const Admitted refused = Decide(now, wait); refused != Admitted::kYes) return refused;
       const auto deadline =
           now + std::chrono::duration_cast<Clock::duration>(Micros(std::min(wait, 1e12)));
       earlier = deadline < next_sweep_;
@@ -97,6 +88,11 @@ class WorkerAdmission final : public Admission {
     work_or_stop_.notify_one();
     if (earlier) earlier_deadline_.notify_one();
     return Admitted::kYes;
+  }
+
+  Admitted Ask(double deadline_ms) override {
+    std::lock_guard lock(mutex_);
+    return Decide(Clock::now(), (deadline_ms > 0 ? deadline_ms : options_.deadline_ms) * 1e3);
   }
 
   int workers() const override { return options_.workers; }
@@ -134,6 +130,19 @@ class WorkerAdmission final : public Admission {
     double cost = 0;
     Clock::time_point since;
   };
+
+  // `wait`: microseconds that it may. Holds the lock.
+  Admitted Decide(Clock::time_point now, double wait) {
+    if (draining_) return Admitted::kShuttingDown;
+    EndInterval(now);
+    if (static_cast<double>(queue_.size()) + running_ >= std::floor(limit_)) {
+      ++counts_.rejected_full;
+      return Admitted::kQueueFull;
+    }
+    if (ExpectedWait(now) <= wait) return Admitted::kYes;
+    ++counts_.rejected_late;
+    return Admitted::kTooLate;
+  }
 
   // What stands before a new request, in microseconds. Holds the lock.
   double ExpectedWait(Clock::time_point now) const {

@@ -47,6 +47,9 @@ class Admission {
   virtual Admitted Submit(double estimated_micros, double deadline_ms,
                           std::function<void(int slot, int64_t wait_us)> work,
                           std::function<void()> late) = 0;
+  // What Submit would say now, counted when it is a refusal: so that a request is refused before
+  // anything is made for it.
+  virtual Admitted Ask(double deadline_ms) = 0;
   virtual int workers() const = 0;
   // Seconds for Retry-After, at least 1, from the queue's state.
   virtual int RetryAfterSeconds() const = 0;

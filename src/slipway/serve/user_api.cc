@@ -292,8 +292,8 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
            call, reply);
       return HttpOutcome::kReplied;
     }
-    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1, reply->headers,
-                 exchange);
+    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1,
+                 request.arrived_ns, reply, exchange);
   }
   const bool simple = call.verb == Verb::kPredictSimple;
   const std::string_view input = simple ? request.query : request.body;
@@ -305,7 +305,7 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
   const double estimate =
       call.generation->generation->endpoint(call.endpoint_index).EstimateMicros(asked);
   if (estimate > parts->config.admission.inline_micros)
-    return Defer(call, table, estimate, reply->headers, exchange);
+    return Defer(call, table, estimate, request.arrived_ns, reply, exchange);
   AnswerCall(slot, input, request.arrived_ns, call, reply);
   return HttpOutcome::kReplied;
 }

@@ -107,7 +107,7 @@ struct UserApi::State {
            const CallOutcome& outcome);
   bool ShouldLog(const ServedService& service, UserThread* thread) const;
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                    double estimate, const std::string& headers, HttpExchange* exchange);
+                    double estimate, int64_t arrived_ns, HttpReply* reply, HttpExchange* exchange);
   void Work(int worker, int64_t wait_us, const std::shared_ptr<DeferredCall>& deferred);
   void WorkTogether(int worker, std::span<const std::shared_ptr<DeferredCall>> calls);
   void AnswerTogether(int worker, std::span<const std::shared_ptr<DeferredCall>> calls);

@@ -10,6 +10,13 @@ namespace {
 
 constexpr size_t kWellGathered = 16;
 
+Error Overloaded(Admitted refused) {
+  return Unavailable(refused == Admitted::kQueueFull ? "too many requests wait already"
+                     : refused == Admitted::kTooLate ? "the request would wait too long"
+                                                     : "the node is shutting down",
+                     "try again later, or ask another node");
+}
+
 Error NoMemory() {
   return Unavailable("there is not enough memory for this request", "send fewer records");
 }
@@ -68,10 +75,23 @@ void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
   deferred->pending->Send();
 }
 
-// `headers`: those of the answer so far.
+// `reply`: with the headers of the answer so far.
 HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
-                                  double estimate, const std::string& headers,
+                                  double estimate, int64_t arrived_ns, HttpReply* reply,
                                   HttpExchange* exchange) {
+  const ServiceSettings& settings = call.service->settings;
+  const double deadline =
+      settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
+  // Under overload most are refused: they cost as little as they can.
+  if (const Admitted now = parts->admission->Ask(deadline); now != Admitted::kYes) {
+    if (now == Admitted::kShuttingDown) reply->close = true;
+    Fail(503, Overloaded(now), call, reply);
+    if (call.generation != nullptr)
+      call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
+          exchange->loop(), Answered::kRejected, SteadyNanos() - arrived_ns, 0, 0, 0);
+    return HttpOutcome::kReplied;
+  }
+  const std::string headers = reply->headers;  // they lie in what Defer takes away
   auto deferred = std::make_shared<DeferredCall>();
   deferred->table = std::move(table);
   deferred->call = call;
@@ -88,7 +108,6 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->deferred_ns = SteadyNanos();
   deferred->pending = exchange->Defer();
   deferred->pending->reply()->headers = headers;
-  const ServiceSettings& settings = call.service->settings;
   auto place = running.Enter(call.service->id, settings.max_concurrent);
   if (!place) {
     Refuse(429,
@@ -98,8 +117,6 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
     return HttpOutcome::kDeferred;
   }
   deferred->place = *std::move(place);
-  const double deadline =
-      settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   if (call.generation != nullptr) {
     const ServedEndpoint& endpoint = call.generation->generation->endpoint(call.endpoint_index);
     deferred->gathers =
@@ -126,12 +143,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   if (deferred->gathers && !gather.Remove(deferred.get())) return HttpOutcome::kDeferred;
   deferred->place.Leave();
   if (admitted == Admitted::kShuttingDown) deferred->pending->reply()->close = true;
-  Refuse(503,
-         Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"
-                     : admitted == Admitted::kTooLate ? "the request would wait too long"
-                                                      : "the node is shutting down",
-                     "try again later, or ask another node"),
-         deferred.get());
+  Refuse(503, Overloaded(admitted), deferred.get());
   return HttpOutcome::kDeferred;
 }
 
