@@ -111,4 +111,4 @@ def test_errors_of_the_way_to_a_hub(slipway, hub):
     url = hub.url
     hub.stop()
     slipway.write("key", "swk_wrong")
-    slipway("--server", url, "--key-file", "key", "project", "ls", code=7)
+    assert "slipway hub" in slipway("--server", url, "--key-file", "key", "project", "ls", code=7).err

@@ -161,7 +161,14 @@ Result<Response> RemoteHubClient::Send(const std::string& method, const std::str
     }
     call.answer_file = files_.File("answer-" + std::to_string(next_file_++));
   }
-  ASSIGN_OR_RETURN(HttpAnswer answer, client_->Send(call));
+  Result<HttpAnswer> sent = client_->Send(call);
+  if (!sent.ok()) {
+    Error error = sent.error();
+    if (error.hint.empty() && error.code == ErrorCode::kUnavailable)
+      error.hint = "is a hub running there? `slipway hub` on its machine starts one";
+    return error;
+  }
+  HttpAnswer answer = *std::move(sent);
   Response response;
   response.status = answer.status;
   response.content_type = answer.Header("content-type");
