@@ -40,7 +40,7 @@ def seed(database, models, per_model):
     store = SqlAlchemyStore(f"sqlite:///{database}")
     tags = {"algorithm": "lightgbm", "rows": "80000", "rmse": "3.6924", "mae": "2.5885"}
     store.create_registered_model("m0000")
-    store.create_model_version("m0000", "models:/m0000/1", run_id="0" * 32, tags=[ModelVersionTag(k, v) for k, v in tags.items()])
+    store.create_model_version("m0000", "mlflow-artifacts:/m0000/1", run_id="0" * 32, tags=[ModelVersionTag(k, v) for k, v in tags.items()])
     now = int(time.time() * 1000)
     with store.ManagedSessionMaker() as session:
         for m in range(models):
@@ -51,7 +51,7 @@ def seed(database, models, per_model):
                 if m == 0 and v == 1:
                     continue
                 session.add(SqlModelVersion(name=name, version=v, creation_time=now + v, last_updated_time=now + v, current_stage="None",
-                                            source=f"models:/{name}/{v}", run_id=f"{m * per_model + v:032x}", status="READY"))
+                                            source=f"mlflow-artifacts:/{name}/{v}", run_id=f"{m * per_model + v:032x}", status="READY"))
                 session.add_all(SqlModelVersionTag(name=name, version=v, key=k, value=t) for k, t in tags.items())
             session.flush()
 
