@@ -395,7 +395,7 @@ def run(arguments, folder):
         result["at_rest"] = at_rest(ours, nodes, seconds)
         result["memory_mib"] = {c.name: spread([memory_mib(c.process.pid)]) for c in contestants}
         result["memory_peak_mib"] = {ours.name: memory_mib(ours.process.pid, "VmHWM")}
-    result["missed"] = missed(result)
+    result["missed"] = [] if quick else missed(result)
     return result
 
 

@@ -71,9 +71,7 @@ class MlflowServer:
 
     def fill(self):
         subprocess.run([self.python, __file__, self.database, str(self.models), str(self.per_model)], check=True, env=self.environment(),
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL if self.quiet else None, cwd=self.folder)
-
-    quiet = False
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
 
     def start(self):
         """Seconds to the first answer."""
