@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kStatusSeconds = 5;
 constexpr size_t kMaxThreads = 32;
+constexpr size_t kFleetThreads = 64;  // they wait for nodes, not for processors
 constexpr double kTooManyErrors = 0.05;  // of an endpoint's requests: a warning
 
 Json NodeGenerations(const ObservedNode& node) {
@@ -156,7 +157,7 @@ Result<std::map<std::string, Deployer::Seen>> Deployer::Look(const std::set<std:
       work.emplace_back(session->nodes[i], &seen.nodes[i]);
     sessions.push_back(*std::move(session));
   }
-  ForEachInParallel(work.size(), kMaxThreads, [&](size_t i) {
+  ForEachInParallel(work.size(), kFleetThreads, [&](size_t i) {
     NodeClient& client = *work[i].first;
     Seen::Node& node = *work[i].second;
     node.url = client.url();

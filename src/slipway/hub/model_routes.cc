@@ -32,12 +32,17 @@ Result<std::vector<ModelRecord>> ModelsOf(Registry& registry, const std::string&
                                           const std::string& after, int64_t most) {
   ASSIGN_OR_RETURN(std::vector<ModelRecord> models,
                    registry.models().List(project, after, most + 1));
-  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(registry, project));
+  // Of the definition no more than the names is read: a page may take those of many projects.
+  ASSIGN_OR_RETURN(const ProjectRecord record, registry.projects().Get(project));
+  ASSIGN_OR_RETURN(const Json definition, ParseJson(record.definition_json));
   const bool whole = static_cast<int64_t>(models.size()) <= most;
   const std::string end = whole ? "" : models.back().name;
   std::set<std::string> there;
   for (const ModelRecord& model : models) there.insert(model.name);
-  for (const auto& [name, definition] : stored.definition.models) {
+  const Json nothing = Json::object();
+  const Json* found = FindMember(definition, "models");
+  const Json& defined = found != nullptr && found->is_object() ? *found : nothing;
+  for (const auto& [name, settings] : defined.items()) {
     if (name <= after || (!whole && name >= end) || there.contains(name)) continue;
     ModelRecord none;
     none.project = project;
