@@ -14,6 +14,7 @@
 #include "slipway/http/listen_address.h"
 #include "slipway/http/server.h"
 #include "slipway/hub/hub_face.h"
+#include "slipway/jobs/worker.h"
 
 namespace slipway {
 namespace {
@@ -25,7 +26,12 @@ struct HubFlags {
   std::vector<std::string> listen, hosts, allowed_paths;
   std::string tls_certificate, tls_key;
   bool allow_keys_without_tls = false;
+  int64_t worker_memory = 0;
+  double worker_minutes = 0;
 };
+
+// Requests go before the work of jobs.
+constexpr int kWorkerNice = 5;
 
 std::string UrlOf(const ListenAddress& address, bool tls) {
   std::string host = address.host;
@@ -128,6 +134,9 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   serving.server_name = "slipway-hub";
   serving.limits.request_line_bytes = size_t{128} << 10;  // DSS's clients put queries there
   serving.loops = 1;                                      // they only read and write
+  SetWorkerLimits({.memory_bytes = flags.worker_memory,
+                   .seconds = flags.worker_minutes * 60,
+                   .nice = kWorkerNice});
   const sigset_t signals = BlockSignals();
 
   HubOptions options;
@@ -183,6 +192,12 @@ void AddHubCommand(CLI::App* app, Invocation* invocation) {
   hub->add_option("--tls-key", flags.tls_key, "its key");
   hub->add_flag("--allow-keys-without-tls", flags.allow_keys_without_tls,
                 "accept keys over plain HTTP off loopback");
+  hub->add_option("--worker-memory", flags.worker_memory,
+                  "what each process of a job may allocate, such as 4GB (default: no limit)")
+      ->transform(CLI::AsSizeValue(false));
+  hub->add_option("--worker-minutes", flags.worker_minutes,
+                  "after which such a process is ended (default: no limit)")
+      ->check(CLI::PositiveNumber);
   Handle(hub, invocation, [](Context& c) { return RunHub(c, flags); });
 }
 
