@@ -47,10 +47,14 @@ bool Extract(std::string_view body, std::string_view content_type, std::string* 
   return true;
 }
 
-void RoundTrip(std::string_view bytes) {
+constexpr size_t kChunk = size_t{256} << 10;  // that it reads at a time
+
+// `before`: bytes of a preamble, so that the form lies anywhere in a chunk.
+void RoundTrip(std::string_view bytes, size_t before) {
   const std::string boundary = "x" + std::to_string(bytes.size()) + "Z";
   if (("\r\n" + std::string(bytes)).find("\r\n--" + boundary) != std::string::npos) return;
-  const std::string body = "--" + boundary +
+  const std::string preamble = before == 0 ? "" : std::string(before, '-') + "\r\n";
+  const std::string body = preamble + "--" + boundary +
                            "\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nfile\r\n--" +
                            boundary +
                            "\r\nContent-Disposition: form-data; name=\"file\"; "
@@ -76,6 +80,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Check(IsMultipart(type), "no form, and taken");
     Check(body.find(content) != std::string_view::npos, "bytes that were not sent");
   }
-  RoundTrip(body);
+  RoundTrip(body, 0);
+  if (size > 0 && data[0] % 16 == 0) RoundTrip(body, kChunk - std::min(size, kChunk));
   return 0;
 }
