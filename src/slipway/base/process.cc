@@ -13,6 +13,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/text.h"
 
 namespace slipway {
 namespace {
@@ -132,6 +133,11 @@ std::string DescribeExit(const ProcessExit& exit) {
            ")";
   }
   return "exit status " + std::to_string(exit.code);
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? ToLower(name) : std::string();
 }
 
 }  // namespace slipway

@@ -38,6 +38,9 @@ struct ProcessExit {
 // group (a Ctrl-C in the terminal reaches only the parent) and standard input from /dev/null.
 Result<ProcessExit> RunProcess(const ProcessOptions& options);
 
+// This machine's name, in small letters; "" when it has none.
+std::string HostName();
+
 // "exit status 3", "killed by signal 9 (Killed)".
 std::string DescribeExit(const ProcessExit& exit);
 

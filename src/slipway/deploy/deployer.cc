@@ -23,6 +23,7 @@ Deployer::~Deployer() {
   supervisor_.request_stop();
   wake_.notify_all();
   supervisor_.join();
+  if (abandoned_) return;
   if (const auto infras = registry_.infras().List(); infras.ok()) {
     for (const InfraRecord& infra : *infras) {
       if (infra.type == "local") local_.Stop(infra.name, infra.settings.local_nodes);
@@ -75,7 +76,7 @@ void Deployer::SuperviseLoop(const std::stop_token& stop) {
     }
     if (const auto infras = registry_.infras().List(); infras.ok()) {
       for (const InfraRecord& infra : *infras) {
-        if (infra.type != "local" || stop.stop_requested()) continue;
+        if (infra.type != "local" || stop.stop_requested() || abandoned_) continue;
         for (const std::string& line :
              local_.Step(infra.name, infra.settings.local_nodes, SteadySeconds()))
           std::fprintf(stderr, "%s\n", line.c_str());
