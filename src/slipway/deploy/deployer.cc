@@ -24,6 +24,7 @@ Deployer::~Deployer() {
   wake_.notify_all();
   supervisor_.join();
   watcher_.join();
+  if (abandoned_) return;
   if (const auto infras = registry_.infras().List(); infras.ok()) {
     for (const InfraRecord& infra : *infras) {
       if (infra.type == "local") local_.Stop(infra.name, infra.settings.local_nodes);
@@ -41,7 +42,7 @@ void Deployer::SuperviseLoop(const std::stop_token& stop) {
   for (bool first = true; !stop.stop_requested(); first = false) {
     if (const auto infras = registry_.infras().List(); infras.ok()) {
       for (const InfraRecord& infra : *infras) {
-        if (infra.type != "local" || stop.stop_requested()) continue;
+        if (infra.type != "local" || stop.stop_requested() || abandoned_) continue;
         for (const std::string& line :
              local_.Step(infra.name, infra.settings.local_nodes, SteadySeconds()))
           std::fprintf(stderr, "%s\n", line.c_str());

@@ -41,6 +41,15 @@ struct UpdateRequest {
   std::function<void(const std::string& line, double part)> log;
 };
 
+// An answer that a node gave, as its query log has it.
+struct FoundAnswer {
+  std::string infra, node;
+  std::vector<Json> lines;      // one a record, of the newest request of this id
+  int64_t count = 0;            // records of it in the log, also those beyond `lines`
+  int64_t others = 0;           // lines of other requests with the same id
+  std::string manifest_sha256;  // of the package that the node has as that generation; "": gone
+};
+
 struct QueryRequest {
   std::string deployment, endpoint;
   Json body;               // of predict or lookup; or
@@ -60,6 +69,8 @@ class Deployer {
   // before this one left unfinished are brought to an end, activity is recorded. For a process that
   // stays: the hub.
   void Supervise();
+  // Another process has taken over: its nodes are left alone from now on.
+  void Abandon() { abandoned_ = true; }
 
   // Brings the deployment to the nodes. The answer: {"update", "status", "generations", "changed"}.
   Result<Json> Update(const UpdateRequest& request);
@@ -81,7 +92,12 @@ class Deployer {
   // The packaged test queries on every node: a list of {"endpoint", "query", "ok", "answer",
   // "expected", "difference", "generation", "node", "milliseconds"}.
   Result<Json> Test(const std::string& deployment);
+  // The answer as the node gave it, with "node" and "request_id".
   Result<Json> Query(const QueryRequest& request);
+  // Who answered the request: the query logs of the nodes of these infrastructures, all at once.
+  // Of a local node that does not run, its files. kNotFound says how far each was looked through.
+  Result<FoundAnswer> FindAnswer(const std::string& request_id,
+                                 const std::vector<std::string>& infras);
   // The nodes' counters: [{"deployment", "stage", "endpoint", "generation", "requests", "errors",
   // "p50_ms", "p95_ms", "p99_ms", "nodes"}], since each node started.
   Result<Json> Activity(const std::string& deployment);
@@ -136,6 +152,8 @@ class Deployer {
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<HttpClient>> clients_ GUARDED_BY(mutex_);
   int64_t epoch_ GUARDED_BY(mutex_) = 0;
+  std::atomic<bool> abandoned_ = false;
+  std::atomic<int> searches_ = 0;  // of query logs, now
   std::mutex sleep_mutex_;
   std::condition_variable_any wake_;
   std::jthread supervisor_, watcher_;

@@ -287,6 +287,7 @@ Result<Json> Deployer::Query(const QueryRequest& request) {
       return error.Within("node " + node->url());
     }
     (*json)["node"] = node->url();
+    (*json)["request_id"] = answer->Header("x-request-id");
     return json;
   }
   return last;

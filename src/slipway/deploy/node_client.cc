@@ -1,5 +1,7 @@
 #include "slipway/deploy/node_client.h"
 
+#include <algorithm>
+
 #include "slipway/base/text.h"
 
 namespace slipway {
@@ -90,6 +92,7 @@ const ObservedGeneration* ObservedNode::Find(const std::string& generation) cons
 Result<Json> NodeClient::Call(HttpCall call, const std::string& path) {
   if (!problem_.empty()) return Unavailable("node " + url_ + ": " + problem_);
   call.url = url_ + path;
+  if (call.cancel == nullptr) call.cancel = cancel_;
   call.headers.emplace_back("Authorization", BasicAuthorization(key_));
   if (call.method != "GET" && epoch_ > 0)
     call.headers.emplace_back("X-Slipway-Epoch", std::to_string(epoch_));
@@ -211,6 +214,17 @@ Status NodeClient::DeleteGeneration(const std::string& service, const std::strin
 
 Result<Json> NodeClient::Metrics(double seconds) {
   return Call({.total_seconds = seconds}, "/admin/api/metrics");
+}
+
+Result<Json> NodeClient::FindQuery(const std::string& request_id, double seconds) {
+  ASSIGN_OR_RETURN(Json found, Call({.total_seconds = seconds},
+                                    "/admin/api/query-log?request_id=" + UrlEncode(request_id)));
+  const Json* lines = FindMember(found, "lines");
+  const auto is_object = [](const Json& line) { return line.is_object(); };
+  if (lines == nullptr || !lines->is_array() ||
+      !std::all_of(lines->begin(), lines->end(), is_object))
+    return Unavailable("node " + url_ + " does not list lines of its query log");
+  return found;
 }
 
 Result<HttpAnswer> NodeClient::Query(const std::string& service, const std::string& endpoint,

@@ -49,7 +49,7 @@ Result<Response> Abort(Hub& hub, const Request& request) {
   if (job.status != JobStatus::kRunning && job.status != JobStatus::kQueued) {
     return Conflict(job.id + " is not running; it is " + std::string(JobStatusName(job.status)));
   }
-  RETURN_IF_ERROR(hub.registry().jobs().RequestAbort(job.id));
+  RETURN_IF_ERROR(hub.registry().jobs().RequestAbort(job.id, request.who));
   hub.jobs().Abort(job.id);
   return JsonResponse({{"job", job.id}, {"aborting", true}});
 }

@@ -9,6 +9,7 @@
 #include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/json_view.h"
+#include "slipway/hub/lineage_view.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/table/schema.h"
 
@@ -117,16 +118,6 @@ Result<Response> ShowModel(Hub& hub, const Request& request) {
   return JsonResponse(ModelToJson(*model));
 }
 
-// ["p/fares@v3", ...]: packages that took a copy of the version.
-Result<Json> PackagesHolding(Registry& registry, const VersionRecord& version) {
-  ASSIGN_OR_RETURN(const auto packages,
-                   registry.packages().Holding(version.project, version.model, version.number));
-  Json out = Json::array();
-  for (const PackageRecord& package : packages)
-    out.push_back(package.project + "/" + package.service + "@" + PackageId(package.number));
-  return out;
-}
-
 Result<Response> ShowVersion(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(VersionRecord version,
                    FindVersion(hub.registry(), request, request.params.at("version")));
@@ -201,34 +192,7 @@ Result<Response> Compare(Hub& hub, const Request& request) {
 Result<Response> Lineage(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(VersionRecord version,
                    FindVersion(hub.registry(), request, request.params.at("version")));
-  Json out = VersionToJson(version, true);
-  const Json info = out["info"];
-  Json lineage = {{"version", version.number},
-                  {"project", version.project},
-                  {"model", version.model},
-                  {"origin", version.origin},
-                  {"created_at", version.created_at},
-                  {"created_by", version.created_by},
-                  {"build", out["build"]},
-                  {"bundle_sha256", version.bundle},
-                  {"libraries", info.value("libraries", Json::object())},
-                  {"lineage", info.value("lineage", Json::object())}};
-  if (const Json* from = FindMember(info, "imported_from")) lineage["imported_from"] = *from;
-  // On to what was scored with it.
-  Json used = Json::array();
-  ASSIGN_OR_RETURN(std::vector<DatasetState> datasets,
-                   hub.registry().datasets().List(version.project));
-  for (const DatasetState& state : datasets) {
-    if (state.build.model == version.model && state.build.model_version == version.number) {
-      used.push_back({{"dataset", state.project + "/" + state.dataset},
-                      {"at", state.at},
-                      {"rows", state.rows}});
-    }
-  }
-  lineage["scored_datasets"] = std::move(used);
-  ASSIGN_OR_RETURN(lineage["packages"], PackagesHolding(hub.registry(), version));
-  ASSIGN_OR_RETURN(lineage["deployments"], DeploymentsServing(hub.registry(), version.project,
-                                                              version.model, version.number));
+  ASSIGN_OR_RETURN(const Json lineage, ModelLineage(hub.registry(), version));
   return JsonResponse(lineage);
 }
 

@@ -1,6 +1,7 @@
-// Jobs: builds with their activities. A running job holds the lock file jobs/<id>/lock; a job whose
-// row says queued or running and whose lock is free died with its process. Thread-safe as Database
-// is.
+// Jobs: builds with their activities. That one was started, has ended or was aborted, and by whom,
+// goes into the audit log in the transaction of that change. A running job holds the lock file
+// jobs/<id>/lock; a job whose row says queued or running and whose lock is free died with its
+// process. Thread-safe as Database is.
 #pragma once
 
 #include <cstdint>
@@ -94,11 +95,12 @@ class Jobs {
   Result<std::vector<std::string>> StrayFolders() const;
   // Leaves a note for the process that runs the job (jobs/<id>/abort); AbortRequested is its cheap
   // poll.
-  Status RequestAbort(std::string_view id) const;
+  Status RequestAbort(std::string_view id, std::string_view who) const;
   bool AbortRequested(std::string_view id) const;
 
  private:
   Result<std::vector<JobRecord>> Select(std::string_view where, std::vector<SqlValue> values) const;
+  std::string AbortedBy(std::string_view id) const;  // "": nobody asked
 
   const Home& home_;
   Database& database_;

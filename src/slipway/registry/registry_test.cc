@@ -274,7 +274,7 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   EXPECT_TRUE(PathExists(marked[0].log_path));
 
   EXPECT_FALSE(registry_->jobs().AbortRequested(alive.id));
-  ASSERT_TRUE(registry_->jobs().RequestAbort("1").ok());
+  ASSERT_TRUE(registry_->jobs().RequestAbort("1", "bob").ok());
   EXPECT_TRUE(registry_->jobs().AbortRequested(alive.id));
   ASSERT_TRUE(registry_->jobs().Finish(alive.id, JobStatus::kAborted).ok());
   EXPECT_EQ(registry_->jobs().Finish(alive.id, JobStatus::kDone).error().code,
@@ -283,6 +283,16 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   const auto all = *registry_->jobs().List("p");
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0].id, dead) << "newest first";
+
+  // Each of it is in the audit log, the abort by who asked for it.
+  std::vector<std::string> log;
+  for (const AuditRecord& record : *registry_->audit().List({.project = "p"})) {
+    EXPECT_EQ(record.how, "job");
+    log.push_back(BaseName(record.path) + ": " + record.action + " by " + record.who);
+  }
+  EXPECT_THAT(log, testing::ElementsAre(
+                       alive.id + ": job aborted by bob", dead + ": job interrupted by ann",
+                       dead + ": job started by ann", alive.id + ": job started by ann"));
 }
 
 TEST_F(RegistryTest, TheIntegrityCheckFindsEachKindOfDamage) {

@@ -26,6 +26,7 @@ void AddServiceRoutes(NodeParts* parts, Router* router);
 void AddGenerationRoutes(NodeParts* parts, Router* router);
 void AddKeyRoutes(NodeParts* parts, Router* router);
 void AddNodeRoutes(NodeParts* parts, Router* router);
+void AddLogRoutes(NodeParts* parts, Router* router);
 
 // Shared by them.
 Result<NodeState::Epoch> EpochOf(const Request& request);

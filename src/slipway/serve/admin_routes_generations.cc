@@ -25,6 +25,7 @@ Json GenerationToJson(const GenerationInfo& generation) {
           {"mappedPercent", generation.probability * 100},
           {"status", generation.status},
           {"error", generation.error},
+          {"manifestSha256", generation.manifest_sha256},
           {"diskBytes", generation.disk_bytes},
           {"memoryBytes", generation.memory_bytes}};
 }
