@@ -15,6 +15,7 @@
 #include "slipway/http/listen_address.h"
 #include "slipway/http/server.h"
 #include "slipway/hub/hub_face.h"
+#include "slipway/jobs/worker.h"
 
 namespace slipway {
 namespace {
@@ -27,8 +28,13 @@ struct HubFlags {
   std::vector<std::string> listen, hosts, allowed_paths;
   std::string tls_certificate, tls_key;
   bool allow_keys_without_tls = false;
+  int64_t worker_memory = 0;
+  double worker_minutes = 0;
   bool standby = false;
 };
+
+// Requests go before the work of jobs.
+constexpr int kWorkerNice = 5;
 
 std::string UrlOf(const ListenAddress& address, bool tls) {
   std::string host = address.host;
@@ -167,6 +173,9 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   serving.server_name = "slipway-hub";
   serving.limits.request_line_bytes = size_t{128} << 10;  // DSS's clients put queries there
   serving.loops = 1;                                      // they only read and write
+  SetWorkerLimits({.memory_bytes = flags.worker_memory,
+                   .seconds = flags.worker_minutes * 60,
+                   .nice = kWorkerNice});
   const sigset_t signals = BlockSignals();
 
   ASSIGN_OR_RETURN(const std::unique_ptr<Hub> hub, OpenHome(context, flags, signals));
@@ -224,6 +233,12 @@ void AddHubCommand(CLI::App* app, Invocation* invocation) {
   hub->add_option("--tls-key", flags.tls_key, "its key");
   hub->add_flag("--allow-keys-without-tls", flags.allow_keys_without_tls,
                 "accept keys over plain HTTP off loopback");
+  hub->add_option("--worker-memory", flags.worker_memory,
+                  "what each process of a job may allocate, such as 4GB (default: no limit)")
+      ->transform(CLI::AsSizeValue(false));
+  hub->add_option("--worker-minutes", flags.worker_minutes,
+                  "after which such a process is ended (default: no limit)")
+      ->check(CLI::PositiveNumber);
   hub->add_flag("--standby", flags.standby,
                 "wait while another hub serves the home, and take over when it ends");
   Handle(hub, invocation, [](Context& c) { return RunHub(c, flags); });

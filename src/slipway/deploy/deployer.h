@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "slipway/deploy/canary.h"
 #include "slipway/deploy/driver.h"
 #include "slipway/deploy/local_nodes.h"
+#include "slipway/deploy/node_metrics.h"
 #include "slipway/deploy/rollout.h"
 #include "slipway/http/client.h"
 #include "slipway/registry/registry.h"
@@ -82,8 +84,11 @@ class Deployer {
 
   // As stored, without a look at the nodes.
   Result<Json> Describe(const DeploymentRecord& record);
+  static Json Describe(const DeploymentRecord& record, const InfraRecord& infra);
   // With a look at every node: health, generations, endpoints.
   Result<Json> Examine(const std::string& deployment);
+  // The same of many; every node is asked once, whatever is deployed on it. A list in their order.
+  Result<Json> ExamineAll(const std::vector<DeploymentRecord>& records);
   // The packaged test queries on every node: a list of {"endpoint", "query", "ok", "answer",
   // "expected", "difference", "generation", "node", "milliseconds"}.
   Result<Json> Test(const std::string& deployment);
@@ -98,7 +103,7 @@ class Deployer {
   Result<Json> Activity(const std::string& deployment);
   // What a supervising deployer has recorded since then (seconds since 1970): the same rows, each
   // with "series": [{"at", "requests", "errors", "p50_ms", "p95_ms", "p99_ms"}] and the seconds of
-  // its spans.
+  // its spans. Percentiles are those of the requests of the span.
   Result<Json> ActivitySince(const std::string& deployment, int64_t since);
 
   // Of type local: whether each node runs; starting and stopping them.
@@ -115,6 +120,22 @@ class Deployer {
     std::vector<NodeClient*> nodes;
   };
   Result<Session> Open(const std::string& infra, bool start);
+  Result<Session> Open(const InfraRecord& infra, bool start);
+  // What the nodes of one infrastructure said.
+  struct Seen {
+    InfraRecord infra;
+    struct Node {
+      std::string url;
+      Status reachable;
+      std::map<std::string, ObservedNode> services;
+      NodeMetrics metrics;
+    };
+    std::vector<Node> nodes;
+  };
+  // All nodes at the same time, so that one that does not answer keeps nobody but itself waiting.
+  // By the infrastructure's name; one that cannot be asked (its keys cannot be read) is left out.
+  Result<std::map<std::string, Seen>> Look(const std::set<std::string>& infras, bool services,
+                                           double seconds);
   Result<int64_t> Epoch(Session& session, bool take_over) EXCLUDES_LOCK(mutex_);
   Result<std::map<std::string, std::string>> PackageFiles(const std::string& service,
                                                           const DeploymentSpec& spec);
@@ -123,6 +144,7 @@ class Deployer {
   void ForgetOldGenerations(Session& session, const DeploymentRecord& before,
                             const DeploymentSpec& now);
   void SuperviseLoop(const std::stop_token& stop);
+  void WatchLoop(const std::stop_token& stop);
   void RecordActivity(ActivityRecorder& recorder);
 
   Registry& registry_;
@@ -134,7 +156,7 @@ class Deployer {
   std::atomic<int> searches_ = 0;  // of query logs, now
   std::mutex sleep_mutex_;
   std::condition_variable_any wake_;
-  std::jthread supervisor_;
+  std::jthread supervisor_, watcher_;
 };
 
 // Health of a node and of a deployment, from what was seen; pure.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,8 @@ class NodeClient {
   void set_problem(std::string problem) { problem_ = std::move(problem); }
   // Looks at the service; never fails: ObservedNode::reachable says why it could not.
   ObservedNode Observe(const std::string& service, double seconds = 10);
+  // The same of all its services, by their names, in one call.
+  Result<std::map<std::string, ObservedNode>> ObserveServices(double seconds);
 
   Status Upload(const std::string& service, const std::string& package_file,
                 const std::atomic<bool>* cancel);

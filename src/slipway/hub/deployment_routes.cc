@@ -1,4 +1,7 @@
 // Deployments: create, update (a job), roll back, promote, test, query, watch.
+#include <map>
+#include <set>
+
 #include "slipway/base/clock.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/rollout_plan.h"
@@ -132,12 +135,22 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
 }
 
 Result<Response> List(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(const auto records, hub.registry().deployments().List());
+  ASSIGN_OR_RETURN(auto records, hub.registry().deployments().List());
+  std::erase_if(records,
+                [&](const auto& record) { return !MaySee(request, {"infra", record.infra}); });
+  const auto status = request.query.find("status");
+  if (status != request.query.end() && status->second == "true") {
+    ASSIGN_OR_RETURN(const Json out, hub.deployer().ExamineAll(records));
+    return JsonResponse(out);
+  }
+  ASSIGN_OR_RETURN(const auto infras, hub.registry().infras().List());
+  std::map<std::string, const InfraRecord*> by_name;
+  for (const InfraRecord& infra : infras) by_name[infra.name] = &infra;
   Json out = Json::array();
   for (const DeploymentRecord& record : records) {
-    if (!MaySee(request, {"infra", record.infra})) continue;
-    ASSIGN_OR_RETURN(Json json, hub.deployer().Describe(record));
-    out.push_back(std::move(json));
+    // One that was deleted between the two queries had no deployments left.
+    if (const auto infra = by_name.find(record.infra); infra != by_name.end())
+      out.push_back(Deployer::Describe(record, *infra->second));
   }
   return JsonResponse(out);
 }
@@ -362,6 +375,22 @@ Result<int64_t> SpanSeconds(const std::string& text) {
   return *number * kSeconds[unit];
 }
 
+// Of rows by deployment, those of infrastructures that the caller may see.
+Status KeepSeen(Hub& hub, const Request& request, Json* rows) {
+  ASSIGN_OR_RETURN(const auto records, hub.registry().deployments().List());
+  std::set<std::string> seen;
+  for (const DeploymentRecord& record : records) {
+    if (MaySee(request, {"infra", record.infra})) seen.insert(record.name);
+  }
+  const bool all = MaySee(request, {});  // also of deployments that are gone
+  Json kept = Json::array();
+  for (Json& row : *rows) {
+    if (all || seen.contains(row["deployment"].get<std::string>())) kept.push_back(std::move(row));
+  }
+  *rows = std::move(kept);
+  return {};
+}
+
 Result<Response> Activity(Hub& hub, const Request& request) {
   const auto param = request.params.find("deployment");
   const std::string name = param == request.params.end() ? "" : param->second;
@@ -372,6 +401,7 @@ Result<Response> Activity(Hub& hub, const Request& request) {
   } else {
     ASSIGN_OR_RETURN(rows, hub.deployer().Activity(name));
   }
+  if (name.empty()) RETURN_IF_ERROR(KeepSeen(hub, request, &rows));
   if (const auto stage = request.query.find("stage"); stage != request.query.end()) {
     Json kept = Json::array();
     for (Json& row : rows) {
@@ -418,7 +448,10 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
-      {.paged = true, .filtered = true});
+      {.query = Keys({{"status", "boolean", false,
+                       "with the health of each, asked of every node (once for all of them)"}}),
+       .paged = ListKey{"name"},
+       .filtered = true});
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
       {.status = 201, .resource = infra_of});
   add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
@@ -451,7 +484,7 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
              "count now",
              "^[1-9][0-9]{0,4}[smhd]$"}});
   add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
-      {.query = stage});
+      {.query = stage, .filtered = true});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
       Activity, {.query = stage});
 }

@@ -1,5 +1,7 @@
 #include "slipway/registry/jobs.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "slipway/base/clock.h"
@@ -249,6 +251,25 @@ Result<std::vector<JobRecord>> Jobs::List(std::string_view project, int64_t limi
   const int64_t rows = limit > 0 ? limit : int64_t{1} << 40;
   if (project.empty()) return Select("ORDER BY id DESC LIMIT ?", {rows});
   return Select("WHERE project = ? ORDER BY id DESC LIMIT ?", {SqlText(project), rows});
+}
+
+Result<std::vector<JobRecord>> Jobs::ListBefore(
+    const std::optional<std::set<std::string>>& projects, std::string_view before,
+    int64_t limit) const {
+  if (projects && projects->empty()) return std::vector<JobRecord>();
+  std::string where = "WHERE id < ?";
+  std::vector<SqlValue> values = {before.empty() ? std::numeric_limits<int64_t>::max()
+                                                 : IdNumber(before).value_or(0)};
+  if (projects) {
+    where += " AND project IN (";
+    for (const std::string& project : *projects) {
+      where += values.size() == 1 ? "?" : ", ?";
+      values.emplace_back(project);
+    }
+    where += ")";
+  }
+  values.emplace_back(limit);
+  return Select(where + " ORDER BY id DESC LIMIT ?", std::move(values));
 }
 
 Result<std::vector<std::string>> Jobs::StrayFolders() const {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -80,6 +81,9 @@ class Jobs {
   Result<JobRecord> Get(std::string_view id) const;
   // Newest first. "" = all projects; limit 0 = all.
   Result<std::vector<JobRecord>> List(std::string_view project = "", int64_t limit = 0) const;
+  // Of these projects (nullopt: of all), those before the job `before` ("": from the newest).
+  Result<std::vector<JobRecord>> ListBefore(const std::optional<std::set<std::string>>& projects,
+                                            std::string_view before, int64_t limit) const;
   // Jobs that died with their process and are not marked yet.
   Result<std::vector<JobRecord>> DeadJobs() const;
   // Jobs that died with their process: marked failed (interrupted), as are their unfinished

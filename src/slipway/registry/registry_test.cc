@@ -211,6 +211,27 @@ TEST_F(RegistryTest, FilesStatesAreRemembered) {
   EXPECT_FALSE(registry_->datasets().FindFilesState("p", "trips")->has_value());
 }
 
+TEST_F(RegistryTest, JobsAreListedNewestFirstBeforeOneAndOfTheProjectsThatMayBeSeen) {
+  for (const char* project : {"p", "q", "p", "r", "p"}) {
+    NewJob job;
+    job.project = project;
+    ASSERT_TRUE(registry_->jobs().Create(job).ok());
+  }
+  using Projects = std::optional<std::set<std::string>>;
+  const auto ids = [&](const Projects& projects, const char* before, int64_t limit) {
+    std::string out;
+    const auto jobs = *registry_->jobs().ListBefore(projects, before, limit);
+    for (const JobRecord& job : jobs) out += job.id.back();
+    return out;
+  };
+  EXPECT_EQ(ids({}, "", 10), "54321");
+  EXPECT_EQ(ids({}, "job-000004", 2), "32");
+  EXPECT_EQ(ids(Projects({"p"}), "", 2), "53");
+  EXPECT_EQ(ids(Projects({"q", "r"}), "job-000004", 10), "2");
+  EXPECT_EQ(ids(std::set<std::string>(), "", 10), "");
+  EXPECT_EQ(ids({}, "nonsense", 10), "");
+}
+
 TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   NewJob plan;
   plan.project = "p";
