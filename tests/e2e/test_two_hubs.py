@@ -1,7 +1,6 @@
 """Several hubs and commands on one home whose registry is in PostgreSQL: one hub serves at a time, the next takes over, and whoever was followed changes
 nothing any more."""
 import json
-import os
 import shutil
 import signal
 import socket
@@ -10,8 +9,8 @@ import threading
 import time
 
 import little
-import pytest
-from conftest import BINARY, Slipway
+from apinode import nodes  # noqa: F401: a fixture
+from conftest import BINARY
 from hub import Hub, hubs  # noqa: F401: a fixture
 from test_registry import Shared, server, shared  # noqa: F401: fixtures
 
@@ -19,6 +18,28 @@ from test_registry import Shared, server, shared  # noqa: F401: fixtures
 def start_hub(slipway, *options):
     return subprocess.Popen([str(BINARY), "hub", "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             cwd=slipway.folder, env=slipway.environment())
+
+
+def test_commands_side_by_side_do_not_fence_each_other_at_a_node(shared, nodes):
+    """Several people deploy several services to the same node at the same time, each from a command of their own."""
+    little.make(shared)
+    shared("build", "p/m")
+    definition = shared.folder / "p.yaml"
+    services = "".join(f"  s{i}: {{endpoints: {{e: {{prediction: m}}}}}}\n" for i in range(3))
+    definition.write_text(definition.read_text() + "services:\n" + services)
+    shared("apply", "-f", "p.yaml")
+    node = nodes()
+    key = shared.write("node.key", node.admin_key)
+    shared("infra", "add", "trial", "--stage", "Test", "--node", node.url, "--key-file", key)
+    for i in range(3):
+        shared("service", "package", f"p/s{i}")
+        shared("service", "publish", f"p/s{i}")
+        shared("deployment", "create", f"d{i}", "--service", f"s{i}", "--infra", "trial")
+    for _ in range(3):
+        updates = [shared.start("deployment", "update", f"d{i}", "--json") for i in range(3)]
+        ends = [u.communicate(timeout=120) for u in updates]
+        assert [u.returncode for u in updates] == [0, 0, 0], ends
+    assert {d["state"] for d in shared.json("deployment", "ls")} == {"deployed"}
 
 
 def test_one_hub_at_a_time_and_the_second_says_who(shared, hubs):

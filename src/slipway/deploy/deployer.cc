@@ -103,7 +103,11 @@ Result<int64_t> Deployer::Epoch(Session& session, bool take_over) {
   }
   const MutexLock lock(mutex_);
   if (epoch_ == 0 || take_over) {
-    ASSIGN_OR_RETURN(epoch_, registry_.deployments().NextEpoch(seen));
+    // Commands on a shared registry work side by side, each on its own deployments (their locks):
+    // none follows another, so none fences another.
+    const bool together = registry_.beside_others() && !take_over;
+    ASSIGN_OR_RETURN(epoch_, together ? registry_.deployments().SharedEpoch()
+                                      : registry_.deployments().NextEpoch(seen));
   }
   for (NodeClient* node : session.nodes) node->set_epoch(epoch_);
   return epoch_;

@@ -93,10 +93,16 @@ Result<FoundAnswer> Deployer::FindAnswer(const std::string& request_id,
   } const turn(searches_);
   if (turn.mine > kSearches)
     return Unavailable("query logs are being looked through already", "try again in a few seconds");
+  std::vector<std::string> why;
   std::vector<Session> sessions;
   std::vector<std::pair<size_t, size_t>> nodes;  // session, its node
   for (const std::string& infra : infras) {
-    ASSIGN_OR_RETURN(Session session, Open(infra, false));
+    auto opened = Open(infra, false);
+    if (!opened.ok()) {  // one that cannot be asked hides no other
+      why.push_back(infra + ": " + opened.error().message);
+      continue;
+    }
+    Session session = *std::move(opened);
     for (size_t i = 0; i < session.nodes.size(); ++i) nodes.emplace_back(sessions.size(), i);
     sessions.push_back(std::move(session));
   }
@@ -119,7 +125,6 @@ Result<FoundAnswer> Deployer::FindAnswer(const std::string& request_id,
     }
   });
   const Asked* newest = nullptr;
-  std::vector<std::string> why;
   const auto time_of = [](const Asked& each) {
     return TextOf(each.answer["lines"].back(), "time");
   };
@@ -131,7 +136,7 @@ Result<FoundAnswer> Deployer::FindAnswer(const std::string& request_id,
     }
   }
   if (newest != nullptr) return Newest(*newest);
-  if (asked.empty())
+  if (asked.empty() && why.empty())
     return NotFound("there is no node whose query log could have request '" + request_id + "'",
                     "a node's log, wherever it lies: --query-log FILE");
   return NotFound("no query log has request '" + request_id + "'", Join(why, "; "));

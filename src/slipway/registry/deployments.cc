@@ -160,6 +160,18 @@ Result<int64_t> Deployments::NextEpoch(int64_t at_least) {
   return epoch;
 }
 
+Result<int64_t> Deployments::SharedEpoch() {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  ASSIGN_OR_RETURN(auto rows,
+                   database_.Query("SELECT last FROM sequences WHERE name = 'deployer-epoch'"));
+  int64_t epoch = rows.empty() ? 0 : rows[0].Int(0);
+  if (epoch == 0) {
+    ASSIGN_OR_RETURN(epoch, NextEpoch());
+  }
+  RETURN_IF_ERROR(transaction.Commit());
+  return epoch;
+}
+
 Result<int64_t> Deployments::BeginUpdate(std::string_view name, std::string_view kind,
                                          std::string_view requester,
                                          const std::optional<DeploymentSpec>& before,

@@ -72,6 +72,9 @@ class Deployments {
   // A number above all that were given: who takes over takes the next one. `at_least`: and above
   // this one.
   Result<int64_t> NextEpoch(int64_t at_least = 0);
+  // The last one given, or the first: of processes that write side by side and do not follow each
+  // other.
+  Result<int64_t> SharedEpoch();
 
   // An update begins: the deployment is "updating" until EndUpdate. kConflict while one runs.
   Result<int64_t> BeginUpdate(std::string_view name, std::string_view kind,

@@ -196,6 +196,8 @@ TEST_F(DeploymentsTest, EpochsOnlyRise) {
   registry.reset();
   registry = *Registry::OpenForWriting(home.path, "test");
   EXPECT_EQ(*registry->deployments().NextEpoch(50), 102);
+  EXPECT_EQ(*registry->deployments().SharedEpoch(), 102);
+  EXPECT_EQ(*registry->deployments().SharedEpoch(), 102);
 }
 
 TEST_F(DeploymentsTest, ActivityIsKeptAtFourResolutionsAndBounded) {

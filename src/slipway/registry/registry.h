@@ -57,6 +57,8 @@ class Registry {
   // False: another process has opened the home alone since this one did. True when that cannot be
   // known now.
   bool StillAlone();
+  // Other processes may write beside this one.
+  bool beside_others() const { return home_.shared() && term_ == 0; }
 
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
