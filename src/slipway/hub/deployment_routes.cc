@@ -2,7 +2,10 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/text.h"
 #include "slipway/deploy/rollout_plan.h"
+#include "slipway/hub/answer_schemas.h"
+#include "slipway/hub/body_shapes.h"
 #include "slipway/hub/deploy_views.h"
+#include "slipway/hub/deployer_bodies.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 
@@ -31,20 +34,36 @@ Result<std::vector<std::pair<std::string, double>>> ReadWeights(Hub& hub,
     sum += weight.get<double>();
   }
   if (!(sum > 0)) return InvalidArgument("the weights are all 0", "one must be more");
+  if (out.size() == 1 && sum != 1 && sum != 100)
+    return InvalidArgument(
+        "the weights give " + FormatDouble(sum) + " to '" + out.front().first +
+            "' and name no other version: it would get all of the traffic",
+        "name the others too (v1=90,v2=10), or give it all: --version " + out.front().first);
   for (auto& [version, weight] : out) weight /= sum;
   return out;
 }
 
-Status CheckSettings(const Json& settings) {
-  if (!settings.is_object()) return InvalidArgument("'settings' is a JSON object");
-  std::vector<std::string> names;
-  for (const auto& [name, value] : ServiceSettingDefaults().items()) names.push_back(name);
-  for (const auto& [name, value] : settings.items()) {
-    if (!ServiceSettingDefaults().contains(name)) {
-      const std::string meant = DidYouMean(name, names);
-      return InvalidArgument("there is no setting '" + name + "'",
-                             meant.empty() ? "settings are " + QuotedList(names) : meant);
+// A misspelt endpoint would silently have the service's settings. `named`: what a body says.
+Status CheckSettingsEndpoints(Hub& hub, const DeploymentRecord& record, const DeploymentSpec& spec,
+                              const Json& named) {
+  const Json* endpoints = FindMember(named, "endpoints");
+  if (endpoints == nullptr || !endpoints->is_object()) return {};
+  std::set<std::string> there;
+  ASSIGN_OR_RETURN(const PublishedService service, hub.registry().published().Get(record.service));
+  for (const auto& [generation, weight] : spec.generations) {
+    for (const PublishedVersion& version : service.versions) {
+      if (version.version != generation) continue;
+      for (const Json& endpoint : PublishedVersionToJson(version)["endpoints"])
+        there.insert(endpoint.get<std::string>());
     }
+  }
+  const std::vector<std::string> names(there.begin(), there.end());
+  for (const auto& [endpoint, own] : endpoints->items()) {
+    if (own.is_null() || there.contains(endpoint)) continue;
+    const std::string meant = DidYouMean(endpoint, names);
+    return InvalidArgument("settings.endpoints: " + DescribeSpec(spec) + " of service '" +
+                               record.service + "' has no endpoint '" + endpoint + "'",
+                           meant.empty() ? "endpoints are " + QuotedList(names) : meant);
   }
   return {};
 }
@@ -67,8 +86,8 @@ Result<DeploymentSpec> ReadWish(Hub& hub, const DeploymentRecord& record, const 
     spec.enabled = true;
   }
   if (const Json* settings = FindMember(body, "settings"); settings && !settings->is_null()) {
-    RETURN_IF_ERROR(CheckSettings(*settings));
-    spec.settings.update(*settings);
+    RETURN_IF_ERROR(CheckSettingsEndpoints(hub, record, spec, *settings));
+    MergeSettings(*settings, &spec.settings);
   }
   return spec;
 }
@@ -418,32 +437,49 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
-      {.paged = true, .filtered = true});
+      {.paged = true, .filtered = true, .answer = AnswersList("Deployment")});
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
-      {.status = 201, .resource = infra_of});
-  add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
+      {.status = 201,
+       .rule = ShapedBody(NewDeploymentBody(), "the deployment"),
+       .answer = Answers("Deployment"),
+       .resource = infra_of});
+  add("GET", kDeployment, "read", "one deployment, as it is stored", Show,
+      {.answer = Answers("Deployment")});
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
-      PutSettings);
+      PutSettings,
+      {.rule = ShapedBody(DeploymentSettingsBody(), "the body"), .answer = Answers("Deployment")});
   add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete,
-      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}})});
-  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus);
-  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan);
+      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}}),
+       .answer = Answers("Deleted")});
+  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus,
+      {.answer = Answers("DeploymentStatus")});
+  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan,
+      {.rule = ShapedBody(DeploymentUpdateBody(), "the body"),
+       .answer = Answers("DeploymentPlan")});
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
-      {.status = 202});
+      {.status = 202,
+       .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
+       .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/promote", "deploy", "the same packages on 'to': 202 with the job",
-      Promote, {.status = 202});
-  add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test);
-  add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query);
+      Promote,
+      {.status = 202,
+       .rule = ShapedBody(PromoteBody(), "the body"),
+       .answer = Answers("DeploymentJob")});
+  add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test,
+      {.body = NoKeys(), .answer = AnswersList("TestOutcome")});
+  add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query,
+      {.rule = ShapedBody(QueryBody(), "the query"), .answer = Answers("NodeAnswer")});
   add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,
-      {.query = Keys({{"limit", "integer", false, "how many (50)"}})});
+      {.query = Keys({{"limit", "integer", false, "how many (50)", "", 1, 1000}}),
+       .answer = AnswersList("DeploymentUpdate")});
   add("GET", kDeployment + "/updates/{update}", "read", "one update with its log; also 'last'",
-      ShowUpdate);
+      ShowUpdate, {.answer = Answers("DeploymentUpdate")});
   const std::vector<RouteKey> stage =
       Keys({{"stage", "string", false, "only this stage's"},
             {"since", "string", false,
@@ -451,9 +487,9 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
              "count now",
              "^[1-9][0-9]{0,4}[smhd]$"}});
   add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
-      {.query = stage});
+      {.query = stage, .answer = AnswersList("Activity")});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
-      Activity, {.query = stage});
+      Activity, {.query = stage, .answer = AnswersList("Activity")});
 }
 
 }  // namespace slipway
