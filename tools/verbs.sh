@@ -34,7 +34,7 @@ print_stages() {
 }
 
 configure_release() {
-  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DSLIPWAY_WERROR="${SLIPWAY_WERROR:-OFF}" >build.log 2>&1 ||
+  cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release >build.log 2>&1 ||
     { cat build.log >&2; rm -f build.log; die "cmake failed"; }
   rm -f build.log
 }
@@ -45,7 +45,7 @@ verb_build() {
   cmake --build build --target slipway slipway-apinode slipway_shared
 }
 
-build_all() { SLIPWAY_WERROR=ON configure_release; cmake --build build; }
+build_all() { configure_release; cmake --build build; }
 
 verb_demo() {
   verb_build

@@ -51,6 +51,7 @@ void HttpConnection::Answer(HttpReply* reply) {
       size = info.st_size;
     }
   }
+  if (reply->overloaded) loop_->LetGather();
   const int64_t most = loop_->limits().requests_per_connection;
   const bool keep_alive =
       keep_alive_ && !reply->close && !loop_->draining() && (most == 0 || requests_ < most);

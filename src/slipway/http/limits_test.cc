@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "slipway/http/loop.h"
 #include "slipway/http/server_testing.h"
 
 namespace slipway {
@@ -31,6 +32,24 @@ TEST_F(HttpLimitsTest, SlowHeadersAreToldAndClosed) {
   client.ShutdownWrite();
   EXPECT_TRUE(client.AtEnd());
   EXPECT_EQ(server_->stats().timeouts, 1);
+}
+
+TEST_F(HttpLimitsTest, RequestsGatherWhileSomeAreRefusedForOverload) {
+  handler_.behave = [](const HttpRequest&, HttpReply* reply, HttpExchange*, bool*) {
+    reply->status = 503;
+    reply->overloaded = true;
+    return true;
+  };
+  Start();
+  HttpTestClient client(port_);
+  const int64_t begin = HttpNowNs();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.Ask(kGet).status, 503);
+  EXPECT_GE(HttpNowNs() - begin, 19'000'000) << "each began a turn of its own";
+  // Those of one turn are answered together.
+  std::string many;
+  for (int i = 0; i < 20; ++i) many.append(kGet);
+  client.Send(many);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(client.Read().status, 503);
 }
 
 TEST_F(HttpLimitsTest, DrippingHeadersDoNotBuyTime) {

@@ -24,6 +24,7 @@ namespace slipway {
 namespace {
 
 constexpr int64_t kHousekeepingNs = 1'000'000'000;
+constexpr int64_t kGatherNs = 1'000'000;
 constexpr int64_t kAcceptPauseNs = 100'000'000;
 constexpr int kAcceptsPerTurn = 64;
 constexpr int kEventsPerTurn = 256;
@@ -124,6 +125,10 @@ void HttpLoop::Run() {
       int64_t next = std::min(next_housekeeping_ns_, wheel_.next_ns());
       if (resume_accept_ns_ != 0) next = std::min(next, resume_accept_ns_);
       timeout_ms = static_cast<int>(std::clamp<int64_t>((next - now_ns_) / 1'000'000 + 1, 0, 1000));
+    }
+    if (std::exchange(let_gather_, false)) {
+      const timespec pause = {.tv_sec = 0, .tv_nsec = kGatherNs};
+      ::nanosleep(&pause, nullptr);
     }
     const int n = ::epoll_wait(epoll_, events, kEventsPerTurn, timeout_ms);
     now_ns_ = HttpNowNs();

@@ -83,6 +83,7 @@ class HttpLoop {
   std::unique_ptr<HttpRequestParser> TakeInput();
   void ReturnInput(std::unique_ptr<HttpRequestParser> input);
   void Again(HttpConnection* connection);
+  void LetGather() { let_gather_ = true; }  // before the next turn
   void Closed(HttpConnection* connection);
 
  private:
@@ -116,7 +117,7 @@ class HttpLoop {
   int reserve_fd_ = -1;  // given up for a moment when there is no other
   std::vector<Listener> listeners_;
   const std::shared_ptr<HttpMailbox> mailbox_;
-  bool draining_ = false;
+  bool draining_ = false, let_gather_ = false;
   int64_t now_ns_ = 0, next_housekeeping_ns_ = 0, resume_accept_ns_ = 0;
   HttpTimerWheel wheel_;
   HttpByteBuffer out_;

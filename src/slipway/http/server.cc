@@ -22,6 +22,7 @@ void HttpReply::Clear() {
   body.clear();
   file.clear();
   close = false;
+  overloaded = false;
   headers.clear();
 }
 

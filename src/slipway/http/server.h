@@ -55,6 +55,9 @@ struct HttpReply {
   std::string body;
   std::string file;     // not empty: the body is this file's content
   bool close = false;   // close the connection after it
+  // Refused because there is too much to do: the loop may let requests gather for a millisecond, so
+  // that refusing them leaves the core to those that are answered.
+  bool overloaded = false;
   std::string headers;  // further lines, each ending in "\r\n"; AddHeader writes them
 
   // REQUIRES: no CR, LF or NUL in either.

@@ -234,6 +234,7 @@ HttpOutcome TabularCalls::State::Defer(std::shared_ptr<TabularCall> call, double
   if (admitted == Admitted::kYes) return HttpOutcome::kDeferred;
   call->place.Leave();
   if (admitted == Admitted::kShuttingDown) call->pending->reply()->close = true;
+  call->pending->reply()->overloaded = true;
   Refuse(503,
          Unavailable(admitted == Admitted::kQueueFull ? "too many requests wait already"
                      : admitted == Admitted::kTooLate ? "the request would wait too long"

@@ -85,6 +85,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   // Under overload most are refused: they cost as little as they can.
   if (const Admitted now = parts->admission->Ask(deadline); now != Admitted::kYes) {
     if (now == Admitted::kShuttingDown) reply->close = true;
+    reply->overloaded = true;
     Fail(503, Overloaded(now), call, reply);
     if (call.generation != nullptr)
       call.generation->stats[static_cast<size_t>(call.endpoint_index)]->Observe(
@@ -143,6 +144,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   if (deferred->gathers && !gather.Remove(deferred.get())) return HttpOutcome::kDeferred;
   deferred->place.Leave();
   if (admitted == Admitted::kShuttingDown) deferred->pending->reply()->close = true;
+  deferred->pending->reply()->overloaded = true;
   Refuse(503, Overloaded(admitted), deferred.get());
   return HttpOutcome::kDeferred;
 }
