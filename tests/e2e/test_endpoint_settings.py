@@ -20,6 +20,8 @@ def test_an_endpoints_limits_and_auth_reach_the_nodes_and_show_when_they_differ(
     shown = hub.json("deployment", "show", "d")
     assert shown["health"] == "healthy" and shown["desired"]["settings"] == {"max_records": 1, "endpoints": {"fare": {"max_records": 5}}}
 
+    assert "settings     max_records=1 fare.max_records=5" in hub("deployment", "show", "d").out
+
     # One more setting of the endpoint; the others stay. The plan says why.
     (step,) = hub.json("deployment", "update", "d", "--set", "fare.auth=api_keys", "--plan")["steps"]
     assert step["step"] == "settings" and "endpoint fare: auth is the service's and shall be \"api_keys\"" in step["why"]

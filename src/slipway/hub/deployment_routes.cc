@@ -53,8 +53,8 @@ Status CheckSettingsEndpoints(Hub& hub, const DeploymentRecord& record, const De
   for (const auto& [generation, weight] : spec.generations) {
     for (const PublishedVersion& version : service.versions) {
       if (version.version != generation) continue;
-      for (const Json& endpoint : PublishedVersionToJson(version)["endpoints"])
-        there.insert(endpoint.get<std::string>());
+      const Json shown = PublishedVersionToJson(version);
+      for (const Json& endpoint : shown["endpoints"]) there.insert(endpoint.get<std::string>());
     }
   }
   const std::vector<std::string> names(there.begin(), there.end());
