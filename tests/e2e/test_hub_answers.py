@@ -5,7 +5,7 @@ from apinode import nodes, shop, shop_yaml  # noqa: F401: fixtures
 from hub import hubs  # noqa: F401: a fixture
 from test_deployer import await_true, hub, made  # noqa: F401: fixtures
 
-jsonschema = pytest.importorskip("jsonschema")  # comes with schemathesis
+jsonschema = pytest.importorskip("jsonschema_rs")  # comes with schemathesis
 
 
 def test_answers_are_of_their_described_types(hub, nodes, hubs):
