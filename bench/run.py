@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Benchmarks with peers side by side in one run: `./run bench [batch|train|startup|memory] [--rows N] [--rounds R]`, and
-`./run bench score|single|compile|shap [...]` for the engines alone, `./run bench serve` for the API node (bench/score.py and its
-like have their own options).
+`./run bench score|single|compile|shap [...]` for the engines alone, `./run bench serve` for the API node, `./run bench hub` for the hub
+(bench/score.py and its like have their own options).
 
 Rounds are interleaved (ours, peer, ours, peer, ...); minima and medians are reported, and ratios decide: the machines are
 shared and noisy. Each round is a process of its own, with its wall time, processor time and peak memory from wait4.
@@ -192,8 +192,9 @@ def main():
     global BINARY
     if len(sys.argv) > 1 and sys.argv[1] in ("score", "single", "compile", "shap"):
         in_peers_venv(sys.argv[1], sys.argv[2:])
-    if len(sys.argv) > 1 and sys.argv[1] == "serve":
-        sys.exit(subprocess.run([sys.executable, pathlib.Path(__file__).resolve().parent / "serve.py", *sys.argv[2:]], env=environment()).returncode)
+    if len(sys.argv) > 1 and sys.argv[1] in ("serve", "hub"):
+        script = pathlib.Path(__file__).resolve().parent / f"{sys.argv[1]}.py"
+        sys.exit(subprocess.run([sys.executable, script, *sys.argv[2:]], env=environment()).returncode)
     parser = argparse.ArgumentParser(description=__doc__)
     benches = {"batch": bench_batch, "train": bench_train, "startup": bench_startup, "memory": bench_memory}
     parser.add_argument("name", nargs="?", choices=[*benches, "all"], default="all", help="all: without memory, which takes long")

@@ -13,7 +13,7 @@ verb_help() {
   node-tar      the API node for a plain server: build/dist/slipway-apinode-VERSION-x86_64.tar.gz (and .deb), see deploy/
   goldens       the committed figures of peers (later)
   bench [NAME]  benchmarks with peers side by side: batch, train, startup, memory; the engines alone: score, single,
-                compile, shap; the API node: serve (each has --help); results in bench/results/
+                compile, shap; the API node: serve; the hub: hub (each has --help); results in bench/results/
   lint          format, layers, clang-tidy
 HELP
 }
@@ -191,6 +191,7 @@ verb_test() {
 verb_bench() {
   verb_build; python_environment
   case ${1:-} in score|single|compile|shap) cmake --build build --target slipway_bench slipway_shared ;; esac
+  if [ "${1:-}" = hub ]; then cmake --build build --target hub_seed hub_nodes; fi
   if [ "${1:-}" = serve ]; then install_packages nginx-light wrk util-linux; cmake --build build --target load; fi
   .venv/bin/python bench/run.py "$@"
 }

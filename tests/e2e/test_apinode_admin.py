@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -243,6 +244,23 @@ def test_metrics(admin, shop):
     fare = [e for e in metrics["endpoints"] if (e["service"], e["endpoint"], e["generation"]) == ("shop", "fare", "v1")]
     assert len(fare) == 1 and fare[0]["requests"] == 5 and fare[0]["errors"] == 0 and fare[0]["p99Ms"] >= fare[0]["p50Ms"] > 0
     assert metrics["memory"]["generations"] == 1 and metrics["memory"]["modelBytes"] > 0
+    bounds, buckets = metrics["latencyBounds"], fare[0]["latencyBuckets"]
+    assert bounds == sorted(bounds) and len(buckets) == len(bounds) + 1 and sum(buckets) == 5
+    assert 0 < metrics["startedOn"] <= time.time() * 1000
+
+
+def test_one_call_tells_all_services(admin, shop):
+    admin("service-import-generation", "shop", shop.v1)
+    admin("service-switch-to-newest", "shop")
+    admin("service-create", "empty")
+    node = admin.node
+    full = {s["serviceId"]: s for s in node.admin("GET", "services?full=true").json}
+    assert set(full) == {"shop", "empty"}
+    for name, service in full.items():
+        one = node.admin("GET", f"services/{name}").json
+        assert {k: v for k, v in service.items() if k != "generationList"} == one
+        assert service["generationList"] == node.admin("GET", f"services/{name}/generations").json["generations"]
+    assert all("settings" not in s and "generationList" not in s for s in node.admin("GET", "services").json)
 
 
 def multipart(fields, boundary="b0undary"):

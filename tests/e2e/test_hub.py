@@ -221,7 +221,56 @@ def test_lists_come_in_pages(hub):
         path = re.match(r'<([^>]+)>; rel="next"', link).group(1)
     assert seen == [f"u{i}" for i in range(7)]
     assert hub.local("GET", "/api/v1/users?limit=0").status == 400
-    assert hub.local("GET", "/api/v1/users?cursor=zzz").status == 400
+    for cursor in ("zzz", "p3", "", "c00"):
+        assert hub.local("GET", f"/api/v1/users?cursor={cursor}").status == 400
+
+
+def next_page(answer):
+    link = answer.headers.get("Link")
+    return link and re.match(r'<([^>]+)>; rel="next"', link).group(1)
+
+
+def test_pages_do_not_shift_while_the_list_changes(hub):
+    for name in ("b", "d", "f", "h"):
+        hub.slipway("user", "add", name)
+    first = hub.local("GET", "/api/v1/users?limit=2")
+    assert [u["name"] for u in first.json] == ["b", "d"]
+    for name in ("a", "c", "e"):
+        hub.slipway("user", "add", name)
+    second = hub.local("GET", next_page(first))
+    assert [u["name"] for u in second.json] == ["e", "f"]
+    assert [u["name"] for u in hub.local("GET", next_page(second)).json] == ["h"]
+    # A cursor is of its own list and filters.
+    cursor = re.search(r"cursor=(\w+)", next_page(first)).group(1)
+    refused = hub.local("GET", f"/api/v1/keys?cursor={cursor}")
+    assert refused.status == 400 and "another list" in refused.json["message"] and "Link" in refused.json["hint"]
+
+
+def test_models_and_jobs_come_in_pages(hub):
+    slipway = hub.slipway
+    for project in ("a", "a-b", "a.c"):
+        slipway.write("p.yaml", f"project: {project}\nmodels: {{m1: {{}}, m2: {{}}, m3: {{}}}}\n")
+        slipway("apply", "-f", "p.yaml")
+    whole = [m["name"] for m in hub.local("GET", "/api/v1/models").json]
+    assert whole == [f"{p}/m{n}" for p in ("a", "a-b", "a.c") for n in (1, 2, 3)]
+    for limit in (1, 2, 4, 9):
+        path, seen = f"/api/v1/models?limit={limit}", []
+        while path:
+            answer = hub.local("GET", path)
+            assert len(answer.json) <= limit
+            seen += [m["name"] for m in answer.json]
+            path = next_page(answer)
+        assert seen == whole, limit
+    with_orders(slipway)
+    for _ in range(5):
+        assert hub.local("POST", "/api/v1/projects/shop/build", {"targets": ["copy"], "mode": "this"}).status == 202
+    path, seen = "/api/v1/jobs?limit=2&project=shop", []
+    while path:
+        answer = hub.local("GET", path)
+        seen += [j["job"] for j in answer.json]
+        path = next_page(answer)
+        hub.local("POST", "/api/v1/projects/shop/build", {"targets": ["copy"], "mode": "this"})  # newest first: before what is read
+    assert seen == sorted(seen, reverse=True) and len(seen) == len(set(seen)) == 5
 
 
 def test_every_change_is_recorded_and_nothing_secret(hub):

@@ -82,7 +82,8 @@ def expected(caller, operation, project, service, infra):
         return 401
     if permission == "signed_in" or (operation["x-filtered"] and permission == "read" and project is None):
         return "in"
-    if operation["path"].startswith("/api/v1/deployments/"):  # there is none: its infrastructure is not known
+    # There is none: its infrastructure, its project is not known.
+    if operation["path"].startswith(("/api/v1/deployments/", "/api/v1/published-services/")):
         return "in" if may(caller, "read", None, None) else 404
     if may(caller, permission, project, service, infra):
         return "in"

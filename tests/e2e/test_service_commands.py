@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import jsonschema_rs
 import pytest
 
 from conftest import Slipway
@@ -76,17 +77,16 @@ def test_ctrl_c_makes_no_package(tmp_path):
 
 
 def test_the_published_json_schema_takes_what_apply_takes(shop):
-    jsonschema = pytest.importorskip("jsonschema_rs")  # comes with schemathesis
     schema = shop.slipway.json("schema", "project")
     for service in (FULL, endpoint(lookup="places"), endpoint(lookup=["places", {"table": "twice", "keys": "name"}]),
                     endpoint(lookup={"table": "places", "columns": ["km"], "no_match": "error"}), endpoint(prediction="amount", test_queries=[])):
         shop.apply({"schema": service})
-        jsonschema.validate(schema, {**PROJECT, "services": {"schema": service}})
+        jsonschema_rs.validate(schema, {**PROJECT, "services": {"schema": service}})
     for service in (endpoint(lookup=5), endpoint(prediction="amount", enrich=[{"tabel": "places"}]), endpoint(prediction="amount", test_queries="five"),
                     {"endpoints": {}, "auth": "open"}, endpoint(prediction="amount", explanations={"on": True})):
         shop.apply({"schema": service}, code=1)
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(schema, {**PROJECT, "services": {"schema": service}})
+        with pytest.raises(jsonschema_rs.ValidationError):
+            jsonschema_rs.validate(schema, {**PROJECT, "services": {"schema": service}})
 
 
 def test_names_of_services_are_completed(full):

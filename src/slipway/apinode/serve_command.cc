@@ -16,6 +16,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
 #include "slipway/base/memory_reserve.h"
+#include "slipway/base/process.h"
 #include "slipway/base/text.h"
 #include "slipway/http/listen_address.h"
 #include "slipway/http/server.h"
@@ -228,12 +229,13 @@ Result<int> Serve(const Flags& flags) {
   const std::string url = UrlOf(server->addresses().front(), tls);
   const std::string admin_url = admin_server ? UrlOf(admin_server->addresses().front(), tls) : url;
   const std::string node_file = JoinPath(config.home, "node.json");
-  RETURN_IF_ERROR(WriteFileAtomic(
-      node_file,
-      DumpJson(
-          {{"url", url}, {"admin_url", admin_url}, {"pid", static_cast<int64_t>(::getpid())}}) +
-          "\n",
-      0600));
+  RETURN_IF_ERROR(WriteFileAtomic(node_file,
+                                  DumpJson({{"url", url},
+                                            {"admin_url", admin_url},
+                                            {"pid", static_cast<int64_t>(::getpid())},
+                                            {"host", HostName()}}) +
+                                      "\n",
+                                  0600));
   std::printf("slipway-apinode is ready at %s\n", url.c_str());
   std::fflush(stdout);
   Notify("READY=1\nSTATUS=serving at " + url);

@@ -205,11 +205,12 @@ std::string ExecutablePath() {
 
 std::string ExecutableDir() { return DirName(ExecutablePath()); }
 
-Result<FileLock> FileLock::Acquire(const std::string& path, double timeout_seconds) {
+Result<FileLock> FileLock::Acquire(const std::string& path, double timeout_seconds, Kind kind) {
+  const int wanted = kind == Kind::kShared ? LOCK_SH : LOCK_EX;
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return FileError("open", path, errno);
   const double deadline = SteadySeconds() + timeout_seconds;
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  while (::flock(fd, wanted | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) {
       Error error = FileError("lock", path, errno);
       ::close(fd);

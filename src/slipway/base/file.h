@@ -42,12 +42,15 @@ std::string AbsolutePath(const std::string& path);
 std::string ExecutableDir();
 std::string ExecutablePath();
 
-// An exclusive flock(2) on a file, released by the destructor or the end of the process. Movable.
+// A flock(2) on a file, exclusive or shared, released by the destructor or the end of the process.
+// Movable.
 class FileLock {
  public:
   // Makes the file when absent. Waits up to `timeout_seconds`, then kUnavailable. 0: tries once.
-  static Result<FileLock> Acquire(const std::string& path, double timeout_seconds);
-  // True when some process holds the lock now.
+  enum class Kind { kExclusive, kShared };
+  static Result<FileLock> Acquire(const std::string& path, double timeout_seconds,
+                                  Kind kind = Kind::kExclusive);
+  // True when some process holds the lock now, of either kind.
   static bool IsHeld(const std::string& path);
   FileLock() = default;
   FileLock(FileLock&& other) noexcept;

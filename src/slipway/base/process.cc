@@ -13,6 +13,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/text.h"
 
 namespace slipway {
 namespace {
@@ -21,13 +22,20 @@ constexpr int kMessageFd = 3;
 constexpr size_t kMaxLine = 16 << 20;
 
 // Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void ExecChild(char* const* argv, int message_fd, int log_fd, pid_t parent) {
+[[noreturn]] void ExecChild(char* const* argv, int message_fd, int log_fd, pid_t parent,
+                            int64_t max_memory_bytes, int nice) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died in between
   ::setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (max_memory_bytes > 0) {
+    const rlimit limit{static_cast<rlim_t>(max_memory_bytes),
+                       static_cast<rlim_t>(max_memory_bytes)};
+    if (::setrlimit(RLIMIT_DATA, &limit) != 0) ::_exit(127);
+  }
+  if (nice != 0) ::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + nice);
   const int null_fd = ::open("/dev/null", O_RDONLY);
   ::dup2(null_fd, 0);
   ::dup2(log_fd, 1);
@@ -75,7 +83,8 @@ Result<ProcessExit> RunProcess(const ProcessOptions& options) {
   argv.push_back(nullptr);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) ExecChild(argv.data(), pipe_fds[1], log_fd, parent);
+  if (pid == 0)
+    ExecChild(argv.data(), pipe_fds[1], log_fd, parent, options.max_memory_bytes, options.nice);
   const int fork_errno = errno;
   ::close(log_fd);
   ::close(pipe_fds[1]);
@@ -87,6 +96,7 @@ Result<ProcessExit> RunProcess(const ProcessOptions& options) {
   ProcessExit exit;
   LineReader reader(options.on_line);
   double kill_at = 0;
+  const double late_at = SteadySeconds() + options.max_seconds;
   std::vector<char> buffer(1 << 16);
   for (bool open = true; open;) {
     pollfd poll_fd{pipe_fds[0], POLLIN, 0};
@@ -98,12 +108,13 @@ Result<ProcessExit> RunProcess(const ProcessOptions& options) {
     }
     const bool stop = (options.cancel != nullptr && options.cancel->load()) ||
                       (options.also_cancel && options.also_cancel());
-    if (stop && !exit.cancelled) {
-      exit.cancelled = true;
+    const bool late = options.max_seconds > 0 && SteadySeconds() > late_at;
+    if ((stop || late) && !exit.cancelled && !exit.out_of_time) {
+      (stop ? exit.cancelled : exit.out_of_time) = true;
       kill_at = SteadySeconds() + options.grace_seconds;
       ::kill(pid, SIGTERM);
     }
-    if (exit.cancelled && SteadySeconds() > kill_at) ::kill(pid, SIGKILL);
+    if ((exit.cancelled || exit.out_of_time) && SteadySeconds() > kill_at) ::kill(pid, SIGKILL);
   }
   ::close(pipe_fds[0]);
   int status = 0;
@@ -122,6 +133,11 @@ std::string DescribeExit(const ProcessExit& exit) {
            ")";
   }
   return "exit status " + std::to_string(exit.code);
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? ToLower(name) : std::string();
 }
 
 }  // namespace slipway

@@ -21,6 +21,7 @@ void AddProjectCommands(CLI::App* app,
                         Invocation* invocation);  // init apply diff export project flow schema
 void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset recipe
 void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
+void AddLineageCommands(CLI::App* app, Invocation* invocation);  // lineage
 void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
 void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
 void AddDesignerCommands(CLI::App* app, CLI::App* service,

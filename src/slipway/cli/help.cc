@@ -69,6 +69,9 @@ constexpr Example kExamples[] = {
     {"model history", "slipway model history shop/amount_model"},
     {"model delete", "slipway model delete shop/amount_model@1"},
     {"model lineage", "slipway model lineage shop/amount_model@2"},
+    {"lineage",
+     "slipway lineage shop/amount_model@2\nslipway lineage --request c1f07a62\n"
+     "slipway lineage --request c1f07a62 --query-log queries-20261123T054016Z-000001.jsonl.zst"},
     {"model export",
      "slipway model export shop/amount_model@2 -o amount.bundle\n"
      "slipway model export shop/amount_model --format lightgbm -o model.txt"},
@@ -228,7 +231,9 @@ class HelpLayout : public CLI::Formatter {
     std::string out = app->get_description() + "\n\n" + Usage(app, name) + "\n";
     out += Options(app, true) + Commands(app) + Options(app, false);
     if (app->get_parent() == nullptr) return out + app->get_footer() + "\n";
-    out += "With every command: --home HOME or --server URL --key-file FILE, --json, --quiet.\n";
+    out +=
+        "With every command: --home HOME or --server URL --key-file FILE [--ca-file FILE], --json, "
+        "--quiet.\n";
     return out + Examples(PathOf(app));
   }
 

@@ -33,7 +33,7 @@ Place FindPlace(CLI::App* app, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word.empty() || word.front() == '-') {
-      for (const char* option : {"--home", "--server", "--key-file", "--registry"})
+      for (const char* option : {"--home", "--server", "--key-file", "--ca-file", "--registry"})
         i += word == option;
       continue;
     }
@@ -129,6 +129,9 @@ int Run(int argc, char** argv) {
   app.add_option("--server", invocation.context.server_flag,
                  "a hub's URL, instead of a home (key: --key-file or $SLIPWAY_API_KEY)");
   app.add_option("--key-file", invocation.context.key_file_flag, "a file with the API key");
+  app.add_option_function<std::string>(
+      "--ca-file", [](const std::string& file) { ::setenv("SLIPWAY_CA_FILE", file.c_str(), 1); },
+      "whom to trust for --server https://...: PEM (default: $SLIPWAY_CA_FILE, else the system's)");
   // By the environment, so that the processes of a job have it too.
   app.add_option_function<std::string>(
       "--registry", [](const std::string& url) { ::setenv("SLIPWAY_REGISTRY", url.c_str(), 1); },
@@ -149,6 +152,7 @@ int Run(int argc, char** argv) {
   AddDatasetCommands(&app, &invocation);
   AddBuildCommands(&app, &invocation);
   AddModelCommands(&app, &invocation);
+  AddLineageCommands(&app, &invocation);
   AddScoreCommand(&app, &invocation);
   AddServiceCommands(&app, &invocation);
   AddBackupCommands(&app, &invocation);

@@ -6,6 +6,7 @@
 #include "slipway/base/text.h"
 #include "slipway/bundle/bundle.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/lineage_options.h"
 #include "slipway/cli/model_table.h"
 #include "slipway/http/client.h"
 #include "slipway/registry/model_ref.h"
@@ -256,43 +257,6 @@ Result<int> Delete(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Result<int> Lineage(Context& context, const std::string& text) {
-  ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
-  ASSIGN_OR_RETURN(Json lineage, context.Call("GET", VersionPath(ref, "/lineage")));
-  std::string human = ref.project + "/" + ref.model + "@" + DumpJson(lineage["version"]) + "\n";
-  const Json& build = lineage["build"];
-  for (const Json& input : build["inputs"]) {
-    human += "  input    " + input["name"].get<std::string>() + "  fingerprint " +
-             input["fingerprint"].get<std::string>() + "\n";
-    const Json* files =
-        FindMember(build, "extra") != nullptr ? FindMember(build["extra"], "files") : nullptr;
-    if (files == nullptr) continue;
-    for (const Json& file : *files) human += "           " + file.get<std::string>() + "\n";
-  }
-  if (lineage.contains("imported_from"))
-    human += "  file     " + lineage["imported_from"].get<std::string>() + "\n";
-  if (!build["recipe"].get<std::string>().empty())
-    human += "  recipe   " + build["recipe"].get<std::string>() + "\n";
-  if (!build["job"].get<std::string>().empty())
-    human += "  job      " + build["job"].get<std::string>() + "\n";
-  human += "  made     " + lineage["created_at"].get<std::string>() + " by " +
-           lineage["created_by"].get<std::string>() + " (" + lineage["origin"].get<std::string>() +
-           ")\n";
-  for (const auto& [name, version] : lineage["libraries"].items())
-    human += "  library  " + name + " " + version.get<std::string>() + "\n";
-  human += "  bundle   sha256 " + lineage["bundle_sha256"].get<std::string>() + "\n";
-  for (const Json& package : lineage["packages"])
-    human += "  package  " + package.get<std::string>() + "\n";
-  for (const Json& d : lineage["deployments"])
-    human += "  serves   deployment " + d["deployment"].get<std::string>() + " (" +
-             d["stage"].get<std::string>() + ") as " + d["generation"].get<std::string>() + "\n";
-  for (const Json& d : lineage["scored_datasets"])
-    human += "  scored   " + d["dataset"].get<std::string>() + " at " + d["at"].get<std::string>() +
-             "\n";
-  RETURN_IF_ERROR(context.Print(human, lineage));
-  return kExitDone;
-}
-
 Result<int> Export(Context& context, const std::string& text, std::string output,
                    const std::string& format) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
@@ -376,8 +340,11 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
          [](Context& c) { return History(c, ref); });
   Handle(add("delete", "deletes a version that is neither active nor used"), invocation,
          [](Context& c) { return Delete(c, ref); });
-  Handle(add("lineage", "where a version came from"), invocation,
-         [](Context& c) { return Lineage(c, ref); });
+  static LineageOptions lineage_options;
+  CLI::App* lineage =
+      add("lineage", "where a version, or an answer of an API node, came from", false);
+  AddLineageOptions(lineage, &lineage_options);
+  Handle(lineage, invocation, [](Context& c) { return RunLineage(c, lineage_options); });
   CLI::App* export_ = add("export", "writes a version's bundle, or its LightGBM text, to a file");
   export_->add_option("-o,--output", output, "file (default: MODEL-N.bundle)");
   export_->add_option("--format", format, "bundle or lightgbm")

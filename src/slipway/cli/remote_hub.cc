@@ -8,6 +8,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
+#include "slipway/base/process.h"
 #include "slipway/base/text.h"
 #include "slipway/registry/home.h"
 
@@ -133,8 +134,16 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
         "as another user: --server " + json->value("url", "URL") + " with a key of your own");
   }
   const std::string url = json->value("url", "");
-  // Nobody is between us and a process of this machine that holds the home's lock.
-  const bool near = url.starts_with("https://127.") || url.starts_with("https://[::1]");
+  const std::string host = json->value("host", "");
+  const bool elsewhere = !host.empty() && host != HostName();
+  if (elsewhere) {
+    // Its token would cross the network; and 127.0.0.1 is another machine there.
+    return Unavailable("a hub on '" + host + "' serves '" + home + "'",
+                       "ask it with a key of your own: --server URL --key-file FILE");
+  }
+  // An address of this machine, where the process holds the home's lock: nobody is between us.
+  const bool near =
+      url.starts_with("https://127.") || url.starts_with("https://[::1]") || !host.empty();
   return Make({.url = url, .key = std::string(Trim(*token)), .insecure = near});
 }
 
@@ -166,6 +175,9 @@ Result<Response> RemoteHubClient::Send(const std::string& method, const std::str
   Result<HttpAnswer> sent = client_->Send(call);
   if (!sent.ok()) {
     Error error = sent.error();
+    if (error.message.find("certificate is not trusted") != std::string::npos)
+      error.hint =
+          "name the CA that signed it: --ca-file FILE, or the environment's SLIPWAY_CA_FILE";
     if (error.hint.empty() && error.code == ErrorCode::kUnavailable)
       error.hint = "is a hub running there? `slipway hub` on its machine starts one";
     return error;

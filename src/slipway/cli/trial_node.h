@@ -10,6 +10,8 @@
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
+#include "slipway/deploy/node_client.h"
+#include "slipway/http/client.h"
 
 namespace slipway {
 
@@ -30,14 +32,11 @@ class TrialNode {
 
  private:
   TrialNode() = default;
-  Status WaitUntilReady(int fd);
-  Result<Json> Post(const std::string& path);
-  std::string LastWords() const;
 
   TempDir folder_;
   pid_t pid_ = -1;
-  int port_ = 0;
-  std::string key_;
+  HttpClient http_;
+  std::unique_ptr<NodeClient> client_;
 };
 
 }  // namespace slipway

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "slipway/base/text.h"
+#include "slipway/base/utf8.h"
 #include "slipway/csv/byte_source.h"
 #include "slipway/csv/sniff.h"
 #include "slipway/dataset/duckdb_connection.h"
@@ -12,25 +13,6 @@ namespace slipway {
 namespace {
 
 constexpr size_t kHeadBytes = size_t{1} << 20;
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  const auto put = [&](uint32_t byte) { out->push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
 
 std::string FromUtf16(std::string_view bytes) {
   const bool big = bytes.starts_with("\xFE\xFF");

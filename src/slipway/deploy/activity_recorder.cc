@@ -3,40 +3,70 @@
 #include <algorithm>
 
 namespace slipway {
+namespace {
+
+// What `now` has more than `before`.
+ActivityPoint Difference(const EndpointCounters& now, const EndpointCounters& before) {
+  ActivityPoint point;
+  point.requests = now.requests - before.requests;
+  point.errors = std::max<int64_t>(0, now.errors - before.errors);
+  point.latencies = now.latencies;
+  // Counters are read one after the other while they rise; they never fall.
+  if (!point.latencies.Subtract(before.latencies)) point.latencies = {};
+  return point;
+}
+
+// A deployment's points stand together: its nodes are looked at one after the other.
+ActivityPoint& PointOf(const std::string& deployment, const EndpointCounters& counters,
+                       std::vector<ActivityPoint>* points) {
+  for (auto at = points->rbegin(); at != points->rend() && at->deployment == deployment; ++at) {
+    if (at->endpoint == counters.endpoint && at->generation == counters.generation) return *at;
+  }
+  ActivityPoint& made = points->emplace_back();
+  made.deployment = deployment;
+  made.endpoint = counters.endpoint;
+  made.generation = counters.generation;
+  return made;
+}
+
+}  // namespace
 
 void ActivityRecorder::Look(const std::string& node, const std::string& deployment,
-                            const std::string& service, const Json& metrics,
+                            const std::string& service, const NodeMetrics& metrics,
                             std::vector<ActivityPoint>* points) {
-  const Json* endpoints = FindMember(metrics, "endpoints");
-  if (endpoints == nullptr || !endpoints->is_array()) return;
-  const bool first = seen_.emplace(node, service).second;
-  for (const Json& row : *endpoints) {
-    if (!row.is_object() || row.value("service", std::string()) != service) continue;
-    const std::string endpoint = row.value("endpoint", std::string());
-    const std::string generation = row.value("generation", std::string());
-    const Counters now{row.value("requests", int64_t{0}), row.value("errors", int64_t{0})};
-    const auto key = std::make_tuple(node, service, endpoint, generation);
-    auto found = last_.find(key);
-    if (found == last_.end()) {
-      if (last_.size() >= kMaxSeries) continue;
-      found = last_.emplace(key, first ? now : Counters{}).first;
-    }
-    const bool again = now.requests < found->second.requests;
-    const Counters before = again ? Counters{} : found->second;
-    found->second = now;
+  if (!metrics.known) return;
+  const auto [place, first] = seen_.try_emplace({node, service});
+  Seen& seen = place->second;
+  const bool again = !first && metrics.started_on != seen.started_on;
+  seen.started_on = metrics.started_on;
+  std::map<Place, EndpointCounters> last;
+  for (const EndpointCounters& now : metrics.endpoints) {
+    if (now.service != service) continue;
+    const Place key{now.endpoint, now.generation};
+    const auto found = seen.last.find(key);
+    if (found == seen.last.end() && series_ >= kMaxSeries) continue;
+    if (found == seen.last.end()) ++series_;
+    EndpointCounters before = first ? now : EndpointCounters{};
+    if (found != seen.last.end() && !again && now.requests >= found->second.requests)
+      before = found->second;
+    last[key] = now;
     if (now.requests <= before.requests) continue;
-    auto point = std::find_if(points->begin(), points->end(), [&](const ActivityPoint& each) {
-      return each.deployment == deployment && each.endpoint == endpoint &&
-             each.generation == generation;
-    });
-    if (point == points->end())
-      point = points->insert(points->end(), {deployment, endpoint, generation, 0, 0, 0, 0, 0, 0});
-    point->requests += now.requests - before.requests;
-    point->errors += std::max<int64_t>(0, now.errors - before.errors);
-    point->p50 = std::max(point->p50, row.value("p50Ms", 0.0));
-    point->p95 = std::max(point->p95, row.value("p95Ms", 0.0));
-    point->p99 = std::max(point->p99, row.value("p99Ms", 0.0));
+    const ActivityPoint more = Difference(now, before);
+    ActivityPoint& point = PointOf(deployment, now, points);
+    point.requests += more.requests;
+    point.errors += more.errors;
+    point.latencies.Add(more.latencies);
   }
+  for (const auto& [key, counters] : seen.last) series_ -= last.contains(key) ? 0 : 1;
+  seen.last = std::move(last);
+}
+
+void ActivityRecorder::Keep(const std::set<Place>& places) {
+  std::erase_if(seen_, [&](const auto& each) {
+    if (places.contains(each.first)) return false;
+    series_ -= each.second.last.size();
+    return true;
+  });
 }
 
 }  // namespace slipway

@@ -5,11 +5,10 @@
 #include <map>
 #include <set>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "slipway/base/json.h"
+#include "slipway/deploy/node_metrics.h"
 #include "slipway/registry/activity.h"
 
 namespace slipway {
@@ -17,19 +16,23 @@ namespace slipway {
 class ActivityRecorder {
  public:
   static constexpr size_t kMaxSeries = 10'000;  // of all nodes; beyond, new ones are not followed
+  using Place = std::pair<std::string, std::string>;  // node, service
 
-  // A node's metrics (docs/admin-api.md) for the deployment of a service on it; adds to `points`
-  // what is new since the last look. The first look at a node only remembers; a counter that fell
-  // is that of a node which started again.
+  // A node's metrics for the deployment of a service on it; adds to `points` what is new since the
+  // last look, with its own latencies. The first look at a node only remembers. Counters of a node
+  // that started again count from zero; so does one that fell.
   void Look(const std::string& node, const std::string& deployment, const std::string& service,
-            const Json& metrics, std::vector<ActivityPoint>* points);
+            const NodeMetrics& metrics, std::vector<ActivityPoint>* points);
+  // Forgets all but these.
+  void Keep(const std::set<Place>& places);
 
  private:
-  struct Counters {
-    int64_t requests = 0, errors = 0;
+  struct Seen {
+    int64_t started_on = 0;
+    std::map<Place, EndpointCounters> last;  // by endpoint and generation
   };
-  std::map<std::tuple<std::string, std::string, std::string, std::string>, Counters> last_;
-  std::set<std::pair<std::string, std::string>> seen_;  // node, service
+  std::map<Place, Seen> seen_;
+  size_t series_ = 0;
 };
 
 }  // namespace slipway

@@ -11,7 +11,6 @@ namespace {
 
 // How far a take-over jumps: the other deployer's epochs go on rising by one a process.
 constexpr int64_t kTakeOver = 1'000'000;
-constexpr double kLookSeconds = 5;
 
 }  // namespace
 
@@ -21,8 +20,11 @@ Deployer::Deployer(Registry& registry)
 Deployer::~Deployer() {
   if (!supervisor_.joinable()) return;
   supervisor_.request_stop();
+  watcher_.request_stop();
   wake_.notify_all();
   supervisor_.join();
+  watcher_.join();
+  if (abandoned_) return;
   if (const auto infras = registry_.infras().List(); infras.ok()) {
     for (const InfraRecord& infra : *infras) {
       if (infra.type == "local") local_.Stop(infra.name, infra.settings.local_nodes);
@@ -32,50 +34,15 @@ Deployer::~Deployer() {
 
 void Deployer::Supervise() {
   supervisor_ = std::jthread([this](const std::stop_token& stop) { SuperviseLoop(stop); });
+  watcher_ = std::jthread([this](const std::stop_token& stop) { WatchLoop(stop); });
 }
 
-// One look at every node of infrastructures with deployments.
-void Deployer::RecordActivity(ActivityRecorder& recorder) {
-  const auto deployments = registry_.deployments().List();
-  if (!deployments.ok()) return;
-  std::vector<ActivityPoint> points;
-  std::map<std::string, std::vector<std::pair<std::string, Json>>> metrics;  // by infrastructure
-  for (const DeploymentRecord& record : *deployments) {
-    if (!record.applied || !record.applied->enabled) continue;
-    if (metrics.count(record.infra) == 0) {
-      auto session = Open(record.infra, false);
-      if (!session.ok()) continue;
-      auto& of_nodes = metrics[record.infra];
-      of_nodes.resize(session->nodes.size());
-      ForEachInParallel(session->nodes.size(), 16, [&](size_t i) {
-        of_nodes[i].first = session->nodes[i]->url();
-        if (auto got = session->nodes[i]->Metrics(3); got.ok()) of_nodes[i].second = *got;
-      });
-    }
-    for (const auto& [url, each] : metrics[record.infra]) {
-      if (each.is_object()) recorder.Look(url, record.name, record.service, each, &points);
-    }
-  }
-  // What cannot be recorded now (a full disk) is lost; serving is not touched by it.
-  (void)registry_.activity().Record(NowMicros() / 1'000'000, points).ok();
-}
-
+// Local nodes are looked after whatever the other nodes do: watching them is another thread's.
 void Deployer::SuperviseLoop(const std::stop_token& stop) {
-  ActivityRecorder recorder;
-  double next_look = 0, next_expiry = 0;
   for (bool first = true; !stop.stop_requested(); first = false) {
-    const double now = SteadySeconds();
-    if (now >= next_look) {
-      next_look = now + kLookSeconds;
-      RecordActivity(recorder);
-    }
-    if (now >= next_expiry) {
-      next_expiry = now + 3600;
-      (void)registry_.activity().Expire(NowMicros() / 1'000'000).ok();
-    }
     if (const auto infras = registry_.infras().List(); infras.ok()) {
       for (const InfraRecord& infra : *infras) {
-        if (infra.type != "local" || stop.stop_requested()) continue;
+        if (infra.type != "local" || stop.stop_requested() || abandoned_) continue;
         for (const std::string& line :
              local_.Step(infra.name, infra.settings.local_nodes, SteadySeconds()))
           std::fprintf(stderr, "%s\n", line.c_str());
@@ -90,12 +57,17 @@ void Deployer::SuperviseLoop(const std::stop_token& stop) {
 }
 
 Result<Deployer::Session> Deployer::Open(const std::string& name, bool start) {
+  ASSIGN_OR_RETURN(const InfraRecord infra, registry_.infras().Get(name));
+  return Open(infra, start);
+}
+
+Result<Deployer::Session> Deployer::Open(const InfraRecord& infra, bool start) {
   Session session;
-  ASSIGN_OR_RETURN(session.infra, registry_.infras().Get(name));
+  session.infra = infra;
   const InfraSettings& settings = session.infra.settings;
   {
     const MutexLock lock(mutex_);
-    std::shared_ptr<HttpClient>& http = clients_[name + "\n" + session.infra.created_at];
+    std::shared_ptr<HttpClient>& http = clients_[infra.name + "\n" + infra.created_at];
     if (http == nullptr) {
       HttpClientOptions options;
       options.connect_seconds = 3;

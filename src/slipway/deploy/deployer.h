@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "slipway/deploy/canary.h"
 #include "slipway/deploy/driver.h"
 #include "slipway/deploy/local_nodes.h"
+#include "slipway/deploy/node_metrics.h"
 #include "slipway/deploy/rollout.h"
 #include "slipway/http/client.h"
 #include "slipway/registry/registry.h"
@@ -37,6 +39,15 @@ struct UpdateRequest {
   std::string who;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(const std::string& line, double part)> log;
+};
+
+// An answer that a node gave, as its query log has it.
+struct FoundAnswer {
+  std::string infra, node;
+  std::vector<Json> lines;      // one a record, of the newest request of this id
+  int64_t count = 0;            // records of it in the log, also those beyond `lines`
+  int64_t others = 0;           // lines of other requests with the same id
+  std::string manifest_sha256;  // of the package that the node has as that generation; "": gone
 };
 
 struct QueryRequest {
@@ -58,6 +69,8 @@ class Deployer {
   // before this one left unfinished are brought to an end, activity is recorded. For a process that
   // stays: the hub.
   void Supervise();
+  // Another process has taken over: its nodes are left alone from now on.
+  void Abandon() { abandoned_ = true; }
 
   // Brings the deployment to the nodes. The answer: {"update", "status", "generations", "changed"}.
   Result<Json> Update(const UpdateRequest& request);
@@ -71,18 +84,26 @@ class Deployer {
 
   // As stored, without a look at the nodes.
   Result<Json> Describe(const DeploymentRecord& record);
+  static Json Describe(const DeploymentRecord& record, const InfraRecord& infra);
   // With a look at every node: health, generations, endpoints.
   Result<Json> Examine(const std::string& deployment);
+  // The same of many; every node is asked once, whatever is deployed on it. A list in their order.
+  Result<Json> ExamineAll(const std::vector<DeploymentRecord>& records);
   // The packaged test queries on every node: a list of {"endpoint", "query", "ok", "answer",
   // "expected", "difference", "generation", "node", "milliseconds"}.
   Result<Json> Test(const std::string& deployment);
+  // The answer as the node gave it, with "node" and "request_id".
   Result<Json> Query(const QueryRequest& request);
+  // Who answered the request: the query logs of the nodes of these infrastructures, all at once.
+  // Of a local node that does not run, its files. kNotFound says how far each was looked through.
+  Result<FoundAnswer> FindAnswer(const std::string& request_id,
+                                 const std::vector<std::string>& infras);
   // The nodes' counters: [{"deployment", "stage", "endpoint", "generation", "requests", "errors",
   // "p50_ms", "p95_ms", "p99_ms", "nodes"}], since each node started.
   Result<Json> Activity(const std::string& deployment);
   // What a supervising deployer has recorded since then (seconds since 1970): the same rows, each
   // with "series": [{"at", "requests", "errors", "p50_ms", "p95_ms", "p99_ms"}] and the seconds of
-  // its spans.
+  // its spans. Percentiles are those of the requests of the span.
   Result<Json> ActivitySince(const std::string& deployment, int64_t since);
 
   // Of type local: whether each node runs; starting and stopping them.
@@ -99,6 +120,22 @@ class Deployer {
     std::vector<NodeClient*> nodes;
   };
   Result<Session> Open(const std::string& infra, bool start);
+  Result<Session> Open(const InfraRecord& infra, bool start);
+  // What the nodes of one infrastructure said.
+  struct Seen {
+    InfraRecord infra;
+    struct Node {
+      std::string url;
+      Status reachable;
+      std::map<std::string, ObservedNode> services;
+      NodeMetrics metrics;
+    };
+    std::vector<Node> nodes;
+  };
+  // All nodes at the same time, so that one that does not answer keeps nobody but itself waiting.
+  // By the infrastructure's name; one that cannot be asked (its keys cannot be read) is left out.
+  Result<std::map<std::string, Seen>> Look(const std::set<std::string>& infras, bool services,
+                                           double seconds);
   Result<int64_t> Epoch(Session& session, bool take_over) EXCLUDES_LOCK(mutex_);
   Result<std::map<std::string, std::string>> PackageFiles(const std::string& service,
                                                           const DeploymentSpec& spec);
@@ -107,6 +144,7 @@ class Deployer {
   void ForgetOldGenerations(Session& session, const DeploymentRecord& before,
                             const DeploymentSpec& now);
   void SuperviseLoop(const std::stop_token& stop);
+  void WatchLoop(const std::stop_token& stop);
   void RecordActivity(ActivityRecorder& recorder);
 
   Registry& registry_;
@@ -114,9 +152,11 @@ class Deployer {
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<HttpClient>> clients_ GUARDED_BY(mutex_);
   int64_t epoch_ GUARDED_BY(mutex_) = 0;
+  std::atomic<bool> abandoned_ = false;
+  std::atomic<int> searches_ = 0;  // of query logs, now
   std::mutex sleep_mutex_;
   std::condition_variable_any wake_;
-  std::jthread supervisor_;
+  std::jthread supervisor_, watcher_;
 };
 
 // Health of a node and of a deployment, from what was seen; pure.

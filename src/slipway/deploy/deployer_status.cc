@@ -1,4 +1,4 @@
-// What the nodes say: health, test queries, queries, activity.
+// What the nodes say: health, test queries, queries.
 #include <algorithm>
 
 #include "slipway/base/clock.h"
@@ -9,6 +9,7 @@ namespace slipway {
 namespace {
 
 constexpr double kStatusSeconds = 5;
+constexpr size_t kMaxThreads = 32;
 constexpr double kTooManyErrors = 0.05;  // of an endpoint's requests: a warning
 
 Json NodeGenerations(const ObservedNode& node) {
@@ -23,44 +24,43 @@ Json NodeGenerations(const ObservedNode& node) {
   return out;
 }
 
-// Sums counters of the nodes; percentiles are those of the slowest node.
-void AddRows(const Json& metrics, const std::string& service, Json* rows) {
-  const Json* endpoints = FindMember(metrics, "endpoints");
-  if (endpoints == nullptr || !endpoints->is_array()) return;
-  for (const Json& row : *endpoints) {
-    if (!row.is_object() || row.value("service", std::string()) != service) continue;
-    const std::string endpoint = row.value("endpoint", std::string());
-    const std::string generation = row.value("generation", std::string());
-    Json* found = nullptr;
-    for (Json& each : *rows) {
-      if (each["endpoint"] == endpoint && each["generation"] == generation) found = &each;
-    }
-    if (found == nullptr) {
-      rows->push_back({{"endpoint", endpoint},
-                       {"generation", generation},
-                       {"requests", int64_t{0}},
-                       {"errors", int64_t{0}},
-                       {"server_errors", int64_t{0}},
-                       {"p50_ms", 0.0},
-                       {"p95_ms", 0.0},
-                       {"p99_ms", 0.0},
-                       {"nodes", int64_t{0}}});
-      found = &rows->back();
-    }
-    const auto add = [&](const char* to, const char* from) {
-      (*found)[to] = (*found)[to].get<int64_t>() + row.value(from, int64_t{0});
-    };
-    const auto most = [&](const char* to, const char* from) {
-      (*found)[to] = std::max((*found)[to].get<double>(), row.value(from, 0.0));
-    };
-    add("requests", "requests");
-    add("errors", "errors");
-    add("server_errors", "serverErrors");
-    most("p50_ms", "p50Ms");
-    most("p95_ms", "p95Ms");
-    most("p99_ms", "p99Ms");
-    (*found)["nodes"] = (*found)["nodes"].get<int64_t>() + 1;
+// What was seen of a deployment, on top of what is stored.
+Json Judge(const DeploymentRecord& record, const InfraRecord& infra,
+           const std::vector<ObservedNode>& observed, Json endpoints) {
+  Json out = Deployer::Describe(record, infra);
+  std::vector<NodeHealth> healths;
+  Json nodes = Json::array(), messages = Json::array();
+  for (const ObservedNode& node : observed) {
+    const NodeHealth health = JudgeNode(record, node);
+    healths.push_back(health);
+    nodes.push_back({{"url", node.url},
+                     {"health", health.health},
+                     {"reason", health.reason},
+                     {"serving", node.serving},
+                     {"generations", NodeGenerations(node)}});
+    if (!health.reason.empty()) messages.push_back(node.url + ": " + health.reason);
+    if (record.applied && node.reachable.ok() && !DescribeDifference(*record.applied, node).empty())
+      out["out_of_sync"] = true;
   }
+  for (Json& row : endpoints) {
+    const auto requests = row["requests"].get<int64_t>();
+    const bool bad = requests > 0 && static_cast<double>(row["server_errors"].get<int64_t>()) >
+                                         kTooManyErrors * static_cast<double>(requests);
+    row["health"] = bad ? "warning" : "healthy";
+    if (bad)
+      messages.push_back("endpoint " + row["endpoint"].get<std::string>() + ", " +
+                         row["generation"].get<std::string>() + ": " +
+                         DumpJson(row["server_errors"]) + " of " + std::to_string(requests) +
+                         " requests failed on the node's side");
+  }
+  if (!record.reason.empty()) messages.push_back(record.state + ": " + record.reason);
+  if (record.applied && *record.applied != record.desired)
+    messages.push_back("saved, but not on the nodes: " + DescribeSpec(record.desired));
+  out["health"] = JudgeDeployment(record, healths);
+  out["nodes"] = std::move(nodes);
+  out["endpoints"] = std::move(endpoints);
+  out["messages"] = std::move(messages);
+  return out;
 }
 
 }  // namespace
@@ -99,6 +99,10 @@ std::string JudgeDeployment(const DeploymentRecord& record, const std::vector<No
 
 Result<Json> Deployer::Describe(const DeploymentRecord& record) {
   ASSIGN_OR_RETURN(const InfraRecord infra, registry_.infras().Get(record.infra));
+  return Describe(record, infra);
+}
+
+Json Deployer::Describe(const DeploymentRecord& record, const InfraRecord& infra) {
   const DeploymentSpec& shown = record.applied ? *record.applied : record.desired;
   return Json{{"name", record.name},
               {"service", record.service},
@@ -120,50 +124,79 @@ Result<Json> Deployer::Describe(const DeploymentRecord& record) {
 
 Result<Json> Deployer::Examine(const std::string& name) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, registry_.deployments().Get(name));
-  ASSIGN_OR_RETURN(Json out, Describe(record));
   ASSIGN_OR_RETURN(Session session, Open(record.infra, false));
   const size_t count = session.nodes.size();
   std::vector<ObservedNode> observed(count);
-  std::vector<Json> metrics(count);
-  ForEachInParallel(count, 32, [&](size_t i) {
+  std::vector<NodeMetrics> metrics(count);
+  ForEachInParallel(count, kMaxThreads, [&](size_t i) {
     observed[i] = session.nodes[i]->Observe(record.service, kStatusSeconds);
     if (!observed[i].reachable.ok()) return;
-    if (auto got = session.nodes[i]->Metrics(kStatusSeconds); got.ok()) metrics[i] = *got;
+    if (auto got = session.nodes[i]->Metrics(kStatusSeconds); got.ok())
+      metrics[i] = ReadNodeMetrics(*got);
   });
-  std::vector<NodeHealth> healths;
-  Json nodes = Json::array(), endpoints = Json::array(), messages = Json::array();
-  for (size_t i = 0; i < count; ++i) {
-    const NodeHealth health = JudgeNode(record, observed[i]);
-    healths.push_back(health);
-    nodes.push_back({{"url", observed[i].url},
-                     {"health", health.health},
-                     {"reason", health.reason},
-                     {"serving", observed[i].serving},
-                     {"generations", NodeGenerations(observed[i])}});
-    if (!health.reason.empty()) messages.push_back(observed[i].url + ": " + health.reason);
-    if (record.applied && observed[i].reachable.ok() &&
-        !DescribeDifference(*record.applied, observed[i]).empty())
-      out["out_of_sync"] = true;
-    AddRows(metrics[i], record.service, &endpoints);
+  EndpointRows rows;
+  for (const NodeMetrics& each : metrics) rows.Add(each, record.service);
+  return Judge(record, session.infra, observed, rows.ToJson());
+}
+
+Result<std::map<std::string, Deployer::Seen>> Deployer::Look(const std::set<std::string>& infras,
+                                                             bool services, double seconds) {
+  ASSIGN_OR_RETURN(const auto all, registry_.infras().List());
+  std::map<std::string, Seen> out;
+  std::vector<Session> sessions;
+  std::vector<std::pair<NodeClient*, Seen::Node*>> work;
+  for (const InfraRecord& infra : all) {
+    if (!infras.contains(infra.name)) continue;
+    auto session = Open(infra, false);
+    if (!session.ok()) continue;
+    Seen& seen = out[infra.name];
+    seen.infra = infra;
+    seen.nodes.resize(session->nodes.size());
+    for (size_t i = 0; i < seen.nodes.size(); ++i)
+      work.emplace_back(session->nodes[i], &seen.nodes[i]);
+    sessions.push_back(*std::move(session));
   }
-  for (Json& row : endpoints) {
-    const auto requests = row["requests"].get<int64_t>();
-    const bool bad = requests > 0 && static_cast<double>(row["server_errors"].get<int64_t>()) >
-                                         kTooManyErrors * static_cast<double>(requests);
-    row["health"] = bad ? "warning" : "healthy";
-    if (bad)
-      messages.push_back("endpoint " + row["endpoint"].get<std::string>() + ", " +
-                         row["generation"].get<std::string>() + ": " +
-                         DumpJson(row["server_errors"]) + " of " + std::to_string(requests) +
-                         " requests failed on the node's side");
+  ForEachInParallel(work.size(), kMaxThreads, [&](size_t i) {
+    NodeClient& client = *work[i].first;
+    Seen::Node& node = *work[i].second;
+    node.url = client.url();
+    if (services) {
+      auto found = client.ObserveServices(seconds);
+      if (!found.ok()) {
+        node.reachable = std::move(found).error();
+        return;
+      }
+      node.services = *std::move(found);
+    }
+    if (auto got = client.Metrics(seconds); got.ok()) node.metrics = ReadNodeMetrics(*got);
+  });
+  return out;
+}
+
+Result<Json> Deployer::ExamineAll(const std::vector<DeploymentRecord>& records) {
+  std::set<std::string> infras;
+  for (const DeploymentRecord& record : records) infras.insert(record.infra);
+  ASSIGN_OR_RETURN(const auto seen, Look(infras, true, kStatusSeconds));
+  Json out = Json::array();
+  for (const DeploymentRecord& record : records) {
+    const auto found = seen.find(record.infra);
+    if (found == seen.end()) {  // says why
+      ASSIGN_OR_RETURN(Json one, Examine(record.name));
+      out.push_back(std::move(one));
+      continue;
+    }
+    std::vector<ObservedNode> observed;
+    EndpointRows rows;
+    for (const Seen::Node& node : found->second.nodes) {
+      const auto service = node.services.find(record.service);
+      ObservedNode& one =
+          observed.emplace_back(service == node.services.end() ? ObservedNode() : service->second);
+      one.url = node.url;
+      one.reachable = node.reachable;
+      rows.Add(node.metrics, record.service);
+    }
+    out.push_back(Judge(record, found->second.infra, observed, rows.ToJson()));
   }
-  if (!record.reason.empty()) messages.push_back(record.state + ": " + record.reason);
-  if (record.applied && *record.applied != record.desired)
-    messages.push_back("saved, but not on the nodes: " + DescribeSpec(record.desired));
-  out["health"] = JudgeDeployment(record, healths);
-  out["nodes"] = std::move(nodes);
-  out["endpoints"] = std::move(endpoints);
-  out["messages"] = std::move(messages);
   return out;
 }
 
@@ -253,78 +286,10 @@ Result<Json> Deployer::Query(const QueryRequest& request) {
       return error.Within("node " + node->url());
     }
     (*json)["node"] = node->url();
+    (*json)["request_id"] = answer->Header("x-request-id");
     return json;
   }
   return last;
-}
-
-Result<Json> Deployer::Activity(const std::string& name) {
-  std::vector<DeploymentRecord> records;
-  if (name.empty()) {
-    ASSIGN_OR_RETURN(records, registry_.deployments().List());
-  } else {
-    ASSIGN_OR_RETURN(DeploymentRecord record, registry_.deployments().Get(name));
-    records.push_back(std::move(record));
-  }
-  Json out = Json::array();
-  for (const DeploymentRecord& record : records) {
-    ASSIGN_OR_RETURN(Session session, Open(record.infra, false));
-    std::vector<Json> metrics(session.nodes.size());
-    ForEachInParallel(session.nodes.size(), 32, [&](size_t i) {
-      if (auto got = session.nodes[i]->Metrics(kStatusSeconds); got.ok()) metrics[i] = *got;
-    });
-    Json rows = Json::array();
-    for (const Json& each : metrics) AddRows(each, record.service, &rows);
-    for (Json& row : rows) {
-      Json line = {{"deployment", record.name}, {"stage", session.infra.stage}};
-      line.update(row);
-      out.push_back(std::move(line));
-    }
-  }
-  return out;
-}
-
-Result<Json> Deployer::ActivitySince(const std::string& name, int64_t since) {
-  if (!name.empty()) RETURN_IF_ERROR(registry_.deployments().Get(name));
-  std::map<std::string, std::string> stages;
-  ASSIGN_OR_RETURN(const auto records, registry_.deployments().List());
-  for (const DeploymentRecord& record : records) {
-    ASSIGN_OR_RETURN(const InfraRecord infra, registry_.infras().Get(record.infra));
-    stages[record.name] = infra.stage;
-  }
-  int64_t resolution = 0;
-  ASSIGN_OR_RETURN(const auto points,
-                   registry_.activity().Since(since, NowMicros() / 1'000'000, name, &resolution));
-  Json out = Json::array();
-  for (const ActivityPoint& point : points) {
-    if (out.empty() || out.back()["deployment"] != point.deployment ||
-        out.back()["endpoint"] != point.endpoint || out.back()["generation"] != point.generation) {
-      out.push_back({{"deployment", point.deployment},
-                     {"stage", stages[point.deployment]},
-                     {"endpoint", point.endpoint},
-                     {"generation", point.generation},
-                     {"requests", int64_t{0}},
-                     {"errors", int64_t{0}},
-                     {"p50_ms", 0.0},
-                     {"p95_ms", 0.0},
-                     {"p99_ms", 0.0},
-                     {"resolution", resolution},
-                     {"series", Json::array()}});
-    }
-    Json& row = out.back();
-    row["requests"] = row["requests"].get<int64_t>() + point.requests;
-    row["errors"] = row["errors"].get<int64_t>() + point.errors;
-    row["p50_ms"] = point.p50;
-    row["p95_ms"] = std::max(row["p95_ms"].get<double>(), point.p95);
-    row["p99_ms"] = std::max(row["p99_ms"].get<double>(), point.p99);
-    row["series"].push_back({{"at", FormatTimestamp(point.at * 1'000'000)},
-                             {"requests", point.requests},
-                             {"errors", point.errors},
-                             {"p50_ms", point.p50},
-                             {"p95_ms", point.p95},
-                             {"p99_ms", point.p99}});
-  }
-  return out;
 }
 
 }  // namespace slipway

@@ -35,6 +35,9 @@ class LocalDriver : public Driver {
       }
       if (node.running) {
         nodes.push_back({node.url, node.key, ""});
+      } else if (!node.elsewhere.empty()) {
+        nodes.push_back({"local:" + infra.name + "/" + std::to_string(number), "",
+                         "it runs on '" + node.elsewhere + "', which is another machine"});
       } else {
         nodes.push_back(
             {"local:" + infra.name + "/" + std::to_string(number), "",

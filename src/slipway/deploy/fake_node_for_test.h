@@ -57,6 +57,7 @@ class FakeNode : public HttpHandler {
   }
 
   std::atomic<bool> tests_pass = true;
+  std::atomic<bool> tells_all = true;  // in one call; false: a node of an earlier release
   std::atomic<int64_t> highest_epoch = 0;
 
   HttpBodyPlan PlanBody(const HttpRequest&, HttpReply*) override {
@@ -82,6 +83,18 @@ class FakeNode : public HttpHandler {
     reply->status = status;
     reply->body = DumpJson({{"code", code}, {"message", message}, {"hint", ""}});
   }
+  Json Generations() REQUIRES_LOCK(mutex_) {
+    Json list = Json::array();
+    for (const auto& [id, loaded] : generations_) {
+      const bool mapped = mapping_.count(id) != 0;
+      list.push_back({{"generationId", id},
+                      {"status", "loaded"},
+                      {"mounted", true},
+                      {"mapped", mapped},
+                      {"mappedPercent", mapped ? mapping_[id] * 100 : 0}});
+    }
+    return list;
+  }
   void Answer(const HttpRequest& request, HttpReply* reply) REQUIRES_LOCK(mutex_) {
     reply->body = R"({"ok": true})";
     if (const auto epoch = ParseInt64(request.Header("x-slipway-epoch"))) {
@@ -91,7 +104,17 @@ class FakeNode : public HttpHandler {
     }
     const std::vector<std::string> path = Split(request.path, '/');  // "", admin, api, services, s
     const std::string what = path.size() > 5 ? path[5] : "";
-    if (path.size() < 5) {
+    if (path.size() == 4 && path[3] == "services") {
+      Json list = Json::array();
+      if (service_) {
+        list.push_back({{"serviceId", "s"}, {"enabled", enabled_}, {"serving", enabled_}});
+        if (tells_all && request.query == "full=true") {
+          list[0]["settings"] = settings_;
+          list[0]["generationList"] = Generations();
+        }
+      }
+      reply->body = DumpJson(list);
+    } else if (path.size() < 5) {
       reply->body = DumpJson({{"endpoints", Json::array()}, {"epoch", highest_epoch.load()}});
     } else if (request.method == "DELETE" && what.empty()) {
       service_ = enabled_ = false;
@@ -106,16 +129,7 @@ class FakeNode : public HttpHandler {
       reply->body =
           DumpJson({{"enabled", enabled_}, {"serving", enabled_}, {"settings", settings_}});
     } else if (request.method == "GET") {
-      Json list = Json::array();
-      for (const auto& [id, loaded] : generations_) {
-        const bool mapped = mapping_.count(id) != 0;
-        list.push_back({{"generationId", id},
-                        {"status", "loaded"},
-                        {"mounted", true},
-                        {"mapped", mapped},
-                        {"mappedPercent", mapped ? mapping_[id] * 100 : 0}});
-      }
-      reply->body = DumpJson({{"generations", list}});
+      reply->body = DumpJson({{"generations", Generations()}});
     } else if (what == "settings") {
       settings_ = *ParseJson(request.body);
     } else if (path.back() == "test") {

@@ -2,11 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,69 +10,14 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
+#include "slipway/base/process.h"
 #include "slipway/base/text.h"
-
-extern char** environ;
+#include "slipway/deploy/node_process.h"
 
 namespace slipway {
 namespace {
 
-constexpr double kStartSeconds = 60, kStopSeconds = 10;
-
-std::string Program() {
-  const char* given = std::getenv("SLIPWAY_APINODE");
-  return given != nullptr && *given != '\0' ? given : JoinPath(ExecutableDir(), "slipway-apinode");
-}
-
-// Its settings come from nowhere but its home and the command line.
-std::vector<char*> CleanEnvironment() {
-  std::vector<char*> env;
-  for (char** each = environ; *each != nullptr; ++each) {
-    if (!std::string_view(*each).starts_with("SLIPWAY_")) env.push_back(*each);
-  }
-  env.push_back(nullptr);
-  return env;
-}
-
-// Between fork and exec: only async-signal-safe calls. A session of its own: the terminal's Ctrl-C
-// is not for it, and it outlives its parent.
-[[noreturn]] void Exec(char* const* argv, char* const* env, int out_fd, int log_fd) {
-  ::setsid();
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-  const int null_fd = ::open("/dev/null", O_RDONLY);
-  ::dup2(null_fd, 0);
-  ::dup2(out_fd, 1);
-  ::dup2(log_fd, 2);
-  ::execve(argv[0], argv, env);
-  ::_exit(127);
-}
-
-std::string LastWords(const std::string& log) {
-  auto text = ReadFile(log);
-  if (!text.ok() || text->empty()) return "see '" + log + "'";
-  return "it said: " +
-         std::string(Trim(text->size() > 600 ? text->substr(text->size() - 600) : *text));
-}
-
-// Whether a line came from the node before it ended or the time was over.
-bool WaitForLine(int fd) {
-  const double until = SteadySeconds() + kStartSeconds;
-  char byte = 0;
-  while (byte != '\n') {
-    const double left = until - SteadySeconds();
-    pollfd poll_fd{fd, POLLIN, 0};
-    if (left <= 0) return false;
-    const int ready = ::poll(&poll_fd, 1, static_cast<int>(left * 1000) + 1);
-    if (ready < 0 && errno == EINTR) continue;
-    const ssize_t n = ready > 0 ? ::read(fd, &byte, 1) : -1;
-    if (n < 0 && ready > 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-  }
-  return true;
-}
+constexpr double kStopSeconds = 10;
 
 }  // namespace
 
@@ -93,6 +34,11 @@ LocalNode LocalNodes::Look(const std::string& infra, int number) const {
   if (!text.ok() || !key.ok()) return node;
   auto json = ParseJson(*text);
   if (!json.ok() || !json->is_object()) return node;
+  // On a shared home: its pid is another process here, and its loopback not ours.
+  if (const std::string host = json->value("host", ""); !host.empty() && host != HostName()) {
+    node.elsewhere = host;
+    return node;
+  }
   node.url = json->value("admin_url", json->value("url", std::string()));
   node.key = Trim(*key);
   node.pid = static_cast<pid_t>(json->value("pid", int64_t{-1}));
@@ -108,47 +54,37 @@ void LocalNodes::Reap() {
 }
 
 Result<LocalNode> LocalNodes::Launch(const std::string& infra, int number) {
-  const std::string program = Program();
   const std::string name = "node " + std::to_string(number) + " of '" + infra + "'";
-  if (!PathExists(program)) {
-    return Unavailable(name + " cannot be started: '" + program + "' does not exist",
-                       "it is installed beside slipway; $SLIPWAY_APINODE may name another one");
-  }
   const std::string home = HomeOf(infra, number);
+  if (const LocalNode there = Look(infra, number); !there.elsewhere.empty())
+    return Unavailable(name + " runs on '" + there.elsewhere + "'", "start and stop it there");
   RETURN_IF_ERROR(MakeDirs(home, 0700));
   // The port that it had: clients know it. When someone else has it now, any free one.
-  std::string port = "0";
-  if (auto before = ReadFile(JoinPath(home, "node.port"), 64); before.ok()) port = Trim(*before);
-  const std::string log = JoinPath(home, "node.log");
-  for (const std::string& each :
-       port == "0" ? std::vector<std::string>{"0"} : std::vector<std::string>{port, "0"}) {
-    std::vector<std::string> words = {program, "--home", home, "--listen", "127.0.0.1:" + each};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    std::vector<char*> env = CleanEnvironment();
-    int out[2];
-    if (::pipe2(out, O_CLOEXEC) != 0)
-      return Unavailable(std::string("cannot make a pipe: ") + std::strerror(errno));
-    const int log_fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    const pid_t pid = ::fork();
-    if (pid == 0) Exec(argv.data(), env.data(), out[1], log_fd);
-    ::close(out[1]);
-    if (log_fd >= 0) ::close(log_fd);
-    const bool ready = pid > 0 && WaitForLine(out[0]);
-    ::close(out[0]);
-    if (pid > 0) children_.push_back(pid);
+  int64_t port = 0;
+  if (auto before = ReadFile(JoinPath(home, "node.port"), 64); before.ok())
+    port = ParseInt64(Trim(*before)).value_or(0);
+  if (port < 0 || port > 65535) port = 0;
+  for (;;) {
+    const auto pid = StartNodeProcess(
+        {.home = home, .log = JoinPath(home, "node.log"), .port = static_cast<int>(port)});
+    if (pid.ok()) children_.push_back(*pid);
     const LocalNode node = Look(infra, number);
-    if (ready && node.running) {
+    if (pid.ok() && node.running) {
       const size_t colon = node.url.rfind(':');
       (void)WriteFileAtomic(JoinPath(home, "node.port"), node.url.substr(colon + 1) + "\n").ok();
       return node;
     }
-    if (pid > 0) ::kill(pid, SIGKILL);
-    if (pid > 0) ::waitpid(pid, nullptr, 0);
-    if (pid > 0) children_.pop_back();
+    if (pid.ok()) {
+      ::kill(*pid, SIGKILL);
+      ::waitpid(*pid, nullptr, 0);
+      children_.pop_back();
+    }
+    if (port == 0)
+      return Unavailable(
+          name + " does not start: " + (pid.ok() ? "its files are not there" : pid.error().message),
+          pid.ok() ? "see '" + home + "'" : pid.error().hint);
+    port = 0;
   }
-  return Unavailable(name + " does not start", LastWords(log));
 }
 
 Result<LocalNode> LocalNodes::Start(const std::string& infra, int number) {
@@ -191,7 +127,9 @@ std::vector<std::string> LocalNodes::Step(const std::string& infra, int count, d
   for (int number = 1; number <= count; ++number) {
     const std::string name = infra + "/" + std::to_string(number);
     Backoff& backoff = backoff_[name];
-    if (Look(infra, number).running) {
+    const LocalNode seen = Look(infra, number);
+    if (!seen.elsewhere.empty()) continue;
+    if (seen.running) {
       if (now > backoff.next + 60) backoff = {};  // it has lived a minute
       continue;
     }

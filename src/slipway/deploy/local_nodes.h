@@ -21,6 +21,7 @@ struct LocalNode {
   bool running = false;
   std::string url, key;  // when it runs
   pid_t pid = -1;
+  std::string elsewhere;  // the machine that it runs on, which is not this one; not `running` here
 };
 
 class LocalNodes {

@@ -1,5 +1,7 @@
 #include "slipway/deploy/node_client.h"
 
+#include <algorithm>
+
 #include "slipway/base/text.h"
 
 namespace slipway {
@@ -9,13 +11,20 @@ namespace {
 constexpr double kPrepareSeconds = 600, kChangeSeconds = 300, kUploadSeconds = 1800;
 constexpr const char* kFenced = "another deployer has taken over this node";
 
+// A node may be of any release, or no node at all: another type reads as absent.
+std::string TextOf(const Json& object, const char* key) {
+  const Json* value = FindMember(object, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+bool FlagOf(const Json& object, const char* key) {
+  const Json* value = FindMember(object, key);
+  return value != nullptr && value->is_boolean() && value->get<bool>();
+}
+
 Error NodeError(const std::string& url, const HttpAnswer& answer) {
   std::string message = "it answered " + std::to_string(answer.status), hint, code;
   if (auto json = ParseJson(answer.body); json.ok() && json->is_object()) {
-    const auto text = [&](const char* key) {
-      const Json* value = FindMember(*json, key);
-      return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-    };
+    const auto text = [&](const char* key) { return TextOf(*json, key); };
     if (!text("message").empty()) message = text("message");
     hint = text("hint");
     code = text("code");
@@ -38,6 +47,31 @@ Error NodeError(const std::string& url, const HttpAnswer& answer) {
   return error;
 }
 
+// Fills what is known of a service on a node.
+Status ReadService(const Json& service, const Json* generations, ObservedNode* node) {
+  node->has_service = true;
+  node->enabled = FlagOf(service, "enabled");
+  node->serving = FlagOf(service, "serving");
+  node->reason = TextOf(service, "reason");
+  if (const Json* settings = FindMember(service, "settings"); settings && settings->is_object())
+    node->settings = *settings;
+  if (generations == nullptr || !generations->is_array())
+    return Unavailable("node " + node->url + " does not list its generations");
+  for (const Json& each : *generations) {
+    if (!each.is_object()) continue;
+    ObservedGeneration generation;
+    generation.id = TextOf(each, "generationId");
+    generation.status = TextOf(each, "status");
+    generation.error = TextOf(each, "error");
+    generation.mapped = FlagOf(each, "mapped");
+    generation.loaded = FlagOf(each, "mounted");
+    if (const Json* share = FindMember(each, "mappedPercent"); share && share->is_number())
+      generation.probability = share->get<double>() / 100;
+    node->generations.push_back(std::move(generation));
+  }
+  return {};
+}
+
 std::string ServicePath(const std::string& service) {
   return "/admin/api/services/" + UrlEncode(service);
 }
@@ -58,6 +92,7 @@ const ObservedGeneration* ObservedNode::Find(const std::string& generation) cons
 Result<Json> NodeClient::Call(HttpCall call, const std::string& path) {
   if (!problem_.empty()) return Unavailable("node " + url_ + ": " + problem_);
   call.url = url_ + path;
+  if (call.cancel == nullptr) call.cancel = cancel_;
   call.headers.emplace_back("Authorization", BasicAuthorization(key_));
   if (call.method != "GET" && epoch_ > 0)
     call.headers.emplace_back("X-Slipway-Epoch", std::to_string(epoch_));
@@ -100,30 +135,29 @@ ObservedNode NodeClient::Observe(const std::string& service, double seconds) {
     node.reachable = listed.error();
     return node;
   }
-  node.has_service = true;
-  node.enabled = found->value("enabled", false);
-  node.serving = found->value("serving", false);
-  node.reason = found->value("reason", std::string());
-  if (const Json* settings = FindMember(*found, "settings"); settings && settings->is_object())
-    node.settings = *settings;
-  const Json* generations = FindMember(*listed, "generations");
-  if (generations == nullptr || !generations->is_array()) {
-    node.reachable = Unavailable("node " + url_ + " does not list its generations");
-    return node;
-  }
-  for (const Json& each : *generations) {
-    if (!each.is_object()) continue;
-    ObservedGeneration generation;
-    generation.id = each.value("generationId", std::string());
-    generation.status = each.value("status", std::string());
-    if (const Json* error = FindMember(each, "error"); error != nullptr && error->is_string())
-      generation.error = error->get<std::string>();
-    generation.mapped = each.value("mapped", false);
-    generation.loaded = each.value("mounted", false);
-    generation.probability = each.value("mappedPercent", 0.0) / 100;
-    node.generations.push_back(std::move(generation));
-  }
+  if (Status read = ReadService(*found, FindMember(*listed, "generations"), &node); !read.ok())
+    node.reachable = read.error();
   return node;
+}
+
+Result<std::map<std::string, ObservedNode>> NodeClient::ObserveServices(double seconds) {
+  ASSIGN_OR_RETURN(const Json list,
+                   Call({.total_seconds = seconds}, "/admin/api/services?full=true"));
+  if (!list.is_array()) return Unavailable("node " + url_ + " does not list its services");
+  std::map<std::string, ObservedNode> out;
+  for (const Json& each : list) {
+    if (!each.is_object()) continue;
+    const std::string name = TextOf(each, "serviceId");
+    ObservedNode& node = out[name];
+    const Json* generations = FindMember(each, "generationList");
+    if (generations == nullptr) {  // a release that tells it one by one
+      node = Observe(name, seconds);
+      continue;
+    }
+    node.url = url_;
+    RETURN_IF_ERROR(ReadService(each, generations, &node));
+  }
+  return out;
 }
 
 Status NodeClient::Upload(const std::string& service, const std::string& package_file,
@@ -180,6 +214,17 @@ Status NodeClient::DeleteGeneration(const std::string& service, const std::strin
 
 Result<Json> NodeClient::Metrics(double seconds) {
   return Call({.total_seconds = seconds}, "/admin/api/metrics");
+}
+
+Result<Json> NodeClient::FindQuery(const std::string& request_id, double seconds) {
+  ASSIGN_OR_RETURN(Json found, Call({.total_seconds = seconds},
+                                    "/admin/api/query-log?request_id=" + UrlEncode(request_id)));
+  const Json* lines = FindMember(found, "lines");
+  const auto is_object = [](const Json& line) { return line.is_object(); };
+  if (lines == nullptr || !lines->is_array() ||
+      !std::all_of(lines->begin(), lines->end(), is_object))
+    return Unavailable("node " + url_ + " does not list lines of its query log");
+  return found;
 }
 
 Result<HttpAnswer> NodeClient::Query(const std::string& service, const std::string& endpoint,

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,10 +42,14 @@ class NodeClient {
 
   const std::string& url() const { return url_; }
   void set_epoch(int64_t epoch) { epoch_ = epoch; }
+  // Set by somebody: calls end with kCancelled.
+  void set_cancel(const std::atomic<bool>* cancel) { cancel_ = cancel; }
   // Why it cannot be called at all: every call gives this then.
   void set_problem(std::string problem) { problem_ = std::move(problem); }
   // Looks at the service; never fails: ObservedNode::reachable says why it could not.
   ObservedNode Observe(const std::string& service, double seconds = 10);
+  // The same of all its services, by their names, in one call.
+  Result<std::map<std::string, ObservedNode>> ObserveServices(double seconds);
 
   Status Upload(const std::string& service, const std::string& package_file,
                 const std::atomic<bool>* cancel);
@@ -58,6 +63,9 @@ class NodeClient {
   Status DeleteService(const std::string& service);
   Status DeleteGeneration(const std::string& service, const std::string& generation);
   Result<Json> Metrics(double seconds = 10);
+  // The lines of its query log with this request id, and how far it looked
+  // (docs/admin-api.md).
+  Result<Json> FindQuery(const std::string& request_id, double seconds);
   // A query of the user API: "predict" or "lookup" with this body; any status is an answer.
   Result<HttpAnswer> Query(const std::string& service, const std::string& endpoint,
                            const std::string& verb, const std::string& body);
@@ -69,6 +77,7 @@ class NodeClient {
 
   HttpClient* http_;
   std::string url_, key_, problem_;
+  const std::atomic<bool>* cancel_ = nullptr;
   int64_t epoch_ = 0;
 };
 

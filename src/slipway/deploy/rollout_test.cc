@@ -154,5 +154,24 @@ TEST_F(RolloutTest, AnAbortBetweenStepsGoesBack) {
   EXPECT_EQ(Serves(), Served(3, "v1"));
 }
 
+TEST_F(RolloutTest, OneCallTellsOfAllServicesWhatACallForEachDoes) {
+  ASSERT_EQ(Run("v1").end, RolloutEnd::kDone);
+  const ObservedNode one = clients[0].Observe("s");
+  for (const bool tells_all : {true, false}) {
+    fakes[0].tells_all = tells_all;
+    const auto all = clients[0].ObserveServices(5);
+    ASSERT_TRUE(all.ok()) << all.error().message;
+    ASSERT_EQ(all->size(), 1u);
+    const ObservedNode& same = all->at("s");
+    EXPECT_EQ(DescribeNode(same), "v1");
+    EXPECT_EQ(same.url, one.url);
+    EXPECT_EQ(same.serving, one.serving);
+    EXPECT_EQ(same.settings, one.settings);
+    EXPECT_EQ(same.generations.size(), one.generations.size());
+  }
+  NodeClient nobody(&http, "http://127.0.0.1:1", "key");
+  EXPECT_FALSE(nobody.ObserveServices(5).ok());
+}
+
 }  // namespace
 }  // namespace slipway

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "slipway/base/utf8.h"
 #include "slipway/forest/model_value.h"
 #include "slipway/forest/model_value_builder.h"
 
@@ -12,25 +13,6 @@ namespace {
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 bool BeginsNumber(char c) { return c == '-' || IsDigit(c) || c == 'N' || c == 'I'; }
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  const auto append = [out](uint32_t byte) { out->push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    append(code);
-  } else if (code < 0x800) {
-    append(0xC0 | code >> 6);
-    append(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    append(0xE0 | code >> 12);
-    append(0x80 | (code >> 6 & 0x3F));
-    append(0x80 | (code & 0x3F));
-  } else {
-    append(0xF0 | code >> 18);
-    append(0x80 | (code >> 12 & 0x3F));
-    append(0x80 | (code >> 6 & 0x3F));
-    append(0x80 | (code & 0x3F));
-  }
-}
 
 class ModelJsonReader {
  public:

@@ -168,10 +168,11 @@ Result<int64_t> Extract(Window* window, const std::string& boundary, std::string
   for (int part = 0; part < kMaxParts; ++part) {
     RETURN_IF_ERROR(Need(window, 2));
     if (window->view().starts_with("--")) return Bad("has no field '" + std::string(field) + "'");
-    // Blanks may follow a boundary.
-    while (!window->view().empty() && (window->view()[0] == ' ' || window->view()[0] == '\t'))
+    // Blanks may follow a boundary, also across two pieces of the file.
+    while (window->view()[0] == ' ' || window->view()[0] == '\t') {
       window->Drop(1);
-    RETURN_IF_ERROR(Need(window, 2));
+      RETURN_IF_ERROR(Need(window, 2));
+    }
     if (!window->view().starts_with("\r\n")) return Bad("has bytes after a boundary");
     window->Drop(2);
     std::string head;

@@ -62,6 +62,16 @@ TEST_F(MultipartTest, BoundariesAtEveryPlaceOfAChunk) {
   EXPECT_EQ(Expected(Part("file", large) + "--XYZ--"), large);
 }
 
+TEST_F(MultipartTest, BlanksAfterABoundaryMayLieAcrossTwoChunks) {
+  constexpr size_t kChunk = 256 << 10;
+  const std::string part = Part("file", "content");
+  const std::string blanks = part.substr(0, 5) + " \t \t" + part.substr(5);
+  for (size_t before = 0; before < 16; ++before)
+    EXPECT_EQ(Expected(std::string(kChunk - 2 - before, 'x') + "\r\n" + blanks + "--XYZ--"),
+              "content")
+        << before;
+}
+
 TEST_F(MultipartTest, CutAnywhereItIsAnError) {
   const std::string whole = Part("note", "a") + Part("file", "content");
   for (size_t size = 0; size < whole.size(); ++size)

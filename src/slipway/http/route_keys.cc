@@ -107,7 +107,7 @@ Status CheckQuery(const std::vector<RouteKey>& keys, const Request& request) {
 std::vector<RouteKey> PagingKeys() {
   return {{"limit", "integer", false, "at most so many", "", 1, 1000},
           {"cursor", "string", false, "goes on after a page: from its Link header",
-           "^p(0|[1-9][0-9]{0,8})$"}};
+           "^c([0-9a-f]{2}){16,500}$"}};
 }
 
 Status CheckRouteKeys(const Route& route, const Request& request) {

@@ -57,6 +57,23 @@ int HttpStatus(ErrorCode code) {
   return 500;
 }
 
+bool ComesAfter(ListOrder order, std::string_view key, std::string_view other) {
+  if (order == ListOrder::kNumbers || order == ListOrder::kNumbersDown) {
+    const auto number = [](std::string_view text) {
+      const size_t at = text.find_first_of("0123456789");
+      return at == std::string_view::npos ? 0 : ParseInt64(text.substr(at)).value_or(0);
+    };
+    const int64_t a = number(key), b = number(other);
+    return order == ListOrder::kNumbers ? a > b : a < b;
+  }
+  // '/' parts names: before all that a name may hold.
+  return std::lexicographical_compare(
+      other.begin(), other.end(), key.begin(), key.end(), [](char a, char b) {
+        const auto rank = [](char c) { return c == '/' ? 0 : static_cast<unsigned char>(c); };
+        return rank(a) < rank(b);
+      });
+}
+
 Response JsonResponse(const Json& json, int status) {
   Response response;
   response.status = status;

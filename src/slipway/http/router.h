@@ -17,6 +17,31 @@ namespace slipway {
 
 struct Principal;  // who calls: the hub's word
 
+// How the items of a list follow each other.
+enum class ListOrder {
+  kListed,       // as the handler gives them; new ones come at the end
+  kNames,        // a text, ascending; with '/' in it, part by part
+  kNumbers,      // an integer (the one in "job-000012" too), ascending
+  kNumbersDown,  // descending
+};
+// The member of an item that tells it from the others, and orders them. "": its place does, in a
+// list that only grows at its end.
+struct ListKey {
+  std::string member;
+  ListOrder order = ListOrder::kNames;
+};
+// Whether an item with this key comes after one with the other, in this order (not kListed).
+bool ComesAfter(ListOrder order, std::string_view key, std::string_view other);
+
+// The page that a list's caller wants. A handler may leave out what cannot be on it: what does not
+// come after `after`, and all but the first limit + 1 of the rest.
+struct PageWish {
+  int64_t limit = 100;
+  bool follows = false;  // another page: begins after the item with the key `after`,
+  std::string after;
+  int64_t position = 0;  // which was so many places from the start of the list then
+};
+
 struct Request {
   std::string method;  // "GET", "POST", ...
   std::string path;    // decoded, without the query
@@ -28,6 +53,7 @@ struct Request {
   const Principal* principal = nullptr;       // nullptr: in process, with every right
   std::string request_id;                     // "" in process
   std::map<std::string, std::string> params;  // filled by the router: {project} -> value
+  std::optional<PageWish> page;               // of a list
 };
 
 struct Response {
@@ -81,7 +107,7 @@ struct RouteDetails {
   std::optional<std::vector<RouteKey>> body = std::nullopt;   // absent: any JSON object
   std::optional<std::vector<RouteKey>> query = std::nullopt;  // absent: not checked
   int status = 200;                                           // of success
-  bool paged = false;  // a list that takes ?limit and ?cursor
+  std::optional<ListKey> paged = std::nullopt;  // a list that takes ?limit and ?cursor
   bool etag = false;   // the state of an object: GET answers its ETag, If-Match is heeded
   bool wider = false;  // GET answers more than the state: its ETag is for changes, there is no 304
   bool creates = false;  // a PUT that makes what was not there: 201, heeds If-None-Match: *

@@ -53,8 +53,8 @@ struct HttpReply {
   int status = 200;
   std::string_view content_type = "application/json";  // must outlive the answer: a literal
   std::string body;
-  std::string file;     // not empty: the body is this file's content
-  bool close = false;   // close the connection after it
+  std::string file;    // not empty: the body is this file's content
+  bool close = false;  // close the connection after it
   // Refused because there is too much to do: the loop may let requests gather for a millisecond, so
   // that refusing them leaves the core to those that are answered.
   bool overloaded = false;

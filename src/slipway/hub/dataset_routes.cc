@@ -293,7 +293,7 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
                                        {"definition", "object", true, "as in a project's YAML"},
                                        {"replace", "boolean", false, "also when there is one"}};
   add("GET", kDatasets, "read", "datasets of a project", ListDatasets,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}});
   add("POST", kDatasets, "write", "adds a dataset after a look at its files", AddDataset,
       {.body = added, .query = NoKeys(), .status = 201, .etag = true, .state = state});
   add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint",
@@ -310,7 +310,7 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
   add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset",
       ClearDataset, {.body = NoKeys(), .query = NoKeys(), .atomic = true});
   add("GET", kRecipes, "read", "recipes of a project", ListRecipes,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}});
   add("POST", kRecipes, "write", "adds a recipe and, when new, its output", AddRecipe,
       {.body = added,
        .query = NoKeys(),

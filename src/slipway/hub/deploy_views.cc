@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "slipway/base/text.h"
+#include "slipway/hub/hub.h"
 
 namespace slipway {
 namespace {
@@ -72,6 +73,16 @@ std::string MoveCommand(Registry& registry, const DeploymentRecord& deployment,
 }
 
 }  // namespace
+
+Resource PublishedResource(const PublishedService& service) {
+  return {"service", service.project + "/" + service.name};
+}
+
+Result<Resource> ResourceOfPublished(Hub& hub, const Request& request) {
+  ASSIGN_OR_RETURN(const PublishedService service,
+                   hub.registry().published().Get(request.params.at("published")));
+  return PublishedResource(service);
+}
 
 Json PublishedVersionToJson(const PublishedVersion& version) {
   Json out = {{"service", version.service},

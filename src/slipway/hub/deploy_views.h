@@ -6,9 +6,18 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
+#include "slipway/http/router.h"
 #include "slipway/registry/registry.h"
 
 namespace slipway {
+
+class Hub;
+
+// Rights on a published service are those on the service of its project; on one that is of none,
+// those on everything.
+Resource PublishedResource(const PublishedService& service);
+// Of the path's {published}.
+Result<Resource> ResourceOfPublished(Hub& hub, const Request& request);
 
 Json PublishedVersionToJson(const PublishedVersion& version);
 Json UpdateToJson(const UpdateRecord& update, bool with_log);

@@ -371,7 +371,7 @@ void AddDesignerRoutes(Hub& hub, Router* router) {
   add("DELETE", kService, "write", "takes a service out of the project; its packages are kept",
       DeleteService, remove(service));
   add("GET", kService + "/endpoints", "read", "endpoints of a service", ListEndpoints,
-      {.paged = true, .answer = AnswersList("Endpoint")});
+      {.paged = ListKey{"endpoint"}, .answer = AnswersList("Endpoint")});
   add("GET", kEndpoint, "read", "one endpoint, and the model version that it means now",
       ShowEndpoint,
       {.etag = true, .wider = true, .answer = Answers("Endpoint"), .state = endpoint});

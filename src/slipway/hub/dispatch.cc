@@ -1,5 +1,5 @@
 // What every request passes through, whoever sends it: rights, conditions (ETag, If-Match),
-// Idempotency-Key, the audit record of a change, paging of lists.
+// Idempotency-Key, the audit record of a change, pages of lists (paging.h).
 #include <algorithm>
 
 #include "slipway/base/hash.h"
@@ -8,6 +8,7 @@
 #include "slipway/http/route_keys.h"
 #include "slipway/hub/audit_view.h"
 #include "slipway/hub/hub.h"
+#include "slipway/hub/paging.h"
 
 namespace slipway {
 namespace {
@@ -78,40 +79,10 @@ Response CheckAccess(const Route& route, const Request& request, const Principal
   return access == Access::kAllowed ? Response() : refuse(access);
 }
 
-// ?limit and ?cursor: a page of the list, and where the next one is. Without them, all of it.
-Response Page(const Request& request, Response response) {
-  const auto limit_text = request.query.find("limit");
-  const auto cursor_text = request.query.find("cursor");
-  if (limit_text == request.query.end() && cursor_text == request.query.end()) return response;
-  const int64_t limit =  // in its range: declared
-      limit_text == request.query.end() ? 100 : ParseInt64(limit_text->second).value_or(100);
-  std::optional<int64_t> start = 0;
-  if (cursor_text != request.query.end()) {
-    const std::string& text = cursor_text->second;
-    start = text.starts_with("p") ? ParseInt64(text.substr(1)) : std::nullopt;
-    if (!start || *start < 0)
-      return ErrorResponse(
-          InvalidArgument("this 'cursor' is none of ours", "take it from the Link header"));
-  }
-  auto list = ParseJson(response.body, {.max_bytes = size_t{1} << 30, .max_depth = 256});
-  if (!list.ok() || !list->is_array()) return response;
-  const auto size = static_cast<int64_t>(list->size());
-  const int64_t from = std::min(*start, size), to = std::min(from + limit, size);
-  Json page = Json::array();
-  for (int64_t i = from; i < to; ++i) page.push_back(std::move((*list)[static_cast<size_t>(i)]));
-  response.body = DumpJson(page);
-  if (to < size) {
-    std::string query = "limit=" + std::to_string(limit) + "&cursor=p" + std::to_string(to);
-    for (const auto& [name, value] : request.query) {
-      if (name != "limit" && name != "cursor" && IsValidName(value))
-        query += "&" + name + "=" + value;
-    }
-    response.headers["Link"] = "<" + request.path + "?" + query + ">; rel=\"next\"";
-  }
-  return response;
-}
-
-Response Read(const Route& route, const Request& request) {
+Response Read(const Route& route, Request& request) {
+  auto page = ReadPageWish(route, request);
+  if (!page.ok()) return ErrorResponse(page.error());
+  request.page = *std::move(page);
   Json state;
   if (route.details.etag && route.details.state) {
     state = route.details.state(request);
@@ -126,7 +97,7 @@ Response Read(const Route& route, const Request& request) {
   Response response = Router::Run(route, request);
   if (response.status >= 400) return response;
   if (!state.is_null()) response.headers["ETag"] = EtagOf(state);
-  return route.details.paged ? Page(request, std::move(response)) : response;
+  return request.page ? CutPage(route, request, std::move(response)) : response;
 }
 
 // One change with what belongs to it.

@@ -27,7 +27,8 @@ void KeepHouse(Registry& registry, bool crashed) {
 Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   std::unique_ptr<Hub> hub(new Hub());
   if (options.write) {
-    ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForWriting(options.home, options.command));
+    ASSIGN_OR_RETURN(hub->registry_, Registry::OpenForWriting(options.home, options.command,
+                                                              options.lock_seconds, options.alone));
     ASSIGN_OR_RETURN(std::vector<JobRecord> interrupted,
                      hub->registry_->jobs().MarkInterruptedJobs());
     for (const JobRecord& job : interrupted) {
@@ -73,6 +74,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddInfraRoutes(*hub, &hub->router_);
   AddPublishedRoutes(*hub, &hub->router_);
   AddDeploymentRoutes(*hub, &hub->router_);
+  AddLineageRoutes(*hub, &hub->router_);
   AddPeopleRoutes(*hub, &hub->router_);
   AddSystemRoutes(*hub, &hub->router_);
   return hub;

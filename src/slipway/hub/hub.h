@@ -19,8 +19,10 @@ namespace slipway {
 
 struct HubOptions {
   std::string home;
-  bool write = false;   // take the home's lock (waits up to 10 s)
-  std::string command;  // what others are told while it is held
+  bool write = false;  // take the home's lock (waits up to 10 s)
+  bool alone = false;  // a process that stays: no command beside it, also on a shared registry
+  double lock_seconds = 10;  // how long it waits for the lock
+  std::string command;       // what others are told while it is held
   // Below these, callers over HTTP may name files of this machine. None: none.
   std::vector<std::string> allowed_paths;
 };
@@ -71,6 +73,7 @@ void AddDesignerRoutes(Hub& hub, Router* router);   // services, endpoints, test
 void AddInfraRoutes(Hub& hub, Router* router);      // stages, infrastructures, published services
 void AddPublishedRoutes(Hub& hub, Router* router);  // what published services get from outside
 void AddDeploymentRoutes(Hub& hub, Router* router);
+void AddLineageRoutes(Hub& hub, Router* router);
 void AddPeopleRoutes(Hub& hub, Router* router);
 void AddSystemRoutes(Hub& hub, Router* router);
 

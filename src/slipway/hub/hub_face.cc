@@ -3,9 +3,6 @@
 #include <algorithm>
 
 #include <sys/resource.h>
-#include <unistd.h>
-
-#include <arpa/inet.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
@@ -22,12 +19,6 @@ namespace {
 
 constexpr std::string_view kProblem = "application/problem+json";
 constexpr std::string_view kTicket = "x-dku-apiticket";
-
-bool IsAddress(const std::string& host) {
-  unsigned char bytes[16];
-  return inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
-         inet_pton(AF_INET6, host.c_str(), bytes) == 1;
-}
 
 bool IsSafe(std::string_view method) { return method == "GET" || method == "HEAD"; }
 
@@ -93,11 +84,11 @@ std::string CookieOf(const HttpRequest& request, std::string_view name) {
 }  // namespace
 
 HubFace::HubFace(Hub& hub, HubFaceOptions options)
-    : hub_(hub), options_(std::move(options)), streams_(hub), dss_(hub) {
-  for (const std::string& name : options_.hosts) names_.push_back(ToLower(name));
-  names_.push_back("localhost");
-  char own[256] = {};
-  if (::gethostname(own, sizeof own - 1) == 0) names_.push_back(ToLower(own));
+    : hub_(hub),
+      options_(std::move(options)),
+      host_rule_(options_.hosts, options_.listen),
+      streams_(hub),
+      dss_(hub) {
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
@@ -114,20 +105,6 @@ HubFace::~HubFace() {
 void HubFace::Drain() {
   draining_ = true;
   streams_.Stop();
-}
-
-bool HubFace::HostAllowed(const HttpRequest& request) const {
-  const std::string_view host = request.Header("host");
-  if (options_.any_host || host.empty()) return true;
-  std::string name;
-  if (host.front() == '[') {
-    const size_t end = host.find(']');
-    if (end == std::string_view::npos) return false;
-    name = std::string(host.substr(1, end - 1));
-  } else {
-    name = ToLower(host.substr(0, host.rfind(':')));
-  }
-  return IsAddress(name) || std::find(names_.begin(), names_.end(), name) != names_.end();
 }
 
 HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
@@ -165,7 +142,7 @@ HttpBodyPlan HubFace::PlanBody(const HttpRequest& head, HttpReply* refusal) {
 
 HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange) {
   ++requests_;
-  if (!HostAllowed(request)) {
+  if (!host_rule_.Allows(request.Header("host"))) {
     WriteProblem(request.path, 421,
                  PermissionDenied("this hub is not known by the name of the Host header",
                                   "start it with --host NAME to allow the name"),

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "slipway/base/mutex.h"
+#include "slipway/http/host_rule.h"
 #include "slipway/http/server.h"
 #include "slipway/hub/dss_facade.h"
 #include "slipway/hub/event_streams.h"
@@ -23,8 +24,8 @@ namespace slipway {
 struct HubFaceOptions {
   std::string token;  // of HOME/hub.token: acts as `local_user`
   std::string local_user;
-  std::vector<std::string> hosts;  // names that requests may be for, besides addresses and our own
-  bool any_host = false;           // listens off loopback and no names were given
+  std::vector<std::string> hosts;     // names that requests may be for: HostRule
+  std::vector<ListenAddress> listen;  // where the server listens
   int threads = 4;
   size_t queue = 256;  // requests that wait; more: 503
   size_t max_body_bytes = size_t{16} << 20;
@@ -54,12 +55,11 @@ class HubFace final : public HttpHandler {
   Principal Identify(const HttpRequest& request) const;
   void Remember(const HttpRequest& request);
   bool Remembers(const HttpRequest& request);
-  bool HostAllowed(const HttpRequest& request) const;
   std::string MetricsText() const;
 
   Hub& hub_;
   const HubFaceOptions options_;
-  std::vector<std::string> names_;
+  const HostRule host_rule_;
   EventStreams streams_;
   DssFacade dss_;
   std::atomic<const HttpServer*> server_ = nullptr;

@@ -198,25 +198,29 @@ Result<Response> Publish(Hub& hub, const Request& request) {
   return JsonResponse(out, 201);
 }
 
-Json PublishedToJson(const PublishedService& service,
+// Where it runs: as far as the caller may see it.
+Json PublishedToJson(const Request& request, const PublishedService& service,
                      const std::vector<DeploymentRecord>& deployments) {
   Json versions = Json::array(), on = Json::array();
   for (const PublishedVersion& version : service.versions)
     versions.push_back(PublishedVersionToJson(version));
   for (const DeploymentRecord& each : deployments) {
-    if (each.service == service.name) on.push_back(each.name);
+    if (each.service == service.name && MaySee(request, {"infra", each.infra}))
+      on.push_back(each.name);
   }
   return {{"service", service.name},          {"project", service.project},
           {"versions", std::move(versions)},  {"deployments", std::move(on)},
           {"created_at", service.created_at}, {"created_by", service.created_by}};
 }
 
-Result<Response> ListPublished(Hub& hub, const Request&) {
+Result<Response> ListPublished(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto services, hub.registry().published().List());
   ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
   Json out = Json::array();
-  for (const PublishedService& service : services)
-    out.push_back(PublishedToJson(service, deployments));
+  for (const PublishedService& service : services) {
+    if (MaySee(request, PublishedResource(service)))
+      out.push_back(PublishedToJson(request, service, deployments));
+  }
   return JsonResponse(out);
 }
 
@@ -224,7 +228,7 @@ Result<Response> ShowPublished(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto service,
                    hub.registry().published().Get(request.params.at("published")));
   ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
-  return JsonResponse(PublishedToJson(service, deployments));
+  return JsonResponse(PublishedToJson(request, service, deployments));
 }
 
 Result<Response> Archive(Hub& hub, const Request& request) {
@@ -261,6 +265,8 @@ void AddInfraRoutes(Hub& hub, Router* router) {
                        const char* summary, Result<Response> (*handler)(Hub&, const Request&),
                        RouteDetails details = {}) {
     if (!details.query) details.query = NoKeys();
+    if (pattern.find("{published}") != std::string::npos)
+      details.resource = [&hub](const Request& r) { return ResourceOfPublished(hub, r); };
     router->Add({method, pattern, permission, summary,
                  [&hub, handler](const Request& r) { return handler(hub, r); },
                  std::move(details)});
@@ -272,7 +278,7 @@ void AddInfraRoutes(Hub& hub, Router* router) {
     return found.ok() ? InfraToJson(*found) : Json();
   };
   add("GET", "/api/v1/stages", "read", "stages, first to last", ListStages,
-      {.paged = true, .answer = AnswersList("Stage")});
+      {.paged = ListKey{"name", ListOrder::kListed}, .answer = AnswersList("Stage")});
   add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages,
       {.rule = ShapedBody(StagesBody(), "the body"),
        .answer = AnswersList("Stage"),
@@ -284,7 +290,9 @@ void AddInfraRoutes(Hub& hub, Router* router) {
          return names;
        }});
   add("GET", "/api/v1/infras", "read", "infrastructures by stage", ListInfras,
-      {.paged = true, .filtered = true, .answer = AnswersList("Infra")});
+      {.paged = ListKey{"name", ListOrder::kListed},
+       .filtered = true,
+       .answer = AnswersList("Infra")});
   add("POST", "/api/v1/infras", "admin", "adds an infrastructure", AddInfra,
       {.status = 201,
        .rule = ShapedBody(NewInfraBody(), "the infrastructure"),
@@ -301,7 +309,7 @@ void AddInfraRoutes(Hub& hub, Router* router) {
       "publishes a package to the API Deployer", Publish,
       {.body = NoKeys(), .status = 201, .answer = Answers("PublishedVersion")});
   add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished,
-      {.paged = true, .answer = AnswersList("PublishedService")});
+      {.paged = ListKey{"service"}, .filtered = true, .answer = AnswersList("PublishedService")});
   add("GET", published, "read", "one published service with its versions", ShowPublished,
       {.answer = Answers("PublishedService")});
   add("GET", published + "/versions/{version}/archive", "read", "the version's zip", Archive,

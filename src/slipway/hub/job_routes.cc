@@ -8,16 +8,26 @@ namespace slipway {
 namespace {
 
 Result<Response> ListJobs(Hub& hub, const Request& request) {
-  auto project = request.query.find("project");
-  if (project != request.query.end() && MaySee(request, {"project", project->second}))
-    RETURN_IF_ERROR(hub.registry().projects().Get(project->second));
-  ASSIGN_OR_RETURN(
-      std::vector<JobRecord> jobs,
-      hub.registry().jobs().List(project == request.query.end() ? "" : project->second, 1000));
-  Json out = Json::array();
-  for (const JobRecord& job : jobs) {
-    if (MaySee(request, {"project", job.project})) out.push_back(JobToJson(job));
+  Registry& registry = hub.registry();
+  std::optional<std::set<std::string>> projects;  // absent: of all, also of deleted ones
+  if (const auto wanted = request.query.find("project"); wanted != request.query.end()) {
+    projects.emplace();
+    if (MaySee(request, {"project", wanted->second})) {
+      RETURN_IF_ERROR(registry.projects().Get(wanted->second));
+      projects->insert(wanted->second);
+    }
+  } else if (!MaySee(request, {})) {
+    projects.emplace();
+    ASSIGN_OR_RETURN(const auto names, registry.projects().Names());
+    for (const std::string& name : names) {
+      if (MaySee(request, {"project", name})) projects->insert(name);
+    }
   }
+  ASSIGN_OR_RETURN(const std::vector<JobRecord> jobs,
+                   registry.jobs().ListBefore(projects, request.page ? request.page->after : "",
+                                              request.page ? request.page->limit + 1 : 1000));
+  Json out = Json::array();
+  for (const JobRecord& job : jobs) out.push_back(JobToJson(job));
   return JsonResponse(out);
 }
 
@@ -39,7 +49,7 @@ Result<Response> Abort(Hub& hub, const Request& request) {
   if (job.status != JobStatus::kRunning && job.status != JobStatus::kQueued) {
     return Conflict(job.id + " is not running; it is " + std::string(JobStatusName(job.status)));
   }
-  RETURN_IF_ERROR(hub.registry().jobs().RequestAbort(job.id));
+  RETURN_IF_ERROR(hub.registry().jobs().RequestAbort(job.id, request.who));
   hub.jobs().Abort(job.id);
   return JsonResponse({{"job", job.id}, {"aborting", true}});
 }
@@ -104,7 +114,7 @@ void AddJobRoutes(Hub& hub, Router* router) {
   };
   add("GET", "/api/v1/jobs", "read", "jobs, newest first; ?project", ListJobs,
       {.query = Keys({{"project", "string", false, "only this project's"}}),
-       .paged = true,
+       .paged = ListKey{"job", ListOrder::kNumbersDown},
        .filtered = true});
   add("GET", "/api/v1/jobs/{job}", "read", "one job with its activities", ShowJob,
       {.query = NoKeys(), .resource = project_of_job});

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "slipway/base/file.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
@@ -7,12 +9,14 @@
 #include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/json_view.h"
+#include "slipway/hub/lineage_view.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/table/schema.h"
 
 namespace slipway {
 namespace {
 
+constexpr int64_t kAllModels = int64_t{1} << 40;
 const std::string kModel = "/api/v1/projects/{project}/models/{model}";
 
 // The {version} of the path: a number, "active" or "latest".
@@ -23,31 +27,53 @@ Result<VersionRecord> FindVersion(Registry& registry, const Request& request,
   return registry.models().Resolve(ref);
 }
 
-Result<Response> ListModels(Hub& hub, const Request& request) {
-  const std::string project =
-      request.params.count("project") != 0 ? request.params.at("project") : "";
-  if (!project.empty()) RETURN_IF_ERROR(hub.registry().projects().Get(project));
-  ASSIGN_OR_RETURN(std::vector<ModelRecord> models, hub.registry().models().List(project));
-  Json out = Json::array();
-  std::set<std::string> seen;
-  for (const ModelRecord& model : models) {
-    if (!MaySee(request, {"project", model.project})) continue;
-    seen.insert(model.project + "/" + model.name);
-    out.push_back(ModelToJson(model));
+// The models of a project by name, after `after`, `most` of them or one more: those with versions,
+// and those that are only defined.
+Result<std::vector<ModelRecord>> ModelsOf(Registry& registry, const std::string& project,
+                                          const std::string& after, int64_t most) {
+  ASSIGN_OR_RETURN(std::vector<ModelRecord> models,
+                   registry.models().List(project, after, most + 1));
+  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(registry, project));
+  const bool whole = static_cast<int64_t>(models.size()) <= most;
+  const std::string end = whole ? "" : models.back().name;
+  std::set<std::string> there;
+  for (const ModelRecord& model : models) there.insert(model.name);
+  for (const auto& [name, definition] : stored.definition.models) {
+    if (name <= after || (!whole && name >= end) || there.contains(name)) continue;
+    ModelRecord none;
+    none.project = project;
+    none.name = name;
+    models.push_back(std::move(none));
   }
-  // Models that are defined and have no version yet.
-  ASSIGN_OR_RETURN(std::vector<std::string> projects, hub.registry().projects().Names());
-  for (const std::string& name : projects) {
-    if (!project.empty() && name != project) continue;
-    if (!MaySee(request, {"project", name})) continue;
-    ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), name));
-    for (const auto& [model, definition] : stored.definition.models) {
-      if (seen.count(name + "/" + model) != 0) continue;
-      ModelRecord none;
-      none.project = name;
-      none.name = model;
-      out.push_back(ModelToJson(none));
-    }
+  std::sort(models.begin(), models.end(),
+            [](const ModelRecord& a, const ModelRecord& b) { return a.name < b.name; });
+  return models;
+}
+
+Result<Response> ListModels(Hub& hub, const Request& request) {
+  Registry& registry = hub.registry();
+  std::vector<std::string> projects;
+  if (const auto project = request.params.find("project"); project != request.params.end()) {
+    projects = {project->second};
+  } else {
+    ASSIGN_OR_RETURN(projects, registry.projects().Names());
+  }
+  std::string after_project, after_model;
+  if (request.page && request.page->follows) {
+    const size_t slash = request.page->after.find('/');
+    after_project = request.page->after.substr(0, slash);
+    if (slash != std::string::npos) after_model = request.page->after.substr(slash + 1);
+  }
+  Json out = Json::array();
+  for (const std::string& project : projects) {
+    const int64_t most =
+        (request.page ? request.page->limit : kAllModels) - static_cast<int64_t>(out.size());
+    if (most < 0) break;
+    if (project < after_project || !MaySee(request, {"project", project})) continue;
+    ASSIGN_OR_RETURN(
+        const auto models,
+        ModelsOf(registry, project, project == after_project ? after_model : "", most));
+    for (const ModelRecord& model : models) out.push_back(ModelToJson(model));
   }
   return JsonResponse(out);
 }
@@ -64,7 +90,10 @@ Result<Response> ListVersions(Hub& hub, const Request& request) {
       return registry.models().Get(project, model).error();
     return JsonResponse(out);
   }
-  ASSIGN_OR_RETURN(std::vector<VersionRecord> versions, registry.models().Versions(project, model));
+  const int64_t after = request.page ? ParseInt64(request.page->after).value_or(0) : 0;
+  ASSIGN_OR_RETURN(const std::vector<VersionRecord> versions,
+                   registry.models().Versions(project, model, after,
+                                              request.page ? request.page->limit + 1 : 0));
   for (const VersionRecord& version : versions) out.push_back(VersionToJson(version, false));
   return JsonResponse(out);
 }
@@ -82,16 +111,6 @@ Result<Response> ShowModel(Hub& hub, const Request& request) {
     model->name = name;
   }
   return JsonResponse(ModelToJson(*model));
-}
-
-// ["p/fares@v3", ...]: packages that took a copy of the version.
-Result<Json> PackagesHolding(Registry& registry, const VersionRecord& version) {
-  ASSIGN_OR_RETURN(const auto packages,
-                   registry.packages().Holding(version.project, version.model, version.number));
-  Json out = Json::array();
-  for (const PackageRecord& package : packages)
-    out.push_back(package.project + "/" + package.service + "@" + PackageId(package.number));
-  return out;
 }
 
 Result<Response> ShowVersion(Hub& hub, const Request& request) {
@@ -168,34 +187,7 @@ Result<Response> Compare(Hub& hub, const Request& request) {
 Result<Response> Lineage(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(VersionRecord version,
                    FindVersion(hub.registry(), request, request.params.at("version")));
-  Json out = VersionToJson(version, true);
-  const Json info = out["info"];
-  Json lineage = {{"version", version.number},
-                  {"project", version.project},
-                  {"model", version.model},
-                  {"origin", version.origin},
-                  {"created_at", version.created_at},
-                  {"created_by", version.created_by},
-                  {"build", out["build"]},
-                  {"bundle_sha256", version.bundle},
-                  {"libraries", info.value("libraries", Json::object())},
-                  {"lineage", info.value("lineage", Json::object())}};
-  if (const Json* from = FindMember(info, "imported_from")) lineage["imported_from"] = *from;
-  // On to what was scored with it.
-  Json used = Json::array();
-  ASSIGN_OR_RETURN(std::vector<DatasetState> datasets,
-                   hub.registry().datasets().List(version.project));
-  for (const DatasetState& state : datasets) {
-    if (state.build.model == version.model && state.build.model_version == version.number) {
-      used.push_back({{"dataset", state.project + "/" + state.dataset},
-                      {"at", state.at},
-                      {"rows", state.rows}});
-    }
-  }
-  lineage["scored_datasets"] = std::move(used);
-  ASSIGN_OR_RETURN(lineage["packages"], PackagesHolding(hub.registry(), version));
-  ASSIGN_OR_RETURN(lineage["deployments"], DeploymentsServing(hub.registry(), version.project,
-                                                              version.model, version.number));
+  ASSIGN_OR_RETURN(const Json lineage, ModelLineage(hub.registry(), version));
   return JsonResponse(lineage);
 }
 
@@ -288,26 +280,25 @@ void AddModelRoutes(Hub& hub, Router* router) {
   };
   // Which version is active, and which there are.
   const auto state = [&hub](const Request& request) {
-    const auto versions =
-        hub.registry().models().Versions(request.params.at("project"), request.params.at("model"));
-    if (!versions.ok()) return Json();
-    Json numbers = Json::array(), active;
-    for (const VersionRecord& version : *versions) {
-      numbers.push_back(version.number);
-      if (version.active) active = version.number;
-    }
-    return Json{{"active", std::move(active)}, {"versions", std::move(numbers)}};
+    const std::string& project = request.params.at("project");
+    const std::string& name = request.params.at("model");
+    const auto model = hub.registry().models().Find(project, name);
+    if (!model.ok() || !*model) return Json();
+    const auto numbers = hub.registry().models().VersionNumbers(project, name);
+    if (!numbers.ok()) return Json();
+    const int64_t active = (*model)->active;
+    return Json{{"active", active > 0 ? Json(active) : Json()}, {"versions", *numbers}};
   };
   const char* const version = "^([1-9][0-9]{0,8}|active|latest)$";
   const auto reason = Keys({{"reason", "string", false, "kept in the history"}});
   add("GET", "/api/v1/models", "read", "saved models of all projects", ListModels,
-      {.query = NoKeys(), .paged = true, .filtered = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}, .filtered = true});
   add("GET", "/api/v1/projects/{project}/models", "read", "saved models of a project", ListModels,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}});
   add("GET", kModel, "read", "one model: its versions and the active one", ShowModel,
       {.query = NoKeys(), .etag = true, .state = state});
   add("GET", kModel + "/versions", "read", "versions, oldest first", ListVersions,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"version", ListOrder::kNumbers}});
   add("GET", kModel + "/versions/{version}", "read", "one version with everything known about it",
       ShowVersion, {.query = NoKeys(), .etag = true, .state = state});
   add("GET", kModel + "/versions/{version}/bundle", "read", "the version's bundle", Bundle,
@@ -315,7 +306,7 @@ void AddModelRoutes(Hub& hub, Router* router) {
   add("GET", kModel + "/versions/{version}/lineage", "read",
       "where the version came from and what it made", Lineage, {.query = NoKeys()});
   add("GET", kModel + "/history", "read", "activations, oldest first", History,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"", ListOrder::kListed}});
   add("GET", kModel + "/compare", "read", "differences between the versions ?a and ?b", Compare,
       {.query = Keys({{"a", "string", false, "a number, active or latest", version},
                       {"b", "string", false, "the other one", version}})});

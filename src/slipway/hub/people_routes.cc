@@ -207,7 +207,8 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
       R"(^(\*|(project|infra):[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|)"
       R"(service:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})$)"};
   const RouteKey password{"password", "string", true, "10 to 1,024 bytes", "", 10, 1024};
-  add("GET", "/api/v1/users", "admin", "accounts", ListUsers, {.query = NoKeys(), .paged = true});
+  add("GET", "/api/v1/users", "admin", "accounts", ListUsers,
+      {.query = NoKeys(), .paged = ListKey{"name"}});
   add("POST", "/api/v1/users", "admin", "makes an account", AddUser,
       {.body = Keys({{"name", "string", true, "letters, digits, '_', '-' and '.'", kNamePattern},
                      {"password", "string", false, "without: keys only", "", 10, 1024},
@@ -240,15 +241,16 @@ void AddPeopleRoutes(Hub& hub, Router* router) {
        .resource = ScopeOfRequest,
        .state = state});
   add("GET", "/api/v1/keys", "signed_in", "your API keys; an administrator sees all", ListKeys,
-      {.query = NoKeys(), .paged = true});
+      {.query = NoKeys(), .paged = ListKey{"id", ListOrder::kListed}});
   add("POST", "/api/v1/keys", "signed_in", "makes an API key; shown this once", AddKey,
-      {.body = Keys(
-           {{"label", "string", true, "what it is for", "", 1, 200},
-            {"role", "read|write|deploy|admin", false, "no more than this"},
-            scope,
-            {"account", "string", false, "whose it is (an administrator's choice)", kNamePattern},
-            {"expires_in_seconds", "integer", false, "never, unless told", "", 1,
-             int64_t{10} * 366 * 86'400}}),
+      {.body = Keys({{"label", "string", true, "what it is for", "", 1, 200},
+                     {"role", "read|write|deploy|admin", false, "no more than this"},
+                     scope,
+                     {"account", "string", false,
+                      "whose it is (an administrator's choice); empty: one's own",
+                      "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"},
+                     {"expires_in_seconds", "integer", false, "never, unless told", "", 1,
+                      int64_t{10} * 366 * 86'400}}),
        .query = NoKeys(),
        .status = 201,
        .atomic = true,

@@ -201,7 +201,7 @@ void AddProjectRoutes(Hub& hub, Router* router) {
   const RouteKey prune{"prune", "boolean", false, "also remove what the definition does not have"};
   const RouteKey force{"force", "boolean", false, "also models that have versions"};
   add("GET", "/api/v1/projects", "read", "projects", ListProjects,
-      {.query = NoKeys(), .paged = true, .filtered = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}, .filtered = true});
   add("GET", "/api/v1/projects/{project}", "read", "one project with its definition", ShowProject,
       {.query = NoKeys(), .etag = true, .state = state});
   add("DELETE", "/api/v1/projects/{project}", "write",

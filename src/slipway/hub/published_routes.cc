@@ -113,6 +113,8 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
   const auto add = [&](const char* method, const std::string& pattern, const char* permission,
                        const char* summary, Result<Response> (*handler)(Hub&, const Request&),
                        RouteDetails details) {
+    if (pattern.find("{published}") != std::string::npos)
+      details.resource = [&hub](const Request& r) { return ResourceOfPublished(hub, r); };
     router->Add({method, pattern, permission, summary,
                  [&hub, handler](const Request& r) { return handler(hub, r); },
                  std::move(details)});

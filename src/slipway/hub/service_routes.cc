@@ -181,13 +181,15 @@ void AddServiceRoutes(Hub& hub, Router* router) {
     return Json{{"packages", std::move(ids)}};
   };
   add("GET", "/api/v1/services", "read", "API services of all projects", ListServices,
-      {.query = NoKeys(), .paged = true, .filtered = true});
+      {.query = NoKeys(), .paged = ListKey{"name"}, .filtered = true});
   add("GET", "/api/v1/projects/{project}/services", "read", "API services of a project",
-      ListServices, {.query = NoKeys(), .paged = true});
+      ListServices, {.query = NoKeys(), .paged = ListKey{"name"}});
   add("GET", kService, "read", "one service: endpoints, packages, changes since the last one",
       ShowService, {.query = NoKeys(), .etag = true, .wider = true, .state = ServiceState(hub)});
   add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages,
-      {.query = NoKeys(), .paged = true, .answer = AnswersList("Package")});
+      {.query = NoKeys(),
+       .paged = ListKey{"number", ListOrder::kNumbers},
+       .answer = AnswersList("Package")});
   add("POST", kService + "/packages", "write", "makes the next package: 202 with the job to follow",
       MakePackage,
       {.body = Keys({{"notes", "string", false, "kept with the package"},

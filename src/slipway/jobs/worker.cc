@@ -10,11 +10,17 @@
 #include "slipway/base/json.h"
 #include "slipway/base/mutex.h"
 #include "slipway/base/process.h"
+#include "slipway/base/text.h"
 
 namespace slipway {
 namespace {
 
 constexpr int kMessageFd = 3;
+
+WorkerLimits& Limits() {
+  static WorkerLimits limits;
+  return limits;
+}
 
 std::string LastLines(const std::string& path, size_t bytes) {
   auto text = ReadFile(path, 64 << 20);
@@ -60,7 +66,22 @@ void WriteLine(const Json& message) {
   }
 }
 
+// A worker that had less memory than it wanted says so in many ways.
+Error MayBeForMemory(Error error) {
+  if (Limits().memory_bytes == 0 || error.code == ErrorCode::kCancelled) return error;
+  const std::string text = ToLower(error.message + error.hint);
+  const bool memory = text.find("memory") != std::string::npos ||
+                      text.find("bad_alloc") != std::string::npos ||
+                      text.find("allocat") != std::string::npos;
+  if (!memory) return error;
+  error.hint += (error.hint.empty() ? "" : "; ") + std::string("a worker may use ") +
+                std::to_string(Limits().memory_bytes >> 20) + " MiB (--worker-memory of the hub)";
+  return error;
+}
+
 }  // namespace
+
+void SetWorkerLimits(const WorkerLimits& limits) { Limits() = limits; }
 
 Result<Json> RunWorker(const WorkerRun& run, const Json& task) {
   const std::string task_path = JoinPath(run.work_folder, "task-" + RandomId() + ".json");
@@ -73,16 +94,27 @@ Result<Json> RunWorker(const WorkerRun& run, const Json& task) {
   options.log_path = run.log_path;
   options.cancel = run.cancel;
   options.also_cancel = run.also_cancel;
+  options.max_memory_bytes = Limits().memory_bytes;
+  options.max_seconds = Limits().seconds;
+  options.nice = Limits().nice;
   options.on_line = [&](std::string_view line) { TakeLine(line, run, &answer); };
   auto exit = RunProcess(options);
   ::unlink(task_path.c_str());
   if (!exit.ok()) return exit.error();
   if (exit->cancelled) return Cancelled("aborted");
+  if (exit->out_of_time) {
+    return DeadlineExceeded(
+        "the worker had not done its task ('" + run.kind + "') after " +
+            std::to_string(static_cast<int64_t>(Limits().seconds)) + " s and was ended",
+        "give it less to do, or more time: --worker-minutes of the hub");
+  }
+  if (answer.given && !answer.result.ok()) return MayBeForMemory(answer.result.error());
   if (answer.given) return std::move(answer.result);
   std::string hint = exit->signal == 9 ? "the system may have run out of memory" : "";
   const std::string tail = LastLines(run.log_path, 400);
   if (!tail.empty()) hint += (hint.empty() ? "" : "; ") + std::string("its log ends with: ") + tail;
-  return Internal("the worker process ended before it was done: " + DescribeExit(*exit), hint);
+  return MayBeForMemory(
+      Internal("the worker process ended before it was done: " + DescribeExit(*exit), hint));
 }
 
 void WorkerReporter::Progress(const WorkerProgress& progress) {

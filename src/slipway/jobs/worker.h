@@ -31,6 +31,15 @@ struct WorkerRun {
   std::function<bool()> also_cancel;
 };
 
+// What each worker of this process may use; 0: as much as there is.
+struct WorkerLimits {
+  int64_t memory_bytes = 0;
+  double seconds = 0;
+  int nice = 0;  // below this process
+};
+// Before any worker runs: not thread-safe.
+void SetWorkerLimits(const WorkerLimits& limits);
+
 // Runs a task to its end and gives its result. The task's own errors come back as they are; a child
 // that dies is kInternal with its signal and the last lines of the log. Blocks; thread-safe.
 Result<Json> RunWorker(const WorkerRun& run, const Json& task);

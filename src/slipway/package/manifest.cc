@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "slipway/base/hash.h"
 #include "slipway/base/text.h"
 #include "slipway/package/package.h"
 #include "slipway/package/package_parts.h"
@@ -313,6 +314,10 @@ Result<PackageManifest> ManifestFromJson(const Json& json) {
   Error error = manifest.error();
   if (!error.message.starts_with("made by a newer")) error.code = ErrorCode::kCorruption;
   return error.Within(kPackageManifest);
+}
+
+std::string ManifestSha256(const PackageManifest& manifest) {
+  return Sha256Hex(DumpJson(ManifestToJson(manifest)));
 }
 
 }  // namespace slipway

@@ -88,6 +88,8 @@ Json ManifestToJson(const PackageManifest& manifest);
 // Strict: unknown keys, wrong types, names that are no names, parts that nothing lists:
 // kCorruption.
 Result<PackageManifest> ManifestFromJson(const Json& json);
+// Of the manifest, hence of every part: the same package, wherever it lies.
+std::string ManifestSha256(const PackageManifest& manifest);
 
 // What goes into a package, by file: bundles, tables.
 struct PackageContent {

@@ -1,5 +1,8 @@
 #include "slipway/registry/activity.h"
 
+#include <string>
+#include <utility>
+
 namespace slipway {
 namespace {
 
@@ -9,29 +12,48 @@ struct Resolution {
 constexpr Resolution kResolutions[] = {
     {5, 3600}, {60, 86'400}, {3600, 7 * 86'400}, {86'400, 90 * 86'400}};
 
+// "b0, b1, ...": the columns of LatencyBuckets.
+std::string BucketColumns() {
+  std::string out;
+  for (size_t i = 0; i < LatencyBuckets::kCount; ++i)
+    out += (i == 0 ? "b" : ", b") + std::to_string(i);
+  return out;
+}
+
+std::string AddSql() {
+  std::string sql =
+      "INSERT INTO deployment_activity(deployment, resolution, at, endpoint, "
+      "generation, requests, errors, " +
+      BucketColumns() + ") VALUES (?, ?, ?, ?, ?, ?, ?";
+  for (size_t i = 0; i < LatencyBuckets::kCount; ++i) sql += ", ?";
+  sql += ") ON CONFLICT(deployment, resolution, at, endpoint, generation) DO UPDATE SET ";
+  const auto add = [&](const std::string& column) {
+    sql += column + " = deployment_activity." + column + " + excluded." + column;
+  };
+  add("requests");
+  sql += ", ";
+  add("errors");
+  for (size_t i = 0; i < LatencyBuckets::kCount; ++i) {
+    sql += ", ";
+    add("b" + std::to_string(i));
+  }
+  return sql;
+}
+
 }  // namespace
 
 Status ActivityLog::Record(int64_t now, std::span<const ActivityPoint> points) {
   if (points.empty()) return {};
+  static const std::string kSql = AddSql();
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   for (const ActivityPoint& point : points) {
     for (const Resolution& resolution : kResolutions) {
-      const int64_t at = now - now % resolution.seconds;
-      ASSIGN_OR_RETURN(
-          const int64_t there,
-          database_.Execute(
-              "UPDATE deployment_activity SET requests = requests + ?, errors = errors + ?, p50 = "
-              "?, p95 = CASE WHEN p95 > ? THEN p95 ELSE ? END, p99 = CASE WHEN p99 > ? THEN p99 "
-              "ELSE ? END WHERE deployment = ? AND resolution = ? AND at = ? AND endpoint = ? AND "
-              "generation = ?",
-              {point.requests, point.errors, point.p50, point.p95, point.p95, point.p99, point.p99,
-               point.deployment, resolution.seconds, at, point.endpoint, point.generation}));
-      if (there > 0) continue;
-      RETURN_IF_ERROR(database_.Execute(
-          "INSERT INTO deployment_activity(deployment, resolution, at, endpoint, generation, "
-          "requests, errors, p50, p95, p99) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          {point.deployment, resolution.seconds, at, point.endpoint, point.generation,
-           point.requests, point.errors, point.p50, point.p95, point.p99}));
+      std::vector<SqlValue> values = {
+          point.deployment, resolution.seconds, now - now % resolution.seconds,
+          point.endpoint,   point.generation,   point.requests,
+          point.errors};
+      for (const int64_t count : point.latencies.counts) values.emplace_back(count);
+      RETURN_IF_ERROR(database_.Execute(kSql, std::move(values)));
     }
   }
   return transaction.Commit();
@@ -47,9 +69,8 @@ Result<std::vector<ActivityPoint>> ActivityLog::Since(int64_t since, int64_t now
     break;
   }
   // The span that `since` lies in counts as a whole.
-  std::string sql =
-      "SELECT deployment, endpoint, generation, at, requests, errors, p50, p95, p99 FROM "
-      "deployment_activity WHERE resolution = ? AND at >= ?";
+  std::string sql = "SELECT deployment, endpoint, generation, at, requests, errors, " +
+                    BucketColumns() + " FROM deployment_activity WHERE resolution = ? AND at >= ?";
   std::vector<SqlValue> values = {*resolution, since - since % *resolution};
   if (!deployment.empty()) {
     sql += " AND deployment = ?";
@@ -58,9 +79,16 @@ Result<std::vector<ActivityPoint>> ActivityLog::Since(int64_t since, int64_t now
   ASSIGN_OR_RETURN(auto rows,
                    database_.Query(sql + " ORDER BY deployment, endpoint, generation, at", values));
   std::vector<ActivityPoint> out;
-  for (const SqlRow& row : rows)
-    out.push_back({row.Text(0), row.Text(1), row.Text(2), row.Int(3), row.Int(4), row.Int(5),
-                   row.Double(6), row.Double(7), row.Double(8)});
+  for (const SqlRow& row : rows) {
+    ActivityPoint& point = out.emplace_back();
+    point.deployment = row.Text(0);
+    point.endpoint = row.Text(1);
+    point.generation = row.Text(2);
+    point.at = row.Int(3);
+    point.requests = row.Int(4);
+    point.errors = row.Int(5);
+    for (size_t i = 0; i < LatencyBuckets::kCount; ++i) point.latencies.counts[i] = row.Int(6 + i);
+  }
   return out;
 }
 

@@ -1,7 +1,8 @@
 // What deployments were asked over time: requests, errors and latencies per deployment, endpoint
 // and generation, at four resolutions at once, each kept for its own while: 5 s for an hour, a
 // minute for a day, an hour for a week, a day for 90 days. So the table is bounded by the number of
-// series. Thread-safe as Database is.
+// series. Latencies are kept as counts of buckets, which add up; percentiles are made of the sums.
+// Thread-safe as Database is.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,17 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/registry/latency_buckets.h"
 #include "slipway/store/database.h"
 
 namespace slipway {
 
-// What was counted in a span of time; latencies in milliseconds.
+// What was counted in a span of time.
 struct ActivityPoint {
   std::string deployment, endpoint, generation;
   int64_t at = 0;  // seconds since 1970, where the span begins
   int64_t requests = 0, errors = 0;
-  double p50 = 0, p95 = 0, p99 = 0;
+  LatencyBuckets latencies;
 };
 
 class ActivityLog {

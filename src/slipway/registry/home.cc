@@ -192,11 +192,17 @@ Result<bool> InitHome(const std::string& folder, const std::string& registry) {
   return true;
 }
 
+namespace {
+
+std::string HolderText() { return "process " + std::to_string(::getpid()) + ":"; }
+
+}  // namespace
+
 Result<HomeLock> HomeLock::Acquire(const Home& home, double timeout_seconds,
-                                   std::string_view command) {
+                                   std::string_view command, FileLock::Kind kind) {
   if (::access(home.root().c_str(), W_OK) != 0)
     return FileError("write to the home", home.root(), errno);
-  auto lock = FileLock::Acquire(home.LockPath(), timeout_seconds);
+  auto lock = FileLock::Acquire(home.LockPath(), timeout_seconds, kind);
   if (!lock.ok()) {
     if (lock.error().code != ErrorCode::kUnavailable) return std::move(lock).error();
     auto info = ReadFile(home.LockInfoPath(), 4096);
@@ -206,13 +212,15 @@ Result<HomeLock> HomeLock::Acquire(const Home& home, double timeout_seconds,
         "wait until it has finished, or stop it, and run the command again");
   }
   // For people only: a lock without it works as well.
-  std::ofstream(home.LockInfoPath(), std::ios::trunc)
-      << "process " << ::getpid() << ": " << command << "\n";
+  std::ofstream(home.LockInfoPath(), std::ios::trunc) << HolderText() << " " << command << "\n";
   return HomeLock(*std::move(lock), home.LockInfoPath());
 }
 
 HomeLock::~HomeLock() {
-  if (lock_.held()) ::unlink(info_path_.c_str());
+  if (!lock_.held()) return;
+  // Of several, another one may have written it since.
+  if (const auto info = ReadFile(info_path_, 4096); info.ok() && info->starts_with(HolderText()))
+    ::unlink(info_path_.c_str());
 }
 
 }  // namespace slipway

@@ -73,14 +73,15 @@ std::string RegistryFromEnvironment();
 // home.json, durably: what makes the folder a home.
 Status WriteHomeFile(const std::string& root, const std::string& id, const std::string& registry);
 
-// The home's one writing process (where the registry is not shared). Held until destroyed;
-// `lock.info` names the holder while it is held.
+// The home's one writing process; with a shared registry, one of several that are not a hub. Held
+// until destroyed; `lock.info` names the (last) holder while it is held.
 class HomeLock {
  public:
   // Waits up to `timeout_seconds`, then kUnavailable naming who holds it. `command` is what to tell
   // others, such as "slipway build demo/fare".
   static Result<HomeLock> Acquire(const Home& home, double timeout_seconds,
-                                  std::string_view command);
+                                  std::string_view command,
+                                  FileLock::Kind kind = FileLock::Kind::kExclusive);
   HomeLock(HomeLock&&) noexcept = default;
   HomeLock& operator=(HomeLock&&) = delete;
   ~HomeLock();

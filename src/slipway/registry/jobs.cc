@@ -1,16 +1,20 @@
 #include "slipway/registry/jobs.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/registry/audit.h"
 #include "slipway/registry/sequence.h"
 
 namespace slipway {
 namespace {
 
 constexpr std::string_view kPrefix = "job-";
+constexpr size_t kMostName = 4096;
 constexpr const char* kInterrupted = "interrupted: the process that ran it ended";
 
 // "job-000012", "job-12" or "12".
@@ -75,6 +79,22 @@ Result<std::vector<ActivityRecord>> ReadActivities(Database& database, int64_t j
   return activities;
 }
 
+// What happened to a job, for the audit log.
+struct AboutJob {
+  std::string id, project, who;
+};
+Status Record(Database& database, const char* action, const AboutJob& job, const Json& after) {
+  AuditRecord record;
+  record.who = job.who;
+  record.how = "job";
+  record.action = action;
+  record.project = job.project;
+  record.path = "/api/v1/jobs/" + job.id;
+  record.before_json = "null";
+  record.after_json = DumpJson(after);
+  return Audit(database).Append(record);
+}
+
 // The files that a job of this process works with. Its lock is taken before its row can be seen.
 Result<JobHandle> MakeJobFolder(const Home& home, const std::string& id) {
   JobHandle handle;
@@ -123,6 +143,9 @@ Result<JobHandle> Jobs::Create(const NewJob& job) {
     for (size_t i = 0; i < job.activities.size(); ++i) {
       RETURN_IF_ERROR(WriteActivity(database_, number, static_cast<int64_t>(i), job.activities[i]));
     }
+    Json after = {{"job", id}, {"kind", job.kind}, {"targets", job.targets}};
+    if (!job.mode.empty()) after["mode"] = job.mode;
+    RETURN_IF_ERROR(Record(database_, "job started", {id, job.project, job.who}, after));
     RETURN_IF_ERROR(transaction.Commit());
     return handle;
   };
@@ -160,6 +183,7 @@ Status Jobs::PutActivity(std::string_view id, int64_t index, const ActivityRecor
 Status Jobs::Finish(std::string_view id, JobStatus status, std::string_view error) {
   if (status == JobStatus::kQueued || status == JobStatus::kRunning)
     return Internal("a job does not finish as that");
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(
       const int64_t changed,
       database_.Execute(
@@ -171,6 +195,16 @@ Status Jobs::Finish(std::string_view id, JobStatus status, std::string_view erro
     return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) +
                     " already");
   }
+  Json after = {{"job", job.id}, {"status", JobStatusName(status)}};
+  if (!error.empty()) after["error"] = error;
+  std::string who = job.who;
+  if (status == JobStatus::kAborted) {
+    if (const std::string by = AbortedBy(job.id); !by.empty()) who = by;
+    after["started_by"] = job.who;
+  }
+  RETURN_IF_ERROR(Record(database_, status == JobStatus::kAborted ? "job aborted" : "job ended",
+                         {job.id, job.project, who}, after));
+  RETURN_IF_ERROR(transaction.Commit());
   // What cannot be removed is a leftover for the garbage collection.
   (void)RemoveAll(home_.JobWorkFolder(job.id)).ok();
   (void)RemoveAll(JoinPath(home_.JobFolder(job.id), "abort")).ok();
@@ -219,6 +253,25 @@ Result<std::vector<JobRecord>> Jobs::List(std::string_view project, int64_t limi
   return Select("WHERE project = ? ORDER BY id DESC LIMIT ?", {SqlText(project), rows});
 }
 
+Result<std::vector<JobRecord>> Jobs::ListBefore(
+    const std::optional<std::set<std::string>>& projects, std::string_view before,
+    int64_t limit) const {
+  if (projects && projects->empty()) return std::vector<JobRecord>();
+  std::string where = "WHERE id < ?";
+  std::vector<SqlValue> values = {before.empty() ? std::numeric_limits<int64_t>::max()
+                                                 : IdNumber(before).value_or(0)};
+  if (projects) {
+    where += " AND project IN (";
+    for (const std::string& project : *projects) {
+      where += values.size() == 1 ? "?" : ", ?";
+      values.emplace_back(project);
+    }
+    where += ")";
+  }
+  values.emplace_back(limit);
+  return Select(where + " ORDER BY id DESC LIMIT ?", std::move(values));
+}
+
 Result<std::vector<std::string>> Jobs::StrayFolders() const {
   std::vector<std::string> stray;
   ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT max(id) FROM jobs", {}));
@@ -260,6 +313,9 @@ Result<std::vector<JobRecord>> Jobs::MarkInterruptedJobs() {
     RETURN_IF_ERROR(database_.Execute(
         "UPDATE activities SET status = 'aborted' WHERE job_id = ? AND status = 'queued'",
         {number}));
+    RETURN_IF_ERROR(Record(
+        database_, "job interrupted", {job.id, job.project, job.who},
+        {{"job", job.id}, {"status", JobStatusName(JobStatus::kFailed)}, {"error", kInterrupted}}));
     RETURN_IF_ERROR(transaction.Commit());
     (void)RemoveAll(home_.JobWorkFolder(job.id)).ok();
     (void)RemoveAll(JoinPath(home_.JobFolder(job.id), "abort")).ok();
@@ -269,13 +325,18 @@ Result<std::vector<JobRecord>> Jobs::MarkInterruptedJobs() {
   return marked;
 }
 
-Status Jobs::RequestAbort(std::string_view id) const {
+Status Jobs::RequestAbort(std::string_view id, std::string_view who) const {
   ASSIGN_OR_RETURN(const JobRecord job, Get(id));
   if (job.status != JobStatus::kQueued && job.status != JobStatus::kRunning) {
     return Conflict("job '" + job.id + "' is " + std::string(JobStatusName(job.status)) +
                     " already");
   }
-  return CreateEmptyFile(JoinPath(home_.JobFolder(job.id), "abort"));
+  return WriteFileAtomic(JoinPath(home_.JobFolder(job.id), "abort"), std::string(who) + "\n");
+}
+
+std::string Jobs::AbortedBy(std::string_view id) const {
+  const auto note = ReadFile(JoinPath(home_.JobFolder(id), "abort"), kMostName);
+  return note.ok() ? std::string(Trim(*note)) : std::string();
 }
 
 bool Jobs::AbortRequested(std::string_view id) const {

@@ -1,10 +1,12 @@
-// Jobs: builds with their activities. A running job holds the lock file jobs/<id>/lock; a job whose
-// row says queued or running and whose lock is free died with its process. Thread-safe as Database
-// is.
+// Jobs: builds with their activities. That one was started, has ended or was aborted, and by whom,
+// goes into the audit log in the transaction of that change. A running job holds the lock file
+// jobs/<id>/lock; a job whose row says queued or running and whose lock is free died with its
+// process. Thread-safe as Database is.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +81,9 @@ class Jobs {
   Result<JobRecord> Get(std::string_view id) const;
   // Newest first. "" = all projects; limit 0 = all.
   Result<std::vector<JobRecord>> List(std::string_view project = "", int64_t limit = 0) const;
+  // Of these projects (nullopt: of all), those before the job `before` ("": from the newest).
+  Result<std::vector<JobRecord>> ListBefore(const std::optional<std::set<std::string>>& projects,
+                                            std::string_view before, int64_t limit) const;
   // Jobs that died with their process and are not marked yet.
   Result<std::vector<JobRecord>> DeadJobs() const;
   // Jobs that died with their process: marked failed (interrupted), as are their unfinished
@@ -90,11 +95,12 @@ class Jobs {
   Result<std::vector<std::string>> StrayFolders() const;
   // Leaves a note for the process that runs the job (jobs/<id>/abort); AbortRequested is its cheap
   // poll.
-  Status RequestAbort(std::string_view id) const;
+  Status RequestAbort(std::string_view id, std::string_view who) const;
   bool AbortRequested(std::string_view id) const;
 
  private:
   Result<std::vector<JobRecord>> Select(std::string_view where, std::vector<SqlValue> values) const;
+  std::string AbortedBy(std::string_view id) const;  // "": nobody asked
 
   const Home& home_;
   Database& database_;

@@ -24,6 +24,10 @@ std::vector<std::string> DefinedModels(const std::string& definition) {
   return names;
 }
 
+std::string LimitClause(int64_t limit) {
+  return limit > 0 ? " LIMIT " + std::to_string(limit) : "";
+}
+
 }  // namespace
 
 Result<std::optional<Models::Row>> Models::FindRow(std::string_view project,
@@ -76,12 +80,14 @@ Error Models::NoModel(std::string_view project, std::string_view model) const {
 }
 
 Result<std::vector<ModelRecord>> Models::Select(std::string_view where,
-                                                std::vector<SqlValue> values) const {
+                                                std::vector<SqlValue> values, int64_t limit) const {
+  // Not grouped: so a page reads its own rows alone, in the index's order.
   const std::string sql =
-      "SELECT m.project, m.name, m.active_version, max(v.number), count(v.number), m.created_at, "
-      "m.created_by "
-      "FROM models m LEFT JOIN versions v ON v.model_id = m.id " +
-      std::string(where) + " GROUP BY m.id ORDER BY m.project, m.name";
+      "SELECT m.project, m.name, m.active_version, "
+      "(SELECT max(v.number) FROM versions v WHERE v.model_id = m.id), "
+      "(SELECT count(*) FROM versions v WHERE v.model_id = m.id), m.created_at, m.created_by "
+      "FROM models m " +
+      std::string(where) + " ORDER BY m.project, m.name" + LimitClause(limit);
   ASSIGN_OR_RETURN(auto rows, database_.Query(sql, std::move(values)));
   std::vector<ModelRecord> models;
   for (const SqlRow& row : rows) {
@@ -91,15 +97,16 @@ Result<std::vector<ModelRecord>> Models::Select(std::string_view where,
   return models;
 }
 
-Result<std::vector<ModelRecord>> Models::List(std::string_view project) const {
-  if (project.empty()) return Select("", {});
-  return Select("WHERE m.project = ?", {SqlText(project)});
+Result<std::vector<ModelRecord>> Models::List(std::string_view project, std::string_view after,
+                                              int64_t limit) const {
+  if (project.empty()) return Select("", {}, limit);
+  return Select("WHERE m.project = ? AND m.name > ?", {SqlText(project), SqlText(after)}, limit);
 }
 
 Result<std::optional<ModelRecord>> Models::Find(std::string_view project,
                                                 std::string_view model) const {
-  ASSIGN_OR_RETURN(
-      auto found, Select("WHERE m.project = ? AND m.name = ?", {SqlText(project), SqlText(model)}));
+  ASSIGN_OR_RETURN(auto found, Select("WHERE m.project = ? AND m.name = ?",
+                                      {SqlText(project), SqlText(model)}, 0));
   if (found.empty()) return std::optional<ModelRecord>();
   return std::optional<ModelRecord>(std::move(found[0]));
 }
@@ -111,7 +118,8 @@ Result<ModelRecord> Models::Get(std::string_view project, std::string_view model
 }
 
 Result<std::vector<VersionRecord>> Models::SelectVersions(int64_t model_id, std::string_view more,
-                                                          std::vector<SqlValue> values) const {
+                                                          std::vector<SqlValue> values,
+                                                          int64_t limit) const {
   std::vector<SqlValue> all = {model_id};
   for (SqlValue& value : values) all.push_back(std::move(value));
   const std::string sql =
@@ -120,7 +128,7 @@ Result<std::vector<VersionRecord>> Models::SelectVersions(int64_t model_id, std:
       "v.reference_hash, v.holdout_hash, v.dataset_fingerprint, v.build, v.note, v.created_at, "
       "v.created_by "
       "FROM versions v JOIN models m ON m.id = v.model_id WHERE m.id = ? " +
-      std::string(more) + " ORDER BY v.number";
+      std::string(more) + " ORDER BY v.number" + LimitClause(limit);
   ASSIGN_OR_RETURN(auto rows, database_.Query(sql, std::move(all)));
   std::vector<VersionRecord> versions;
   for (const SqlRow& row : rows) {
@@ -145,9 +153,16 @@ Result<std::vector<VersionRecord>> Models::SelectVersions(int64_t model_id, std:
 }
 
 Result<std::vector<VersionRecord>> Models::Versions(std::string_view project,
-                                                    std::string_view model) const {
+                                                    std::string_view model, int64_t after,
+                                                    int64_t limit) const {
   ASSIGN_OR_RETURN(const Row row, GetRow(project, model));
-  return SelectVersions(row.id, "", {});
+  return SelectVersions(row.id, "AND v.number > ?", {after}, limit);
+}
+
+Result<std::set<int64_t>> Models::VersionNumbers(std::string_view project,
+                                                 std::string_view model) const {
+  ASSIGN_OR_RETURN(const Row row, GetRow(project, model));
+  return Numbers(row.id);
 }
 
 Result<std::set<int64_t>> Models::Numbers(int64_t model_id) const {

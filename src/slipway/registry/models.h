@@ -67,13 +67,16 @@ class Models {
  public:
   Models(Database& database, Blobs& blobs) : database_(database), blobs_(blobs) {}
 
-  Result<std::vector<ModelRecord>> List(
-      std::string_view project) const;  // "": of all projects; by name
+  // By project and name. Of a project: those after the name `after`, at most `limit` (0: all).
+  Result<std::vector<ModelRecord>> List(std::string_view project, std::string_view after = "",
+                                        int64_t limit = 0) const;
   // kNotFound with a suggestion; says so when it is defined but has no version yet.
   Result<ModelRecord> Get(std::string_view project, std::string_view model) const;
   Result<std::optional<ModelRecord>> Find(std::string_view project, std::string_view model) const;
-  Result<std::vector<VersionRecord>> Versions(std::string_view project,
-                                              std::string_view model) const;  // oldest first
+  // Oldest first: those after the number `after`, at most `limit` (0: all).
+  Result<std::vector<VersionRecord>> Versions(std::string_view project, std::string_view model,
+                                              int64_t after = 0, int64_t limit = 0) const;
+  Result<std::set<int64_t>> VersionNumbers(std::string_view project, std::string_view model) const;
   // One version by "@active", "@latest" or number; kNotFound names what exists.
   Result<VersionRecord> Resolve(const ModelRef& ref) const;
   Result<std::string> BundlePath(const VersionRecord& version) const;
@@ -115,10 +118,12 @@ class Models {
   Result<std::optional<Row>> FindRow(std::string_view project, std::string_view model) const;
   Result<Row> GetRow(std::string_view project, std::string_view model) const;
   Result<Row> EnsureRow(std::string_view project, std::string_view model, std::string_view who);
-  Result<std::vector<ModelRecord>> Select(std::string_view where,
-                                          std::vector<SqlValue> values) const;
+  // `limit` 0: all.
+  Result<std::vector<ModelRecord>> Select(std::string_view where, std::vector<SqlValue> values,
+                                          int64_t limit) const;
   Result<std::vector<VersionRecord>> SelectVersions(int64_t model_id, std::string_view more,
-                                                    std::vector<SqlValue> values) const;
+                                                    std::vector<SqlValue> values,
+                                                    int64_t limit = 0) const;
   Result<VersionRecord> GetVersion(std::string_view project, std::string_view model,
                                    int64_t number) const;
   Result<std::set<int64_t>> Numbers(int64_t model_id) const;

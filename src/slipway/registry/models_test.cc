@@ -72,6 +72,29 @@ TEST_F(ModelsTest, AVersionKeepsWhatItWasMadeFrom) {
   EXPECT_EQ(models().Resolve(*ParseModelRef("p/fare@1"))->note, "better");
 }
 
+TEST_F(ModelsTest, ListsAreReadFromWhereTheyAreAskedFor) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Add().ok());
+  NewVersion version;
+  version.bundle_path = home_.File("b", "bundle");
+  for (const char* name : {"tips", "Tips", "fare.2"})
+    ASSERT_TRUE(models().AddVersion("p", name, version).ok());
+  const auto names = [&](const char* after, int64_t limit) {
+    std::vector<std::string> out;
+    const auto list = *models().List("p", after, limit);
+    for (const ModelRecord& model : list) out.push_back(model.name);
+    return out;
+  };
+  EXPECT_THAT(names("", 0), ElementsAre("Tips", "fare", "fare.2", "tips"));  // bytewise
+  EXPECT_THAT(names("fare", 2), ElementsAre("fare.2", "tips"));
+  EXPECT_THAT(names("fare.1", 1), ElementsAre("fare.2"));
+  EXPECT_EQ(models().List("p", "Tips", 1)->at(0).versions, 3);
+  EXPECT_EQ(models().List("p", "Tips", 1)->at(0).latest, 3);
+  EXPECT_EQ(models().Versions("p", "fare", 1, 1)->at(0).number, 2);
+  EXPECT_EQ(models().Versions("p", "fare", 1)->size(), 2u);
+  EXPECT_TRUE(models().Versions("p", "fare", 3)->empty());
+  EXPECT_THAT(*models().VersionNumbers("p", "fare"), ElementsAre(1, 2, 3));
+}
+
 TEST_F(ModelsTest, TheFirstVersionIsActiveAndOthersAsAsked) {
   EXPECT_TRUE(Add(false)->active);
   EXPECT_FALSE(Add(false)->active);

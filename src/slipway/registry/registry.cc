@@ -1,27 +1,15 @@
 #include "slipway/registry/registry.h"
 
-#include <cerrno>
 #include <utility>
 
-#include <unistd.h>
-
 #include "slipway/registry/home_database.h"
+#include "slipway/registry/sequence.h"
 #include "slipway/registry/stray.h"
 
 namespace slipway {
 namespace {
 
-// Nobody else writes: the lock, or the database where several share it.
-Result<std::optional<HomeLock>> TakeLock(const Home& home, double timeout,
-                                         std::string_view command) {
-  if (!home.shared()) {
-    ASSIGN_OR_RETURN(HomeLock lock, HomeLock::Acquire(home, timeout, command));
-    return std::optional<HomeLock>(std::move(lock));
-  }
-  if (::access(home.root().c_str(), W_OK) != 0)
-    return FileError("write to the home", home.root(), errno);
-  return std::optional<HomeLock>();
-}
+constexpr std::string_view kTerms = "hub";  // a sequence
 
 }  // namespace
 
@@ -54,10 +42,36 @@ Result<std::unique_ptr<Registry>> Registry::OpenWith(Home home, std::optional<Ho
 
 Result<std::unique_ptr<Registry>> Registry::OpenForWriting(const std::string& folder,
                                                            std::string_view command,
-                                                           double timeout_seconds) {
+                                                           double timeout_seconds, bool alone) {
   ASSIGN_OR_RETURN(Home home, Home::Open(folder));
-  ASSIGN_OR_RETURN(auto lock, TakeLock(home, timeout_seconds, command));
-  return OpenWith(std::move(home), std::move(lock));
+  // Commands on a shared registry go side by side, and never beside a hub.
+  const bool several = home.shared() && !alone;
+  ASSIGN_OR_RETURN(HomeLock lock, HomeLock::Acquire(home, timeout_seconds, command,
+                                                    several ? FileLock::Kind::kShared
+                                                            : FileLock::Kind::kExclusive));
+  ASSIGN_OR_RETURN(auto registry, OpenWith(std::move(home), std::move(lock)));
+  if (alone && registry->home().shared()) RETURN_IF_ERROR(registry->TakeTerm());
+  return registry;
+}
+
+// The lock is the folder's; where it does not reach (a file system without locks, a machine that
+// was cut off), the database itself lets only the last one go on.
+Status Registry::TakeTerm() {
+  ASSIGN_OR_RETURN(Transaction transaction, Begin());
+  ASSIGN_OR_RETURN(term_, NextNumber(*database_, kTerms));
+  RETURN_IF_ERROR(transaction.Commit());
+  database_->Fence("SELECT 1 FROM sequences WHERE name = '" + std::string(kTerms) +
+                       "' AND last = " + std::to_string(term_),
+                   Unavailable("another hub has taken over home '" + home_.root() + "'",
+                               "ask that one; HOME/hub.json has its URL"));
+  return {};
+}
+
+bool Registry::StillAlone() {
+  if (term_ == 0) return true;
+  const auto rows =
+      database_->Query("SELECT last FROM sequences WHERE name = ?", {SqlText(kTerms)});
+  return !rows.ok() || rows->empty() || (*rows)[0].Int(0) == term_;
 }
 
 Result<std::unique_ptr<Registry>> Registry::OpenUnlocked(const std::string& folder) {

@@ -1,7 +1,7 @@
 // Registry: an opened home: its database, and the subjects in it. One process writes at a time
-// (HomeLock; with a registry in PostgreSQL any number do, one transaction at a time); any number
-// read at the same time and see whole transactions. Thread-safe as Database is; not to be carried
-// across fork(2).
+// (HomeLock; with a registry in PostgreSQL one hub, or any number of commands, one transaction at a
+// time); any number read at the same time and see whole transactions. Thread-safe as Database is;
+// not to be carried across fork(2).
 #pragma once
 
 #include <memory>
@@ -43,13 +43,20 @@ class Registry {
   // Takes the home's lock (waiting up to `timeout_seconds`; kUnavailable names the holder) and
   // brings the schema up to date. `command` is what others are told meanwhile. Does not look for
   // dead jobs: call jobs().MarkInterruptedJobs().
+  // `alone`: no other process may write, also where the registry is shared: a hub. It is fenced
+  // there: once another one has opened the home alone, every change of this one is refused.
   static Result<std::unique_ptr<Registry>> OpenForWriting(const std::string& home,
                                                           std::string_view command,
-                                                          double timeout_seconds = 10);
+                                                          double timeout_seconds = 10,
+                                                          bool alone = false);
   // No lock; writes are refused.
   static Result<std::unique_ptr<Registry>> OpenForReading(const std::string& home);
   // Writes without the lock: safe (transactions), for tests and for tools that repair.
   static Result<std::unique_ptr<Registry>> OpenUnlocked(const std::string& home);
+
+  // False: another process has opened the home alone since this one did. True when that cannot be
+  // known now.
+  bool StillAlone();
 
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -86,9 +93,12 @@ class Registry {
  private:
   Registry(Home home, std::unique_ptr<Database> database, std::optional<HomeLock> lock);
   static Result<std::unique_ptr<Registry>> OpenWith(Home home, std::optional<HomeLock> lock);
+  Status TakeTerm();
 
   std::optional<HomeLock> lock_;  // first: released last
   Home home_;
+  int64_t term_ =
+      0;  // of the processes that opened the home alone, of a shared registry; 0: not so
   std::unique_ptr<Database> database_;
   Blobs blobs_;
   Projects projects_;

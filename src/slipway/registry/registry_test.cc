@@ -211,6 +211,27 @@ TEST_F(RegistryTest, FilesStatesAreRemembered) {
   EXPECT_FALSE(registry_->datasets().FindFilesState("p", "trips")->has_value());
 }
 
+TEST_F(RegistryTest, JobsAreListedNewestFirstBeforeOneAndOfTheProjectsThatMayBeSeen) {
+  for (const char* project : {"p", "q", "p", "r", "p"}) {
+    NewJob job;
+    job.project = project;
+    ASSERT_TRUE(registry_->jobs().Create(job).ok());
+  }
+  using Projects = std::optional<std::set<std::string>>;
+  const auto ids = [&](const Projects& projects, const char* before, int64_t limit) {
+    std::string out;
+    const auto jobs = *registry_->jobs().ListBefore(projects, before, limit);
+    for (const JobRecord& job : jobs) out += job.id.back();
+    return out;
+  };
+  EXPECT_EQ(ids({}, "", 10), "54321");
+  EXPECT_EQ(ids({}, "job-000004", 2), "32");
+  EXPECT_EQ(ids(Projects({"p"}), "", 2), "53");
+  EXPECT_EQ(ids(Projects({"q", "r"}), "job-000004", 10), "2");
+  EXPECT_EQ(ids(std::set<std::string>(), "", 10), "");
+  EXPECT_EQ(ids({}, "nonsense", 10), "");
+}
+
 TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   NewJob plan;
   plan.project = "p";
@@ -253,7 +274,7 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   EXPECT_TRUE(PathExists(marked[0].log_path));
 
   EXPECT_FALSE(registry_->jobs().AbortRequested(alive.id));
-  ASSERT_TRUE(registry_->jobs().RequestAbort("1").ok());
+  ASSERT_TRUE(registry_->jobs().RequestAbort("1", "bob").ok());
   EXPECT_TRUE(registry_->jobs().AbortRequested(alive.id));
   ASSERT_TRUE(registry_->jobs().Finish(alive.id, JobStatus::kAborted).ok());
   EXPECT_EQ(registry_->jobs().Finish(alive.id, JobStatus::kDone).error().code,
@@ -262,6 +283,16 @@ TEST_F(RegistryTest, JobsThatDiedAreMarkedAndTheirWorkRemoved) {
   const auto all = *registry_->jobs().List("p");
   ASSERT_EQ(all.size(), 2u);
   EXPECT_EQ(all[0].id, dead) << "newest first";
+
+  // Each of it is in the audit log, the abort by who asked for it.
+  std::vector<std::string> log;
+  for (const AuditRecord& record : *registry_->audit().List({.project = "p"})) {
+    EXPECT_EQ(record.how, "job");
+    log.push_back(BaseName(record.path) + ": " + record.action + " by " + record.who);
+  }
+  EXPECT_THAT(log, testing::ElementsAre(
+                       alive.id + ": job aborted by bob", dead + ": job interrupted by ann",
+                       dead + ": job started by ann", alive.id + ": job started by ann"));
 }
 
 TEST_F(RegistryTest, TheIntegrityCheckFindsEachKindOfDamage) {

@@ -228,8 +228,12 @@ CREATE TABLE home(
 
 // Released steps stay as they are; new ones are added at the end.
 std::span<const Migration> RegistrySchema() {
-  static const Migration kSteps[] = {
-      kRegistryStep, kPackagesStep, kHomeStep, kPeopleStep, {"deployments", kDeploymentsStep}};
+  static const Migration kSteps[] = {kRegistryStep,
+                                     kPackagesStep,
+                                     kHomeStep,
+                                     kPeopleStep,
+                                     {"deployments", kDeploymentsStep},
+                                     {"activity buckets", kActivityBucketsStep}};
   return kSteps;
 }
 

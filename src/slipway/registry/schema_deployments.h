@@ -1,4 +1,4 @@
-// The migration step `deployments`: what the API Deployer keeps. Never edited once released.
+// The migration steps of what the API Deployer keeps. Never edited once released.
 #pragma once
 
 #include <string_view>
@@ -105,6 +105,32 @@ CREATE TABLE deployment_activity(
   PRIMARY KEY(deployment, resolution, at, endpoint, generation)
 ) STRICT;
 CREATE INDEX deployment_activity_age ON deployment_activity(resolution, at);
+)sql";
+
+// Latencies as counts by bucket (latency_buckets.h) in place of percentiles, which do not add up.
+inline constexpr std::string_view kActivityBucketsStep = R"sql(
+ALTER TABLE deployment_activity DROP COLUMN p50;
+ALTER TABLE deployment_activity DROP COLUMN p95;
+ALTER TABLE deployment_activity DROP COLUMN p99;
+ALTER TABLE deployment_activity ADD COLUMN b0 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b1 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b2 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b3 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b4 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b5 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b6 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b7 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b8 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b9 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b10 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b11 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b12 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b13 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b14 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b15 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b16 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b17 INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployment_activity ADD COLUMN b18 INTEGER NOT NULL DEFAULT 0;
 )sql";
 
 }  // namespace slipway

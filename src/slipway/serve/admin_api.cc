@@ -104,7 +104,8 @@ struct AdminApi::State {
       : parts(node_parts),
         router(MakeAdminRouter(node_parts)),
         reads(1, 256, 5),
-        changes(4, 64, 19) {}
+        changes(4, 64, 19),
+        searches(1, 8, 19) {}
 
   // False: `reply` says why not, and so does the log.
   bool Authorize(std::string_view path, const HttpRequest& request, HttpReply* reply) const {
@@ -154,7 +155,7 @@ struct AdminApi::State {
 
   NodeParts* parts;
   const Router router;
-  AdminQueue reads, changes;  // last: their threads use the rest
+  AdminQueue reads, changes, searches;  // last: their threads use the rest
 };
 
 void AdminApi::State::Answer(const std::string& path, HttpPending* pending) const {
@@ -247,12 +248,15 @@ HttpOutcome AdminApi::Handle(std::string_view path, const HttpRequest& request, 
     pending->reply()->AddHeader("Retry-After", "5");
     pending->Send();
   };
-  const bool added = (read ? state_->reads : state_->changes)
-                         .Add({[state = state_.get(), pending, where = std::string(path)] {
-                                 state->Answer(where, pending.get());
-                                 pending->Send();
-                               },
-                               [refuse] { refuse("the node is stopping"); }});
+  // Looking through a log takes a while: listings do not wait for it.
+  AdminQueue& queue = !read                            ? state_->changes
+                      : path == "/admin/api/query-log" ? state_->searches
+                                                       : state_->reads;
+  const bool added = queue.Add({[state = state_.get(), pending, where = std::string(path)] {
+                                  state->Answer(where, pending.get());
+                                  pending->Send();
+                                },
+                                [refuse] { refuse("the node is stopping"); }});
   if (!added) refuse("too many administrative calls wait already");
   return HttpOutcome::kDeferred;
 }

@@ -13,6 +13,7 @@ Router MakeAdminRouter(NodeParts* parts) {
   AddGenerationRoutes(parts, &router);
   AddKeyRoutes(parts, &router);
   AddNodeRoutes(parts, &router);
+  AddLogRoutes(parts, &router);
   return router;
 }
 

@@ -26,11 +26,14 @@ void AddServiceRoutes(NodeParts* parts, Router* router);
 void AddGenerationRoutes(NodeParts* parts, Router* router);
 void AddKeyRoutes(NodeParts* parts, Router* router);
 void AddNodeRoutes(NodeParts* parts, Router* router);
+void AddLogRoutes(NodeParts* parts, Router* router);
 
 // Shared by them.
 Result<NodeState::Epoch> EpochOf(const Request& request);
 // Of setMapping's body.
 Result<std::vector<MappingEntry>> MappingFromBody(const Request& request);
+// What is known of a service's generations, in the order of import.
+Json GenerationsToJson(const ServiceInfo& service);
 // {"ok": true}, with more members.
 Response OkResponse(const Json& more = Json::object());
 // The body as an object; an empty body is an empty object. Content-Type is not looked at.

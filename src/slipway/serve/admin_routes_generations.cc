@@ -25,6 +25,7 @@ Json GenerationToJson(const GenerationInfo& generation) {
           {"mappedPercent", generation.probability * 100},
           {"status", generation.status},
           {"error", generation.error},
+          {"manifestSha256", generation.manifest_sha256},
           {"diskBytes", generation.disk_bytes},
           {"memoryBytes", generation.memory_bytes}};
 }
@@ -109,16 +110,20 @@ Result<Response> ImportFromArchive(NodeParts* parts, const Request& request) {
 
 }  // namespace
 
+Json GenerationsToJson(const ServiceInfo& service) {
+  Json list = Json::array();
+  for (const GenerationInfo& generation : service.generations)
+    list.push_back(GenerationToJson(generation));
+  return list;
+}
+
 void AddGenerationRoutes(NodeParts* parts, Router* router) {
   const std::string base = "/admin/api/services/{service}/generations";
   router->Add({"GET", base, "admin", "lists the generations of a service",
                [parts](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const ServiceInfo service,
                                   parts->state->Service(request.params.at("service")));
-                 Json list = Json::array();
-                 for (const GenerationInfo& generation : service.generations)
-                   list.push_back(GenerationToJson(generation));
-                 return JsonResponse({{"generations", std::move(list)}});
+                 return JsonResponse({{"generations", GenerationsToJson(service)}});
                }});
   router->Add({"POST", base, "admin", "imports the package in the body",
                [parts](const Request& request) { return Upload(parts, request); }});

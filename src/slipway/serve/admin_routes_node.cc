@@ -1,8 +1,12 @@
 // The node as a whole: metrics, cleaning, and the calls that have nothing to do here.
+#include "slipway/base/clock.h"
 #include "slipway/serve/admin_routes.h"
 
 namespace slipway {
 namespace {
+
+// Tells counters that began anew from those that went on.
+const int64_t kStartedOn = NowMicros() / 1000;
 
 Json MetricsRow(const StatsRegistry::Row& row) {
   const EndpointStats::Totals& totals = row.totals;
@@ -10,6 +14,8 @@ Json MetricsRow(const StatsRegistry::Row& row) {
   const int64_t all = count(Answered::kOk) + count(Answered::kClientError) +
                       count(Answered::kServerError) + count(Answered::kRejected);
   const auto milliseconds = [&](double q) { return EndpointStats::Quantile(totals, q) * 1e3; };
+  Json buckets = totals.buckets;
+  if (totals.buckets.empty()) buckets = std::vector<int64_t>(std::size(kLatencyBounds) + 1);
   return {{"service", row.service},
           {"endpoint", row.endpoint},
           {"generation", row.generation},
@@ -25,7 +31,8 @@ Json MetricsRow(const StatsRegistry::Row& row) {
            all == 0 ? 0 : static_cast<double>(totals.latency_ns) / 1e6 / static_cast<double>(all)},
           {"p50Ms", milliseconds(0.5)},
           {"p95Ms", milliseconds(0.95)},
-          {"p99Ms", milliseconds(0.99)}};
+          {"p99Ms", milliseconds(0.99)},
+          {"latencyBuckets", std::move(buckets)}};
 }
 
 Json NodeMetrics(NodeParts* parts) {
@@ -61,7 +68,9 @@ Json NodeMetrics(NodeParts* parts) {
   const NodeMemory memory = parts->state->memory();
   const AdmissionStats admission = parts->admission->stats();
   const QueryLogStats log = parts->query_log->stats();
-  return {{"endpoints", std::move(endpoints)},
+  return {{"startedOn", kStartedOn},
+          {"latencyBounds", kLatencyBounds},
+          {"endpoints", std::move(endpoints)},
           {"services", std::move(services)},
           {"shadows", std::move(shadows)},
           {"memory",

@@ -65,10 +65,16 @@ Result<std::vector<MappingEntry>> MappingFromBody(const Request& request) {
 void AddServiceRoutes(NodeParts* parts, Router* router) {
   const auto state = [parts]() -> NodeState& { return *parts->state; };
   router->Add({"GET", "/admin/api/services", "admin", "lists the services",
-               [state](const Request&) -> Result<Response> {
+               [state](const Request& request) -> Result<Response> {
+                 const auto wish = request.query.find("full");
+                 const bool full = wish != request.query.end() && wish->second == "true";
                  Json list = Json::array();
-                 for (const ServiceInfo& service : state().Services())
+                 for (const ServiceInfo& service : state().Services()) {
                    list.push_back(ServiceToJson(service));
+                   if (!full) continue;
+                   list.back()["settings"] = ServiceSettingsToJson(service.settings);
+                   list.back()["generationList"] = GenerationsToJson(service);
+                 }
                  return JsonResponse(list);
                }});
   router->Add({"POST", "/admin/api/services", "admin", "makes a service",

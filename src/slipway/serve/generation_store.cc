@@ -48,10 +48,6 @@ void NodeStep(const char* step) {
   if (g_node_step != nullptr) g_node_step(step);
 }
 
-std::string ManifestSha256(const PackageManifest& manifest) {
-  return Sha256Hex(DumpJson(ManifestToJson(manifest)));
-}
-
 GenerationStore::GenerationStore(std::string home)
     : home_(std::move(home)), generations_(JoinPath(home_, "generations")) {}
 

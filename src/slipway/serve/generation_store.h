@@ -23,8 +23,6 @@ void NodeStep(const char* step);
 inline constexpr std::string_view kRepairHint =
     "import the same package again: it replaces the damaged files";
 
-std::string ManifestSha256(const PackageManifest& manifest);
-
 // Thread-safe as far as callers do not touch one generation at the same time.
 class GenerationStore {
  public:

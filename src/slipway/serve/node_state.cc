@@ -396,6 +396,7 @@ ServiceInfo NodeStateImpl::Describe(std::string_view id, const DesiredService& s
     out.created_at = generation.created_at;
     out.imported_at = generation.imported_at;
     out.disk_bytes = generation.disk_bytes;
+    out.manifest_sha256 = generation.manifest_sha256;
     for (const MappingEntry& entry : service.mapping) {
       if (entry.generation != generation.id) continue;
       out.mapped = true;

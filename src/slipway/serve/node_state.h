@@ -29,8 +29,9 @@ struct GenerationInfo {
   std::string id;
   std::string created_at;  // of the package
   std::string imported_at;
-  std::string status;  // "imported", "loaded", "failed"
-  std::string error;   // why it may not take traffic
+  std::string status;           // "imported", "loaded", "failed"
+  std::string error;            // why it may not take traffic
+  std::string manifest_sha256;  // of what was imported
   bool loaded = false;
   bool mapped = false;  // also with the probability 0
   double probability = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "slipway/base/text.h"
+#include "slipway/base/utf8.h"
 #include "slipway/serve/json_text.h"
 
 namespace slipway {
@@ -33,25 +34,6 @@ int Unit(std::string_view text, size_t at) {
     value = value * 16 + digit;
   }
   return value;
-}
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  const auto put = [out](uint32_t byte) { out->push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xc0 | code >> 6);
-    put(0x80 | (code & 0x3f));
-  } else if (code < 0x10000) {
-    put(0xe0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3f));
-    put(0x80 | (code & 0x3f));
-  } else {
-    put(0xf0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3f));
-    put(0x80 | (code >> 6 & 0x3f));
-    put(0x80 | (code & 0x3f));
-  }
 }
 
 // What a JSON text between its quotes means. REQUIRES: its escapes are valid.

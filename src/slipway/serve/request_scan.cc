@@ -9,6 +9,7 @@
 #endif
 
 #include "slipway/base/text.h"
+#include "slipway/base/utf8.h"
 #include "slipway/http/server.h"
 
 namespace slipway {
@@ -38,26 +39,6 @@ int HexCode(const char* p) {
     code = code * 16 + digit;
   }
   return code;
-}
-
-char* PutUtf8(uint32_t code, char* to) {
-  const auto put = [&](uint32_t byte) { *to++ = static_cast<char>(static_cast<uint8_t>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-  return to;
 }
 
 }  // namespace

@@ -8,12 +8,12 @@
 #include <zlib.h>
 
 #include "slipway/base/secret.h"
+#include "slipway/querylog/search.h"
 
 namespace slipway {
 namespace {
 
 constexpr std::string_view kUserApiPrefix = "/public/api/v1/";
-constexpr size_t kMostIdBytes = 128;
 
 struct VerbName {
   std::string_view name;
@@ -33,13 +33,6 @@ bool EqualsLower(std::string_view text, std::string_view lower) {
     if (c != lower[i]) return false;
   }
   return true;
-}
-
-bool IsRequestId(std::string_view id) {
-  return !id.empty() && id.size() <= kMostIdBytes && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("-_.:/+=@").find(c) != std::string_view::npos;
-  });
 }
 
 bool IsLowerHex(std::string_view text) {

@@ -64,6 +64,10 @@ class Database {
   // Runs a script of several statements without values (migrations).
   virtual Status ExecuteScript(std::string_view sql) = 0;
   virtual Result<std::vector<std::string>> TableNames() = 0;
+  // From now on every change first runs `sql`, in its own transaction, and is refused with `lost`
+  // when it gives no row: for a process that another one may have followed. Of databases that
+  // several processes write to at a time; nothing elsewhere.
+  virtual void Fence(std::string /*sql*/, Error /*lost*/) {}
   // Slow check of the whole database; each string is one finding, none when sound.
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
 

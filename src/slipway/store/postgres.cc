@@ -63,6 +63,12 @@ class PostgresDatabase : public Database {
     return PgRows(api_, answer.get());
   }
 
+  void Fence(std::string sql, Error lost) override {
+    std::lock_guard lock(mutex_);
+    fence_ = std::move(sql);
+    lost_ = std::move(lost);
+  }
+
   Status ExecuteScript(std::string_view sql) override {
     std::lock_guard lock(mutex_);
     RETURN_IF_ERROR(Run(sql, nullptr));
@@ -152,9 +158,9 @@ class PostgresDatabase : public Database {
     const std::vector<SqlValue> none;
     auto locked = Send(
         "SELECT pg_advisory_xact_lock(hashtextextended('slipway ' || current_schema(), 0))", &none);
-    if (locked.ok()) return {};
-    (void)Send("ROLLBACK", nullptr).ok();
-    return std::move(locked).error();
+    Status may = locked.ok() ? PassFence() : Status(std::move(locked).error());
+    if (!may.ok() && connection_ != nullptr) (void)Send("ROLLBACK", nullptr).ok();
+    return may;
   }
 
   bool InTransaction() const override {
@@ -167,6 +173,15 @@ class PostgresDatabase : public Database {
   void Disconnect() {
     if (connection_ != nullptr) api_.finish(connection_);
     connection_ = nullptr;
+  }
+
+  // Under the write lock: whoever followed has changed the row before, or waits for us.
+  Status PassFence() {
+    if (fence_.empty()) return {};
+    const std::vector<SqlValue> none;
+    ASSIGN_OR_RETURN(const PgAnswer answer, Send(fence_, &none));
+    if (api_.ntuples(answer.get()) > 0) return {};
+    return lost_;
   }
 
   Status SetUpSession() {
@@ -306,7 +321,10 @@ class PostgresDatabase : public Database {
   const Libpq& api_;
   const PostgresUrl url_;
   const OpenMode mode_;
-  // Guarded by mutex_. Null: not connected.
+  // Guarded by mutex_.
+  std::string fence_;
+  Error lost_;
+  // Null: not connected.
   PGconn* connection_ = nullptr;
 };
 

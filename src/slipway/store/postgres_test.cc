@@ -251,6 +251,25 @@ TEST_F(PostgresTest, AnAbsentSchemaOrDatabaseIsSaid) {
   EXPECT_EQ(OpenPostgres(url, OpenMode::kReadWrite).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(PostgresTest, AFencedProcessChangesNothingOnceItIsFollowed) {
+  auto other = *OpenPostgres(url_, OpenMode::kReadWrite);
+  ASSERT_TRUE(other->Execute("INSERT INTO t(k) VALUES (1)").ok());
+  database_->Fence("SELECT 1 FROM t WHERE k = 1", Unavailable("followed"));
+  ASSERT_TRUE(database_->Execute("INSERT INTO t(k) VALUES (10)").ok());
+  {
+    Transaction transaction = *Transaction::Begin(*database_);
+    ASSERT_TRUE(database_->Execute("INSERT INTO t(k) VALUES (11)").ok());
+    ASSERT_TRUE(transaction.Commit().ok());
+  }
+  ASSERT_TRUE(other->Execute("UPDATE t SET k = 2 WHERE k = 1").ok());
+  EXPECT_EQ(database_->Execute("INSERT INTO t(k) VALUES (12)").error().message, "followed");
+  EXPECT_EQ(Transaction::Begin(*database_).error().message, "followed");
+  EXPECT_EQ(database_->ExecuteScript("DELETE FROM t").error().message, "followed");
+  // Nothing is left open: reads go on, and the other one is held up by nothing.
+  EXPECT_EQ(database_->Query("SELECT k FROM t")->size(), 3u);
+  ASSERT_TRUE(other->Execute("INSERT INTO t(k) VALUES (3)").ok());
+}
+
 TEST_F(PostgresTest, ASwitchedOffTriggerIsFound) {
   ASSERT_TRUE(
       database_

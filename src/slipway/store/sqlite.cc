@@ -1,7 +1,9 @@
 #include "slipway/store/sqlite.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -68,16 +70,65 @@ Error SqliteError(sqlite3* handle, int code, const std::string& path, std::strin
   }
 }
 
-class Statement {
+// Compiled statements by their text: parsing costs more than most of them do. The least recently
+// used ones go. SQLite compiles one again by itself when the schema has changed.
+class StatementCache {
  public:
-  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-  sqlite3_stmt* get() const { return statement_; }
+  static constexpr size_t kMost = 64;
+
+  ~StatementCache() { Clear(); }
+  void Clear() {
+    for (const auto& [sql, entry] : entries_) sqlite3_finalize(entry.statement);
+    entries_.clear();
+  }
+  // nullptr: none of this text. It is the caller's until Put.
+  sqlite3_stmt* Take(std::string_view sql) {
+    const auto found = entries_.find(sql);
+    if (found == entries_.end()) return nullptr;
+    sqlite3_stmt* const statement = found->second.statement;
+    entries_.erase(found);
+    return statement;
+  }
+  void Put(std::string_view sql, sqlite3_stmt* statement) {
+    if (entries_.size() >= kMost) {
+      const auto oldest =
+          std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
+            return a.second.used < b.second.used;
+          });
+      sqlite3_finalize(oldest->second.statement);
+      entries_.erase(oldest);
+    }
+    const auto [at, fresh] = entries_.try_emplace(std::string(sql), Entry{statement, ++uses_});
+    if (!fresh) sqlite3_finalize(statement);
+  }
 
  private:
-  sqlite3_stmt* statement_;
+  struct Entry {
+    sqlite3_stmt* statement;
+    uint64_t used;
+  };
+  std::map<std::string, Entry, std::less<>> entries_;
+  uint64_t uses_ = 0;
+};
+
+// A statement at work. When it is done it holds no lock and no value, and waits for its next use.
+class Statement {
+ public:
+  Statement(StatementCache& cache, std::string_view sql, sqlite3_stmt* statement)
+      : cache_(cache), sql_(sql), statement_(statement) {}
+  ~Statement() {
+    if (statement_ == nullptr) return;
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+    cache_.Put(sql_, statement_);
+  }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+ private:
+  StatementCache& cache_;
+  const std::string_view sql_;
+  sqlite3_stmt* const statement_;
 };
 
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
@@ -114,7 +165,10 @@ SqlValue ReadColumn(sqlite3_stmt* statement, int column) {
 class SqliteDatabase : public Database {
  public:
   SqliteDatabase(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
-  ~SqliteDatabase() override { sqlite3_close_v2(handle_); }
+  ~SqliteDatabase() override {
+    statements_.Clear();
+    sqlite3_close_v2(handle_);
+  }
   SqliteDatabase(const SqliteDatabase&) = delete;
   SqliteDatabase& operator=(const SqliteDatabase&) = delete;
 
@@ -207,14 +261,9 @@ class SqliteDatabase : public Database {
 
   Status Run(std::string_view sql, const std::vector<SqlValue>& values, std::vector<SqlRow>* rows) {
     RETURN_IF_ERROR(CheckStillInTransaction());
-    sqlite3_stmt* raw = nullptr;
-    const char* tail = nullptr;
-    int code = sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &raw, &tail);
-    const Statement statement(raw);
-    if (code != SQLITE_OK) return SqliteError(handle_, code, path_, sql);
-    if (raw == nullptr || tail != sql.data() + sql.size()) {
-      return Internal("not exactly one SQL statement: " + std::string(sql));
-    }
+    ASSIGN_OR_RETURN(sqlite3_stmt* const raw, Compiled(sql));
+    const Statement statement(statements_, sql, raw);
+    int code = SQLITE_OK;
     if (sqlite3_bind_parameter_count(raw) != static_cast<int>(values.size())) {
       return Internal("wrong number of values for: " + std::string(sql));
     }
@@ -234,8 +283,23 @@ class SqliteDatabase : public Database {
     return {};
   }
 
+  Result<sqlite3_stmt*> Compiled(std::string_view sql) {
+    if (sqlite3_stmt* const kept = statements_.Take(sql)) return kept;
+    sqlite3_stmt* fresh = nullptr;
+    const char* tail = nullptr;
+    const int code = sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &fresh, &tail);
+    if (code != SQLITE_OK) return SqliteError(handle_, code, path_, sql);
+    if (fresh == nullptr || tail != sql.data() + sql.size()) {
+      sqlite3_finalize(fresh);
+      return Internal("not exactly one SQL statement: " + std::string(sql));
+    }
+    return fresh;
+  }
+
   sqlite3* handle_;
   std::string path_;
+  StatementCache statements_;
 };
 
 }  // namespace

@@ -1,0 +1,156 @@
+"""Several hubs and commands on one home whose registry is in PostgreSQL: one hub serves at a time, the next takes over, and whoever was followed changes
+nothing any more."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import little
+import pytest
+from conftest import BINARY, Slipway
+from hub import Hub, hubs  # noqa: F401: a fixture
+from test_registry import Shared, server, shared  # noqa: F401: fixtures
+
+
+def start_hub(slipway, *options):
+    return subprocess.Popen([str(BINARY), "hub", "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            cwd=slipway.folder, env=slipway.environment())
+
+
+def test_one_hub_at_a_time_and_the_second_says_who(shared, hubs):
+    first = hubs(shared)
+    refused = shared("hub", "--listen", "127.0.0.1:0", code=7, timeout=60)
+    assert f"process {first.process.pid}: slipway hub" in refused.err and "ready" not in refused.out
+    # What the first one left for commands is untouched.
+    shared.write("p.yaml", "project: p\n")
+    shared("apply", "-f", "p.yaml")
+    assert first.stop() == 0
+    assert hubs(shared).local("GET", "/api/v1/projects").json[0]["name"] == "p"
+
+
+def test_commands_go_through_the_hub_as_with_an_own_file(shared, hubs):
+    little.make(shared)
+    hub = hubs(shared)
+    shared("build", "p/agg", "p/m")
+    shared("model", "activate", "p/m@1", "--reason", "by HTTP")
+    [record] = [r for r in shared.json("audit", "ls") if "activate" in r["action"]]
+    assert record["how"] == "local"  # by the hub's token, not in a process of its own
+    assert {r["how"] for r in shared.json("audit", "ls") if r["action"].endswith("/build")} == {"local"}
+    # A hub waits for a command that is at work, and a command for none of its kind.
+    assert hub.stop() == 0
+    build = shared.start("build", "p/agg", "--mode", "all", "--json")
+    again = hubs(shared, "--standby")
+    assert json.loads(build.communicate(timeout=120)[0])["status"] == "done"
+    assert [j["status"] for j in again.local("GET", "/api/v1/jobs").json].count("done") == 2
+
+
+def test_the_standby_takes_over_when_the_first_is_dead_and_nothing_acknowledged_is_lost(shared, hubs):
+    first = hubs(shared)
+    token = first.token
+    standby = start_hub(shared, "--standby")
+    try:
+        acknowledged, stop = [], threading.Event()
+
+        def write():
+            for i in range(10_000):
+                if stop.is_set():
+                    return
+                try:
+                    answer = first.call("POST", "/api/v1/users", {"name": f"u{i}"}, key=token)
+                except (OSError, ValueError):
+                    return
+                if answer.status == 201:
+                    acknowledged.append(f"u{i}")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        until = time.monotonic() + 60
+        while len(acknowledged) < 10:
+            assert time.monotonic() < until and standby.poll() is None
+            time.sleep(0.01)
+        assert "takes over" in standby.stderr.readline()
+        first.process.kill()
+        first.process.wait()
+        line = standby.stdout.readline()
+        while line and "ready at" not in line:
+            line = standby.stdout.readline()
+        assert "ready at" in line
+        stop.set()
+        writer.join(60)
+        users = {u["name"] for u in shared.json("user", "ls")}
+        assert set(acknowledged) <= users
+        assert json.loads((shared.home / "hub.json").read_text())["pid"] == standby.pid
+        standby.send_signal(signal.SIGTERM)
+        assert standby.wait(30) == 0
+    finally:
+        standby.kill()
+        standby.communicate()
+
+
+def test_a_standby_that_only_waits_ends_when_it_is_told(shared, hubs):
+    hubs(shared)
+    standby = start_hub(shared, "--standby")
+    assert "takes over" in standby.stderr.readline()
+    standby.send_signal(signal.SIGTERM)
+    assert standby.wait(30) == 0
+    standby.communicate()
+
+
+def test_a_hub_that_another_one_followed_changes_nothing_and_ends(shared, server, hubs, tmp_path):
+    """The folder's lock does not reach the other machine: here, its folder is a second one with the same home.json."""
+    little.make(shared)
+    first = hubs(shared)
+    (tmp_path / "other").mkdir()
+    other = Shared(tmp_path / "other", shared.url, server)
+    shutil.copytree(shared.home, other.home, ignore=shutil.ignore_patterns("lock", "lock.info", "hub.*"))
+    first.process.send_signal(signal.SIGSTOP)  # cut off: it notices nothing
+    second = hubs(other)
+    assert second.local("POST", "/api/v1/users", {"name": "by-the-second"}).status == 201
+    answers = []
+    token = first.token
+
+    def ask():
+        try:
+            answers.append(first.call("POST", "/api/v1/users", {"name": "by-the-first"}, key=token, timeout=60))
+        except (OSError, ValueError):  # it may notice, and end, before it reads this
+            pass
+
+    asked = threading.Thread(target=ask)
+    asked.start()
+    first.process.send_signal(signal.SIGCONT)
+    asked.join(60)
+    assert all(a.status == 503 and "another hub has taken over" in a.json["message"] for a in answers)
+    assert first.process.wait(60) == 7
+    assert "another hub has taken over" in (shared.folder / "hub.err").read_text()
+    names = {u["name"] for u in second.local("GET", "/api/v1/users").json}
+    assert names == {"by-the-second"}
+
+
+def test_a_hub_on_another_machine_is_named_and_not_called(shared, hubs):
+    hub = hubs(shared)
+    path = shared.home / "hub.json"
+    told = json.loads(path.read_text())
+    assert told["host"] == socket.gethostname().lower()
+    path.write_text(json.dumps({**told, "host": "elsewhere"}))
+    refused = shared("project", "ls", code=7)
+    assert "a hub on 'elsewhere' serves" in refused.err and "--server" in refused.err
+    path.write_text(json.dumps(told))
+    assert shared.json("project", "ls") == []
+    assert hub.stop() == 0
+
+
+def test_a_server_that_restarts_costs_the_hub_nothing(shared, server, hubs):
+    hub = hubs(shared)
+    assert hub.local("POST", "/api/v1/users", {"name": "before"}).status == 201
+    server.stop()
+    try:
+        assert hub.local("POST", "/api/v1/users", {"name": "meanwhile"}).status == 503
+    finally:
+        server.start()
+    assert hub.local("POST", "/api/v1/users", {"name": "after"}).status == 201
+    assert {u["name"] for u in hub.local("GET", "/api/v1/users").json} == {"before", "after"}
+    assert hub.stop() == 0
