@@ -167,7 +167,7 @@ def leaf_commands(bare, path=()):
         return [(path, help_text)]
     found = []
     for line in match.group(1).splitlines():
-        if word := re.match(r"  ([a-z]+) ", line):
+        if word := re.match(r"  ([a-z-]+) ", line):
             found += leaf_commands(bare, (*path, word.group(1)))
     return found
 

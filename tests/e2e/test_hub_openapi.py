@@ -25,11 +25,11 @@ include-path = "{path}"
 include-method = "POST"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """ for path in ("/api/v1/apply", "/api/v1/diff", "/api/v1/projects/{project}/datasets", "/api/v1/projects/{project}/recipes",
-                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users")) + """
-# The deployer's bodies are described as "an object".
+                 "/api/v1/projects/{project}/models/{model}/import", "/api/v1/users", "/api/v1/infras", "/api/v1/deployments")) + """
+# A definition's models and datasets must be there, and stages have different names.
 [[operations]]
-include-path-regex = "^/api/v1/(stages|infras|deployments|published-services|projects/.*/publish)"
-include-method = ["POST", "PUT"]
+include-path-regex = "^/api/v1/(stages|projects/[^/]+/services/.*)$"
+include-method = ["PUT"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "304", "400", "401", "403", "404", "409", "412", "503"]
 """
 
@@ -46,7 +46,8 @@ def schemathesis(hub, folder, *more, seed=1):
 
 def with_a_project(hub):
     hub.slipway.write("t.csv", little.training_csv(rows=50))
-    hub.slipway.write("p.yaml", "project: p\ndatasets: {t: {type: files, path: t.csv}, o: {type: managed}}\nrecipes: {r: {type: sync, input: t, output: o}}\n")
+    hub.slipway.write("p.yaml", "project: p\ndatasets: {t: {type: files, path: t.csv}, o: {type: managed}}\nrecipes: {r: {type: sync, input: t, output: o}}\n"
+                      "services: {s: {endpoints: {e: {lookup: t, test_queries: [{name: q, data: {id: 1}}]}}}}\n")
     hub.slipway("apply", "-f", "p.yaml")
 
 
@@ -61,6 +62,32 @@ def test_the_document_describes_every_route(hub):
     for operations in document["paths"].values():
         for operation in operations.values():
             assert operation["summary"] and operation["x-permission"]
+
+
+def test_bodies_and_answers_of_the_designer_and_the_deployer_are_typed(hub):
+    """What a generator of clients needs: no body that is just 'an object', every answer by name, every name defined."""
+    document = hub.call("GET", "/api/v1/openapi.json").json
+    seen = 0
+    for path, operations in document["paths"].items():
+        if not path.startswith(("/api/v1/stages", "/api/v1/infras", "/api/v1/deployments", "/api/v1/published-services")) and \
+                not ("/services/{service}/endpoints" in path or path.endswith("/packages")):
+            continue
+        for method, operation in operations.items():
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                if kind == "application/json":
+                    assert content["schema"].get("properties"), (method, path)
+            good = min(code for code in operation["responses"] if code.startswith("2"))
+            schema = operation["responses"][good]["content"].get("application/json", {}).get("schema")
+            if schema is None or path.endswith(("/stop", "/openapi.json", "/{query}")):
+                continue
+            name = (schema.get("items") or schema).get("$ref", "").removeprefix("#/components/schemas/")
+            assert name in document["components"]["schemas"], (method, path, schema)
+            seen += 1
+    assert seen > 30, seen
+    create = document["paths"]["/api/v1/deployments"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert create["required"] == ["name", "service", "infra"] and "max_records" in json.dumps(create["properties"]["settings"])
+    put = document["paths"]["/api/v1/projects/{project}/services/{service}/endpoints/{endpoint}"]["put"]
+    assert {"If-Match", "If-None-Match"} <= {p["name"] for p in put["parameters"]} and {"200", "201", "412"} <= set(put["responses"])
 
 
 def test_schemathesis_finds_nothing_without_a_key(hub, tmp_path):

@@ -109,8 +109,16 @@ Result<int> Settings(AdminContext& context, const std::string& service,
     const size_t equal = change.find('=');
     if (equal == std::string::npos || equal == 0)
       return AdminUsage("'" + change + "' is no KEY=VALUE", "for example auth=api_keys");
-    const std::string key = change.substr(0, equal);
-    settings[key] = SettingValue(key, change.substr(equal + 1));
+    const std::string key = change.substr(0, equal), text = change.substr(equal + 1);
+    // ENDPOINT.KEY: settings have no dots, endpoints may.
+    const size_t dot = key.rfind('.');
+    if (dot == std::string::npos) {
+      settings[key] = SettingValue(key, text);
+    } else {
+      const std::string own = key.substr(dot + 1);
+      settings["endpoints"][key.substr(0, dot)][own] =
+          text.empty() ? Json() : SettingValue(own, text);
+    }
   }
   if (!changes.empty()) {
     ASSIGN_OR_RETURN(const Json answer, client.Call("PUT", path, settings));

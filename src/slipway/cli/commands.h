@@ -19,11 +19,13 @@ struct Invocation {
 
 void AddProjectCommands(CLI::App* app,
                         Invocation* invocation);  // init apply diff export project flow schema
-void AddDatasetCommands(CLI::App* app, Invocation* invocation);      // dataset recipe
-void AddModelCommands(CLI::App* app, Invocation* invocation);        // model
-void AddLineageCommands(CLI::App* app, Invocation* invocation);      // lineage
-void AddBuildCommands(CLI::App* app, Invocation* invocation);        // build job
-void AddServiceCommands(CLI::App* app, Invocation* invocation);      // service
+void AddDatasetCommands(CLI::App* app, Invocation* invocation);  // dataset recipe
+void AddModelCommands(CLI::App* app, Invocation* invocation);    // model
+void AddLineageCommands(CLI::App* app, Invocation* invocation);  // lineage
+void AddBuildCommands(CLI::App* app, Invocation* invocation);    // build job
+void AddServiceCommands(CLI::App* app, Invocation* invocation);  // service
+void AddDesignerCommands(CLI::App* app, CLI::App* service,
+                         Invocation* invocation);  // service create set delete; endpoint
 void AddPublishCommands(CLI::App* service, Invocation* invocation);  // service publish published
 void AddInfraCommands(CLI::App* app, Invocation* invocation);        // infra
 void AddDeploymentCommands(CLI::App* app, Invocation* invocation);   // deployment

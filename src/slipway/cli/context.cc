@@ -106,11 +106,12 @@ Status Context::Follow(const std::string& job,
 }
 
 Result<Response> Context::CallRaw(const std::string& method, const std::string& path,
-                                  const Json& body) {
+                                  const Json& body, const Headers& headers) {
   RETURN_IF_ERROR(FindHub());
-  if (remote_ != nullptr) return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body));
+  if (remote_ != nullptr)
+    return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body), "", headers);
   RETURN_IF_ERROR(OpenHub(method != "GET"));
-  return Dispatch(method, path, body);
+  return Dispatch(method, path, body, headers);
 }
 
 Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path,
@@ -123,8 +124,9 @@ Result<Json> Context::CallWithoutLock(const std::string& method, const std::stri
 }
 
 Result<Response> Context::Dispatch(const std::string& method, const std::string& path,
-                                   const Json& body) {
+                                   const Json& body, const Headers& headers) {
   Request request;
+  request.headers = headers;
   request.method = method;
   const size_t question = path.find('?');
   request.path = path.substr(0, question);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ std::string LocalUser();
 
 class Context {
  public:
+  using Headers = std::map<std::string, std::string>;
+
   std::string home_flag;
   std::string server_flag, key_file_flag;  // --server, --key-file
   bool json = false;
@@ -40,8 +43,9 @@ class Context {
   // The hub of --server; or the one that serves the home now, over HTTP with the home's token; or
   // the home opened in process on first use: for reading for GET, else as its one writer.
   Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());
+  // `headers`: If-Match and the like, by lower-case names; the answer's ETag is in its headers.
   Result<Response> CallRaw(const std::string& method, const std::string& path,
-                           const Json& body = Json());
+                           const Json& body = Json(), const Headers& headers = {});
   // For POSTs that change nothing (diff) or leave only a note for the process that holds the home's
   // lock (job abort).
   Result<Json> CallWithoutLock(const std::string& method, const std::string& path,
@@ -69,7 +73,8 @@ class Context {
   Status OpenHub(bool write);
   // Decides once whether the hub is reached over HTTP, and where.
   Status FindHub();
-  Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body);
+  Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body,
+                            const Headers& headers = {});
   std::unique_ptr<Hub> hub_;
   bool writable_ = false;
   bool looked_ = false;

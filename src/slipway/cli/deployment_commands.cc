@@ -68,6 +68,23 @@ Result<int> Create(Context& context, const DeploymentOptions& options) {
   return kExitDone;
 }
 
+// As --set takes them: "max_records=10 fare.auth=api_keys".
+std::string SettingsText(const Json& settings) {
+  std::vector<std::string> words;
+  const auto add = [&](const std::string& key, const Json& value) {
+    words.push_back(key + "=" + (value.is_string() ? value.get<std::string>() : DumpJson(value)));
+  };
+  for (const auto& [key, value] : settings.items()) {
+    if (key != "endpoints") add(key, value);
+  }
+  if (const Json* endpoints = FindMember(settings, "endpoints")) {
+    for (const auto& [endpoint, own] : endpoints->items()) {
+      for (const auto& [key, value] : own.items()) add(endpoint + "." + key, value);
+    }
+  }
+  return Join(words, " ");
+}
+
 Result<int> Show(Context& context, const std::string& name) {
   RETURN_IF_ERROR(CheckDeploymentName(name));
   ASSIGN_OR_RETURN(const Json d, context.Call("GET", DeploymentPath(name, "/status")));
@@ -82,7 +99,10 @@ Result<int> Show(Context& context, const std::string& name) {
                                       : Style::kYellow,
                   StdoutIsTerminal()) +
            (d["out_of_sync"].get<bool>() ? ", out of sync" : "") + "\n";
-  human += "generations  " + GenerationsText(d["generations"]) + "\n\n";
+  human += "generations  " + GenerationsText(d["generations"]) + "\n";
+  if (const std::string settings = SettingsText(d["desired"]["settings"]); !settings.empty())
+    human += "settings     " + settings + "\n";
+  human += "\n";
   TextTable nodes({"NODE", "HEALTH", "SERVES", "WHY"});
   for (const Json& node : d["nodes"])
     nodes.Add({node["url"].get<std::string>(), node["health"].get<std::string>(),

@@ -14,7 +14,9 @@ Result<Json> ParseWeights(const std::string& text) {
         equals == std::string::npos ? std::nullopt : ParseDouble(part.substr(equals + 1));
     if (!weight || equals == 0)
       return Usage("'" + part + "' is no weight", "write --weights v1=90,v2=10");
-    out[std::string(Trim(part.substr(0, equals)))] = *weight;
+    const std::string version(Trim(part.substr(0, equals)));
+    if (out.contains(version)) return Usage("--weights names '" + version + "' twice");
+    out[version] = *weight;
   }
   return out;
 }
@@ -111,7 +113,8 @@ void AddWishOptions(CLI::App* command, DeploymentOptions* options) {
   command->add_option("--version", options->version, "a published version (v3)");
   command->add_option("--weights", options->weights, "shares of the traffic: v1=90,v2=10");
   command->add_option("--set", options->settings,
-                      "a setting of the service on its nodes, KEY=VALUE (docs/admin-api.md)");
+                      "a setting of the service on its nodes, KEY=VALUE, or of one endpoint, "
+                      "ENDPOINT.KEY=VALUE; KEY= takes it back (docs/admin-api.md)");
 }
 
 Status AddWish(const DeploymentOptions& options, Json* body) {
@@ -128,7 +131,14 @@ Status AddWish(const DeploymentOptions& options, Json* body) {
       return Usage("'" + setting + "' is no setting", "write --set max_concurrent=4");
     const std::string text = setting.substr(equals + 1);
     auto value = ParseJson(text);  // a number, true, a list; anything else is a text
-    (*body)["settings"][setting.substr(0, equals)] = value.ok() ? *value : Json(text);
+    const Json said = text.empty() ? Json() : value.ok() ? *value : Json(text);
+    // ENDPOINT.KEY: settings have no dots, endpoints may.
+    const std::string key = setting.substr(0, equals);
+    const size_t dot = key.rfind('.');
+    Json& settings = (*body)["settings"];
+    (dot == std::string::npos ? settings[key]
+                              : settings["endpoints"][key.substr(0, dot)][key.substr(dot + 1)]) =
+        said;
   }
   return {};
 }

@@ -81,8 +81,31 @@ constexpr Example kExamples[] = {
      "slipway score --model model.txt --input new.parquet --output scored.parquet\n"
      "slipway score --model shop/amount_model@2 --input - --output - --keep order_id < new.csv"},
     {"service ls", "slipway service ls\nslipway service ls shop --json"},
+    {"service create",
+     "slipway service create shop/prices --description 'what an order will cost'"},
+    {"service set",
+     "slipway service set shop/prices --auth api_keys\nslipway service set shop/prices -f "
+     "prices.yaml"},
+    {"service delete", "slipway service delete shop/prices"},
+    {"endpoint ls", "slipway endpoint ls shop/prices"},
+    {"endpoint show", "slipway endpoint show shop/prices/amount"},
+    {"endpoint create",
+     "slipway endpoint create shop/prices/amount --model amount_model --from-dataset new_orders\n"
+     "slipway endpoint create shop/prices/places --lookup places --key place"},
+    {"endpoint set",
+     "slipway endpoint set shop/prices/amount --model amount_model@3 --explanations 5\n"
+     "slipway endpoint set shop/prices/amount -f amount.yaml"},
+    {"endpoint delete", "slipway endpoint delete shop/prices/places"},
+    {"endpoint queries",
+     "slipway endpoint queries shop/prices/amount\n"
+     "slipway endpoint queries shop/prices/amount -f queries.yaml"},
+    {"endpoint add-query",
+     "slipway endpoint add-query shop/prices/amount small --record '{\"items\": 1}' --expect "
+     "'{\"prediction\": 46.1}'"},
+    {"endpoint delete-query", "slipway endpoint delete-query shop/prices/amount small"},
     {"service show", "slipway service show shop/prices\nslipway service show prices-v1.zip"},
-    {"service packages", "slipway service packages shop/prices"},
+    {"service packages",
+     "slipway service packages shop/prices\nslipway service packages shop/prices --changes"},
     {"service package",
      "slipway service package shop/prices\n"
      "slipway service package shop/prices -o prices.zip --notes 'with the new model'"},
@@ -94,7 +117,8 @@ constexpr Example kExamples[] = {
      "slipway restore home.tar /srv/new-home\nslipway restore --check home.tar\n"
      "slipway restore home.tar /srv/shared --registry 'postgresql://slipway@db/ml'"},
     {"service publish",
-     "slipway service publish shop/prices\nslipway service publish shop/prices@v1"},
+     "slipway service publish shop/prices\nslipway service publish shop/prices@v1\n"
+     "slipway service publish shop/prices --to https://hub.example:7600 --to-key-file live.key"},
     {"service published", "slipway service published"},
     {"infra add",
      "slipway infra add dev --type local\n"

@@ -1,4 +1,4 @@
-// infra: where deployments run; service publish: what can be deployed.
+// infra: where deployments run.
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
@@ -146,33 +146,6 @@ Result<int> Stages(Context& context, const std::vector<std::string>& names) {
   return kExitDone;
 }
 
-Result<int> Publish(Context& context, const std::string& text) {
-  ASSIGN_OR_RETURN(const ServiceRef ref, ParseServiceRef(text));
-  ASSIGN_OR_RETURN(const Json version, context.Call("POST", ref.PackagePath("/publish")));
-  RETURN_IF_ERROR(context.Print("published " + version["service"].get<std::string>() + " " +
-                                    version["version"].get<std::string>() + "\n",
-                                version));
-  return kExitDone;
-}
-
-Result<int> Published(Context& context) {
-  ASSIGN_OR_RETURN(const Json services, context.Call("GET", "/api/v1/published-services"));
-  TextTable table({"SERVICE", "VERSION", "MODELS", "PUBLISHED", "BY", "DEPLOYMENTS"});
-  for (const Json& service : services) {
-    const auto on = service["deployments"].get<std::vector<std::string>>();
-    for (const Json& version : service["versions"])
-      table.Add({service["service"].get<std::string>(), version["version"].get<std::string>(),
-                 Join(version["models"].get<std::vector<std::string>>(), ", "),
-                 version["published_at"].get<std::string>(),
-                 version["published_by"].get<std::string>(), on.empty() ? "-" : Join(on, ", ")});
-  }
-  RETURN_IF_ERROR(context.Print(
-      table.empty() ? "nothing is published yet: slipway service publish PROJECT/SERVICE\n"
-                    : table.ToString(),
-      services));
-  return kExitDone;
-}
-
 }  // namespace
 
 void AddInfraCommands(CLI::App* app, Invocation* invocation) {
@@ -215,16 +188,6 @@ void AddInfraCommands(CLI::App* app, Invocation* invocation) {
   CLI::App* list = infra->add_subcommand("stages", "the stages, first to last; names set them");
   list->add_option("STAGE", stages, "the new list");
   Handle(list, invocation, [](Context& c) { return Stages(c, stages); });
-}
-
-void AddPublishCommands(CLI::App* service, Invocation* invocation) {
-  static std::string target;
-  CLI::App* publish =
-      service->add_subcommand("publish", "gives a package to the API Deployer, for deployments");
-  publish->add_option("PACKAGE", target, "PROJECT/SERVICE@vN (default: the latest)")->required();
-  Handle(publish, invocation, [](Context& c) { return Publish(c, target); });
-  Handle(service->add_subcommand("published", "what the API Deployer can deploy"), invocation,
-         [](Context& c) { return Published(c); });
 }
 
 }  // namespace slipway

@@ -148,11 +148,13 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
 }
 
 Result<Response> RemoteHubClient::Send(const std::string& method, const std::string& path,
-                                       const std::string& body, const std::string& upload) {
+                                       const std::string& body, const std::string& upload,
+                                       const std::map<std::string, std::string>& headers) {
   HttpCall call;
   call.method = method;
   call.url = options_.url + path;
   call.headers.emplace_back("Accept", "*/*");
+  for (const auto& [name, value] : headers) call.headers.emplace_back(name, value);
   if (!options_.key.empty()) call.headers.emplace_back("Authorization", "Bearer " + options_.key);
   if (!upload.empty()) {
     call.headers.emplace_back("Content-Type", "application/octet-stream");
@@ -184,6 +186,8 @@ Result<Response> RemoteHubClient::Send(const std::string& method, const std::str
   Response response;
   response.status = answer.status;
   response.content_type = answer.Header("content-type");
+  if (std::string etag = answer.Header("etag"); !etag.empty())
+    response.headers["ETag"] = std::move(etag);
   response.body = std::move(answer.body);
   if (answer.ok()) {
     response.file = call.answer_file;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,8 @@ class RemoteHubClient {
 
   // An answer of 400 and above is its error. `upload`: the body is this file.
   Result<Response> Send(const std::string& method, const std::string& path, const std::string& body,
-                        const std::string& upload = "");
+                        const std::string& upload = "",
+                        const std::map<std::string, std::string>& headers = {});
   // Follows the job's events to its end, over lost connections; `cancel` set: asks it to stop,
   // once.
   Status Follow(const std::string& job, const std::function<void(const JobEvent&)>& on_event,

@@ -11,7 +11,7 @@ namespace {
 
 struct ServiceOptions {
   std::string target, output, notes, project;
-  bool force = false;
+  bool force = false, changes = false;
 };
 
 std::string TextOr(const Json& object, const char* key, const std::string& otherwise) {
@@ -30,11 +30,36 @@ std::string ModelsText(const Json& models) {
   return names.empty() ? "-" : Join(names, ", ");
 }
 
+// In which parts a package differs from the one before it: "models, metrics".
+std::string ChangedText(const Json& package) {
+  const Json* changes = FindMember(package, "changes");
+  if (changes == nullptr || !changes->is_object()) return "-";
+  std::vector<std::string> parts;
+  if (!(*changes)["endpoints"]["added"].empty() || !(*changes)["endpoints"]["removed"].empty())
+    parts.emplace_back("endpoints");
+  for (const char* part : {"models", "schema", "metrics", "settings", "tables"}) {
+    if (!(*changes)[part].empty()) parts.emplace_back(part);
+  }
+  return parts.empty() ? "nothing" : Join(parts, ", ");
+}
+
+// "v2 since v1:" and its lines; "" for a first package.
+std::string ChangesText(const Json& package) {
+  const Json* changes = FindMember(package, "changes");
+  if (changes == nullptr || !changes->is_object()) return "";
+  const std::string since = (*changes)["since"].get<std::string>();
+  if ((*changes)["text"].empty()) return "nothing changed since " + since + "\n";
+  std::string out = "changed since " + since + ":\n";
+  for (const Json& line : (*changes)["text"]) out += "  " + line.get<std::string>() + "\n";
+  return out;
+}
+
 std::string PackageTable(const Json& packages) {
-  TextTable table({"PACKAGE", "CREATED", "BY", "MODELS", "TEST QUERIES", "SIZE", "NOTES"});
+  TextTable table(
+      {"PACKAGE", "CREATED", "BY", "MODELS", "CHANGED", "TEST QUERIES", "SIZE", "NOTES"});
   for (const Json& p : packages) {
     table.Add({p["package"].get<std::string>(), p["created_at"].get<std::string>(),
-               p["created_by"].get<std::string>(), ModelsText(p["models"]),
+               p["created_by"].get<std::string>(), ModelsText(p["models"]), ChangedText(p),
                DumpJson(p.value("test_queries", Json(0))), FormatBytes(p["bytes"].get<int64_t>()),
                TextOr(p, "notes", "-")});
   }
@@ -53,7 +78,8 @@ Result<int> ListServices(Context& context, const std::string& project) {
                DumpJson(s["packages"]), TextOr(s, "latest", "-"), TextOr(s, "description", "-")});
   }
   RETURN_IF_ERROR(context.Print(
-      table.empty() ? "no services yet; they are defined under 'services:' of a project's YAML\n"
+      table.empty() ? "no services yet: slipway service create PROJECT/NAME, or 'services:' in a "
+                      "project's YAML\n"
                     : table.ToString(),
       services));
   return kExitDone;
@@ -98,7 +124,9 @@ Result<int> ShowService(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(const ServiceRef ref, ParseServiceRef(text));
   if (ref.stated) {
     ASSIGN_OR_RETURN(const Json package, context.Call("GET", ref.PackagePath()));
-    RETURN_IF_ERROR(context.Print(PackageTable(Json::array({package})), package));
+    std::string human = PackageTable(Json::array({package}));
+    if (const std::string changes = ChangesText(package); !changes.empty()) human += "\n" + changes;
+    RETURN_IF_ERROR(context.Print(human, package));
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const Json service, context.Call("GET", ref.Path()));
@@ -106,13 +134,17 @@ Result<int> ShowService(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Result<int> ListPackages(Context& context, const std::string& text) {
-  ASSIGN_OR_RETURN(const ServiceRef ref, ParseServiceRef(text));
+Result<int> ListPackages(Context& context, const ServiceOptions& options) {
+  ASSIGN_OR_RETURN(const ServiceRef ref, ParseServiceRef(options.target));
   ASSIGN_OR_RETURN(const Json packages, context.Call("GET", ref.Path("/packages")));
-  RETURN_IF_ERROR(context.Print(packages.empty() ? "no package yet: slipway service package " +
-                                                       ref.project + "/" + ref.service + "\n"
-                                                 : PackageTable(packages),
-                                packages));
+  std::string human = packages.empty() ? "no package yet: slipway service package " + ref.project +
+                                             "/" + ref.service + "\n"
+                                       : PackageTable(packages);
+  for (const Json& package : packages) {
+    const std::string changes = options.changes ? ChangesText(package) : "";
+    if (!changes.empty()) human += "\n" + package["package"].get<std::string>() + ": " + changes;
+  }
+  RETURN_IF_ERROR(context.Print(human, packages));
   return kExitDone;
 }
 
@@ -194,8 +226,7 @@ Result<int> Package(Context& context, const ServiceOptions& options) {
                       FormatBytes(made["bytes"].get<int64_t>());
   if (!options.output.empty()) human += ", written to " + options.output;
   human += "\n";
-  if (made["unchanged_since"].is_string())
-    human += "nothing changed since " + made["unchanged_since"].get<std::string>() + "\n";
+  human += ChangesText(made);
   RETURN_IF_ERROR(context.Print(human, made));
   return kExitDone;
 }
@@ -279,8 +310,10 @@ void AddServiceCommands(CLI::App* app, Invocation* invocation) {
   Handle(add("show", "endpoints, packages and what changed since the last one", "SERVICE",
              "PROJECT/SERVICE, PROJECT/SERVICE@vN, or a package's file, which is verified"),
          invocation, [](Context& c) { return ShowService(c, options.target); });
-  Handle(add("packages", "the packages of a service, oldest first", "SERVICE", "PROJECT/SERVICE"),
-         invocation, [](Context& c) { return ListPackages(c, options.target); });
+  CLI::App* packages =
+      add("packages", "the packages of a service, oldest first", "SERVICE", "PROJECT/SERVICE");
+  packages->add_flag("--changes", options.changes, "and what each changed since the one before it");
+  Handle(packages, invocation, [](Context& c) { return ListPackages(c, options); });
   CLI::App* package = add("package", "makes the next package: one immutable zip with all it needs",
                           "SERVICE", "PROJECT/SERVICE");
   package->add_option("-o,--output", options.output, "write the zip to this file too");
@@ -300,6 +333,7 @@ void AddServiceCommands(CLI::App* app, Invocation* invocation) {
   Handle(add("delete-package", "deletes a package; its number is not given again", "PACKAGE",
              "PROJECT/SERVICE@vN"),
          invocation, [](Context& c) { return DeletePackage(c, options.target); });
+  AddDesignerCommands(app, service, invocation);
   AddPublishCommands(service, invocation);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "slipway/base/text.h"
 
@@ -44,13 +45,68 @@ const Json& ServiceSettingDefaults() {
   return defaults;
 }
 
-bool SameSettings(const Json& wanted, const Json& observed) {
-  Json a = ServiceSettingDefaults(), b = a;
-  a.update(wanted);
-  b.update(observed);
-  return std::all_of(a.items().begin(), a.items().end(), [&](const auto& item) {
-    return b.contains(item.key()) && b[item.key()] == item.value();
-  });
+void MergeSettings(const Json& asked, Json* settings) {
+  const auto merge = [](const Json& from, Json* to) {
+    for (const auto& [key, value] : from.items()) {
+      if (key == "endpoints") continue;
+      if (value.is_null()) {
+        to->erase(key);
+      } else {
+        (*to)[key] = value;
+      }
+    }
+  };
+  merge(asked, settings);
+  const auto endpoints = asked.find("endpoints");
+  if (endpoints == asked.end()) return;
+  Json& known = (*settings)["endpoints"];
+  if (!known.is_object() || endpoints->is_null()) known = Json::object();
+  for (const auto& [endpoint, own] : endpoints->items()) {
+    Json& to = known[endpoint];
+    if (!to.is_object() || own.is_null()) to = Json::object();
+    if (own.is_object()) merge(own, &to);
+    if (to.empty()) known.erase(endpoint);
+  }
+  if (known.empty()) settings->erase("endpoints");
+}
+
+std::string SettingsDifference(const Json& wanted, const Json& observed) {
+  std::vector<std::string> out;
+  const auto compare = [&](const std::string& who, const Json& defaults, const Json& a,
+                           const Json& b) {
+    // What a newer node has besides is not ours to change.
+    std::set<std::string> keys;
+    for (const Json* each : {&a, defaults.empty() ? &b : &defaults}) {
+      for (const auto& [key, value] : each->items()) keys.insert(key);
+    }
+    for (const std::string& key : keys) {
+      const auto in = [&](const Json& json) {
+        if (json.contains(key)) return json[key];
+        return defaults.contains(key) ? defaults[key] : Json();
+      };
+      const Json is = in(b), shall = in(a);
+      if (key == "endpoints" || is == shall) continue;
+      const auto text = [](const Json& value) {
+        return value.is_null() ? std::string("the service's") : DumpJson(value);
+      };
+      out.push_back(who + key + " is " + text(is) + " and shall be " + text(shall));
+    }
+  };
+  compare("", ServiceSettingDefaults(), wanted, observed);
+  const Json none = Json::object();
+  const auto endpoints = [&](const Json& settings) {
+    const auto found = settings.find("endpoints");
+    return found != settings.end() && found->is_object() ? *found : none;
+  };
+  const Json want = endpoints(wanted), have = endpoints(observed);
+  std::set<std::string> names;
+  for (const Json* each : {&want, &have}) {
+    for (const auto& [name, value] : each->items()) names.insert(name);
+  }
+  for (const std::string& name : names)
+    compare("endpoint " + name + ": ", none, want.contains(name) ? want[name] : none,
+            have.contains(name) ? have[name] : none);
+  return Join(out, "; ");
 }
 
 DeploymentSpec SpecOfNode(const ObservedNode& node) {
@@ -78,8 +134,8 @@ std::string DescribeDifference(const DeploymentSpec& wanted, const ObservedNode&
   if (!node.enabled) return "its service is disabled";
   if (!SameMapping(wanted, node))
     return "it serves " + DescribeNode(node) + " instead of " + DescribeSpec(wanted);
-  if (!SameSettings(wanted.settings, node.settings)) return "its settings are other ones";
-  return "";
+  const std::string settings = SettingsDifference(wanted.settings, node.settings);
+  return settings.empty() ? "" : "its settings are other ones: " + settings;
 }
 
 RolloutPlan MakeRolloutPlan(const RolloutWish& wish, const std::vector<ObservedNode>& nodes) {
@@ -116,9 +172,9 @@ RolloutPlan MakeRolloutPlan(const RolloutWish& wish, const std::vector<ObservedN
         plan.prepare.push_back({StepKind::kGate, i, generation, why});
       }
       // Settings come first: a generation never takes traffic under those of another.
-      if (!SameSettings(wish.desired.settings, node.settings) &&
-          (node.has_service || !wish.desired.settings.empty()))
-        steps.push_back({StepKind::kSettings, i, "", "they differ"});
+      const std::string differ = SettingsDifference(wish.desired.settings, node.settings);
+      if (!differ.empty() && (node.has_service || !wish.desired.settings.empty()))
+        steps.push_back({StepKind::kSettings, i, "", differ});
       if (!node.enabled || !SameMapping(wish.desired, node))
         steps.push_back({StepKind::kMap, i, "", "it serves " + DescribeNode(node)});
     }

@@ -45,8 +45,12 @@ RolloutPlan MakeRolloutPlan(const RolloutWish& wish, const std::vector<ObservedN
 std::string DescribeDifference(const DeploymentSpec& wanted, const ObservedNode& node);
 // A service's settings on a node (docs/admin-api.md), with their defaults.
 const Json& ServiceSettingDefaults();
-// The same when what is left out has its default.
-bool SameSettings(const Json& wanted, const Json& observed);
+// What `asked` says, on top of `settings`: null takes a setting back to its default; of "endpoints"
+// {"fare": {...}} each setting of each endpoint, null back to the service's.
+void MergeSettings(const Json& asked, Json* settings);
+// What differs, "max_records is 5 and shall be 10", "endpoint fare: ..."; empty: nothing. What is
+// left out has its default.
+std::string SettingsDifference(const Json& wanted, const Json& observed);
 // What the node serves: "v1 90 %, v2 10 %", "nothing", "disabled".
 std::string DescribeNode(const ObservedNode& node);
 // What a node has as a spec to go back to; enabled is false when it serves nothing.

@@ -128,11 +128,33 @@ TEST(RolloutPlan, DifferencesAreSaidForPeople) {
             "its service is disabled");
   ObservedNode other = Node("a", {Serves("v1", 1)});
   other.settings = {{"max_records", 5}};
-  EXPECT_EQ(DescribeDifference(Wants({{"v1", 1}}), other), "its settings are other ones");
+  EXPECT_EQ(DescribeDifference(Wants({{"v1", 1}}), other),
+            "its settings are other ones: max_records is 5 and shall be 0");
   DeploymentSpec off = Wants({{"v1", 1}});
   off.enabled = false;
   EXPECT_EQ(DescribeDifference(off, Node("a", {Serves("v1", 1)})), "it serves v1");
   EXPECT_EQ(DescribeDifference(off, Empty("a")), "");
+}
+
+TEST(RolloutPlan, SettingsOfEndpointsAreCompared) {
+  const Json own = {{"endpoints", {{"fare", {{"max_records", 5}}}}}};
+  EXPECT_EQ(SettingsDifference(own, own), "");
+  EXPECT_EQ(SettingsDifference(Json::object(), {{"endpoints", {{"fare", Json::object()}}}}), "");
+  EXPECT_EQ(SettingsDifference(own, Json::object()),
+            "endpoint fare: max_records is the service's and shall be 5");
+  EXPECT_EQ(SettingsDifference(Json::object(), own),
+            "endpoint fare: max_records is 5 and shall be the service's");
+  EXPECT_EQ(SettingsDifference({{"auth", ""}}, {{"of_a_newer_node", 1}}), "");
+}
+
+TEST(RolloutPlan, SettingsMergeAndNullTakesThemBack) {
+  Json settings = {{"max_records", 5}};
+  MergeSettings({{"endpoints", {{"fare", {{"max_records", 9}, {"auth", "public"}}}}}}, &settings);
+  MergeSettings({{"max_records", Json()}, {"endpoints", {{"fare", {{"auth", Json()}}}}}},
+                &settings);
+  EXPECT_EQ(settings, Json({{"endpoints", {{"fare", {{"max_records", 9}}}}}}));
+  MergeSettings({{"endpoints", {{"fare", Json()}}}}, &settings);
+  EXPECT_EQ(settings, Json::object());
 }
 
 TEST(RolloutPlan, WhatANodeHasIsWhereItGoesBackTo) {

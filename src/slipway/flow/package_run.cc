@@ -7,7 +7,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/flow/datasets.h"
-#include "slipway/project/diff.h"
+#include "slipway/flow/package_changes.h"
 
 namespace slipway {
 namespace {
@@ -16,25 +16,14 @@ std::string ModelName(const PackageModel& model) {
   return model.project + "/" + model.model + "@" + std::to_string(model.version);
 }
 
-// The datasets of a service's tables, or of its test queries too.
-std::set<std::string> DatasetsOf(const ServiceDefinition& service, bool queries) {
-  std::set<std::string> out;
-  for (const EndpointDefinition& endpoint : service.endpoints) {
-    for (const TableUseDefinition& use : endpoint.tables) out.insert(use.dataset);
-    for (const TestQueryDefinition& query : endpoint.queries) {
-      if (queries && !query.dataset.empty()) out.insert(query.dataset);
-    }
-  }
-  return out;
-}
-
 // What of the outcome stays with the package.
-Json Summary(const Json& result, const Json& fingerprints) {
+Json Summary(const Json& result, const Json& fingerprints, const PackageJob& job) {
   return {{"endpoints", result["endpoints"]},
           {"tables", result["tables"]},
           {"test_queries", result["test_queries"]},
           {"warnings", result["warnings"]},
-          {"datasets", fingerprints}};
+          {"datasets", fingerprints},
+          {"versions", job.versions}};
 }
 
 Result<Json> MakeTask(const ActivityContext& context, const PackageJob& job, int64_t number,
@@ -100,8 +89,11 @@ Result<PackageJob> PlanPackage(Registry& registry, const ProjectDefinition& proj
     if (!version.ok()) return version.error().Within("endpoint '" + endpoint.id + "'");
     job.models.push_back({endpoint.id, version->project, version->model, version->number});
     job.bundle[endpoint.id] = version->bundle;
+    job.versions[endpoint.id] = VersionFacts(*version);
   }
-  for (const std::string& name : DatasetsOf(definition, true)) {
+  std::set<std::string> datasets = TablesOf(definition);
+  datasets.merge(DrawnFrom(definition));
+  for (const std::string& name : datasets) {
     auto data = ResolveDataset(registry, project, name, {.persist = persist});
     if (!data.ok()) return data.error();
     job.datasets.push_back(name);
@@ -135,14 +127,21 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
   package.move_file = true;
   ASSIGN_OR_RETURN(package.content_hash, GetString(result, "content_hash"));
   package.definition_json = DumpJson(job.definition);
-  package.summary_json = DumpJson(Summary(result, fingerprints));
+  package.summary_json = DumpJson(Summary(result, fingerprints, job));
   package.notes = job.notes;
   package.created_at = created_at;
   package.who = context.who;
   package.models = job.models;
   ASSIGN_OR_RETURN(const PackageRecord record, registry.packages().Add(package));
   const bool same = before && before->content_hash == record.content_hash;
-  Json details = Summary(result, fingerprints);
+  Json details = Summary(result, fingerprints, job);
+  details.erase("versions");
+  details["changes"] = Json();
+  if (before) {
+    ASSIGN_OR_RETURN(const PackageFacts old, FactsOf(registry, *before));
+    ASSIGN_OR_RETURN(const PackageFacts made, FactsOf(registry, record));
+    details["changes"] = ComparePackages(old, made);
+  }
   details["package"] = PackageId(record.number);
   details["number"] = record.number;
   details["unchanged_since"] = same ? Json(PackageId(before->number)) : Json();
@@ -153,46 +152,34 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
   return activity;
 }
 
-Result<std::vector<std::string>> ChangesSincePackage(Registry& registry,
-                                                     const ProjectDefinition& project,
-                                                     const std::string& service,
-                                                     const PackageRecord& package) {
-  std::vector<std::string> out;
-  ASSIGN_OR_RETURN(const Json packaged, ParseJson(package.definition_json));
-  ProjectDefinition before, after;
-  before.name = after.name = project.name;
-  before.services[service] = packaged;
-  after.services[service] = project.services[service];
-  for (const Change& change : Diff(before, after))
-    out.insert(out.end(), change.details.begin(), change.details.end());
-
-  const ServiceDefinition definition = ReadService(service, project.services[service]);
+Result<Json> ChangesSincePackage(Registry& registry, const ProjectDefinition& project,
+                                 const std::string& service, const PackageRecord& package) {
+  ASSIGN_OR_RETURN(const PackageFacts before, FactsOf(registry, package));
+  PackageFacts now;
+  now.definition = project.services[service];
+  std::vector<std::string> problems;
+  const ServiceDefinition definition = ReadService(service, now.definition);
   for (const EndpointDefinition& endpoint : definition.endpoints) {
-    const auto packed =
-        std::find_if(package.models.begin(), package.models.end(),
-                     [&](const PackageModel& model) { return model.endpoint == endpoint.id; });
-    if (endpoint.lookup || packed == package.models.end()) continue;
+    if (endpoint.lookup) continue;
     const auto version = EndpointVersion(registry, project.name, endpoint);
-    if (!version.ok()) {
-      out.push_back("endpoint " + endpoint.id + ": " + version.error().message);
-    } else if (version->model != packed->model || version->number != packed->version) {
-      out.push_back("endpoint " + endpoint.id + ": " + packed->model + "@" +
-                    std::to_string(packed->version) + " -> " + version->model + "@" +
-                    std::to_string(version->number));
+    if (version.ok()) {
+      now.models[endpoint.id] = version->model + "@" + std::to_string(version->number);
+      now.versions[endpoint.id] = VersionFacts(*version);
+    } else if (before.models.contains(endpoint.id)) {
+      problems.push_back("endpoint " + endpoint.id + ": " + version.error().message);
     }
   }
-  ASSIGN_OR_RETURN(const Json summary, ParseJson(package.summary_json));
-  const Json fingerprints = summary.value("datasets", Json::object());
-  for (const std::string& name : DatasetsOf(definition, false)) {
-    const Json* known = FindMember(fingerprints, name);
-    if (known == nullptr) continue;
+  for (const std::string& name : TablesOf(definition)) {
+    if (!before.tables.contains(name)) continue;
     const auto data = ResolveDataset(registry, project, name, {.fingerprint = true});
-    if (!data.ok()) {
-      out.push_back("table " + name + ": " + data.error().message);
-    } else if (*known != data->fingerprint) {
-      out.push_back("table " + name + ": the dataset's content has changed");
+    if (data.ok()) {
+      now.tables[name] = data->fingerprint;
+    } else {
+      problems.push_back("table " + name + ": " + data.error().message);
     }
   }
+  Json out = ComparePackages(before, now);
+  for (const std::string& problem : problems) out["text"].push_back(problem);
   return out;
 }
 

@@ -21,6 +21,7 @@ struct PackageJob {
   Json definition;                            // the service's
   std::vector<PackageModel> models;           // of the prediction endpoints
   std::map<std::string, std::string> bundle;  // endpoint -> its version's blob hash
+  Json versions = Json::object();             // endpoint -> VersionFacts
   std::vector<std::string> datasets;          // of tables and test queries
   std::string notes;
   bool force = false;  // also when a written expectation does not hold
@@ -41,10 +42,8 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
 Result<VersionRecord> EndpointVersion(Registry& registry, const std::string& project,
                                       const EndpointDefinition& endpoint);
 
-// What packaging again would change: lines for people; empty: nothing. `package` is the last one.
-Result<std::vector<std::string>> ChangesSincePackage(Registry& registry,
-                                                     const ProjectDefinition& project,
-                                                     const std::string& service,
-                                                     const PackageRecord& package);
+// What packaging again would change, as ComparePackages says it. `package` is the last one.
+Result<Json> ChangesSincePackage(Registry& registry, const ProjectDefinition& project,
+                                 const std::string& service, const PackageRecord& package);
 
 }  // namespace slipway

@@ -60,12 +60,15 @@ Error Unknown(const std::string& name, const std::vector<RouteKey>& keys, const 
                                          : "it takes " + Join(names, ", "));
 }
 
+Result<Json> BodyOf(const Request& request) {
+  if (request.body.empty()) return Json(Json::object());
+  ASSIGN_OR_RETURN(Json body, ParseJson(request.body));
+  if (!body.is_object()) return InvalidArgument("the request's body must be a JSON object");
+  return body;
+}
+
 Status CheckBody(const std::vector<RouteKey>& keys, const Request& request) {
-  Json body = Json::object();
-  if (!request.body.empty()) {
-    ASSIGN_OR_RETURN(body, ParseJson(request.body));
-    if (!body.is_object()) return InvalidArgument("the request's body must be a JSON object");
-  }
+  ASSIGN_OR_RETURN(const Json body, BodyOf(request));
   for (const auto& [name, value] : body.items()) {
     const RouteKey* key = FindKey(keys, name);
     if (key == nullptr) return Unknown(name, keys, "");
@@ -117,6 +120,10 @@ Status CheckRouteKeys(const Route& route, const Request& request) {
   }
   if (route.details.upload || route.method == "GET") return {};
   if (route.details.body) RETURN_IF_ERROR(CheckBody(*route.details.body, request));
+  if (route.details.rule) {
+    ASSIGN_OR_RETURN(const Json body, BodyOf(request));
+    return route.details.rule->check(body);
+  }
   return {};
 }
 

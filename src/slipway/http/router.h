@@ -96,19 +96,29 @@ struct Resource {
   std::string kind, name;
 };
 
+// A body that keys cannot describe: its JSON Schema, and what says what is wrong with one.
+struct BodyRule {
+  std::function<Json()> schema;
+  std::function<Status(const Json&)> check;
+};
+
 // What is true of few routes.
 struct RouteDetails {
   std::optional<std::vector<RouteKey>> body = std::nullopt;   // absent: any JSON object
   std::optional<std::vector<RouteKey>> query = std::nullopt;  // absent: not checked
   int status = 200;                                           // of success
   std::optional<ListKey> paged = std::nullopt;  // a list that takes ?limit and ?cursor
-  bool etag = false;  // the state of an object: GET answers its ETag, If-Match is heeded
+  bool etag = false;   // the state of an object: GET answers its ETag, If-Match is heeded
+  bool wider = false;  // GET answers more than the state: its ETag is for changes, there is no 304
+  bool creates = false;  // a PUT that makes what was not there: 201, heeds If-None-Match: *
   bool filtered =
       false;  // a list of all there is: the handler leaves out what the caller may not see
   bool atomic =
       false;  // quick, and in the database alone: runs in one transaction with its records
   bool secret = false;  // the answer holds a secret: it is not stored for an Idempotency-Key
   bool upload = false;  // the body is a file (application/octet-stream)
+  std::optional<BodyRule> rule = std::nullopt;  // instead of `body`
+  std::function<Json()> answer = nullptr;       // the JSON Schema of success, for the description
   // "": JSON.
   std::string content_type = "";
   // Instead of the path's {project}, {service} and {infra}.

@@ -4,8 +4,11 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/text.h"
-#include "slipway/deploy/rollout_plan.h"
+#include "slipway/hub/answer_schemas.h"
+#include "slipway/hub/body_shapes.h"
 #include "slipway/hub/deploy_views.h"
+#include "slipway/hub/deployer_bodies.h"
+#include "slipway/hub/deployment_wish.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 
@@ -16,93 +19,6 @@ const std::string kDeployment = "/api/v1/deployments/{deployment}";
 
 Result<DeploymentRecord> Find(Hub& hub, const Request& request) {
   return hub.registry().deployments().Get(request.params.at("deployment"));
-}
-
-// Shares that sum to 1, of published versions.
-Result<std::vector<std::pair<std::string, double>>> ReadWeights(Hub& hub,
-                                                                const std::string& service,
-                                                                const Json& weights) {
-  if (!weights.is_object() || weights.empty())
-    return InvalidArgument("'weights' is an object: {\"v1\": 90, \"v2\": 10}");
-  std::vector<std::pair<std::string, double>> out;
-  double sum = 0;
-  for (const auto& [version, weight] : weights.items()) {
-    if (!weight.is_number() || !(weight.get<double>() >= 0) || weight.get<double>() > 1e9)
-      return InvalidArgument("the weight of '" + version + "' is not a number from 0 on");
-    RETURN_IF_ERROR(hub.registry().published().GetVersion(service, version));
-    out.emplace_back(version, weight.get<double>());
-    sum += weight.get<double>();
-  }
-  if (!(sum > 0)) return InvalidArgument("the weights are all 0", "one must be more");
-  for (auto& [version, weight] : out) weight /= sum;
-  return out;
-}
-
-Status CheckSettings(const Json& settings) {
-  if (!settings.is_object()) return InvalidArgument("'settings' is a JSON object");
-  std::vector<std::string> names;
-  for (const auto& [name, value] : ServiceSettingDefaults().items()) names.push_back(name);
-  for (const auto& [name, value] : settings.items()) {
-    if (!ServiceSettingDefaults().contains(name)) {
-      const std::string meant = DidYouMean(name, names);
-      return InvalidArgument("there is no setting '" + name + "'",
-                             meant.empty() ? "settings are " + QuotedList(names) : meant);
-    }
-  }
-  return {};
-}
-
-// What the body asks for, on top of what is wanted now.
-Result<DeploymentSpec> ReadWish(Hub& hub, const DeploymentRecord& record, const Json& body) {
-  DeploymentSpec spec = record.desired;
-  const Json* weights = FindMember(body, "weights");
-  const std::string version = BodyText(body, "version");
-  if (weights != nullptr && !weights->is_null() && !version.empty())
-    return InvalidArgument("a version or weights, not both");
-  if (weights != nullptr && !weights->is_null()) {
-    ASSIGN_OR_RETURN(spec.generations, ReadWeights(hub, record.service, *weights));
-    spec.enabled = true;
-  } else if (!version.empty()) {
-    ASSIGN_OR_RETURN(
-        const PublishedVersion found,
-        hub.registry().published().GetVersion(record.service, version == "latest" ? "" : version));
-    spec.generations = {{found.version, 1.0}};
-    spec.enabled = true;
-  }
-  if (const Json* settings = FindMember(body, "settings"); settings && !settings->is_null()) {
-    RETURN_IF_ERROR(CheckSettings(*settings));
-    spec.settings.update(*settings);
-  }
-  return spec;
-}
-
-Result<CanaryOptions> ReadCanary(const Json& json) {
-  if (!json.is_object()) return InvalidArgument("'canary' is a JSON object");
-  CanaryOptions out;
-  ASSIGN_OR_RETURN(const Json* steps, GetArray(json, "steps"));
-  double last = 0;
-  for (const Json& step : *steps) {
-    const double percent = step.is_number() ? step.get<double>() : -1;
-    if (!(percent > last) || percent > 100)
-      return InvalidArgument("canary steps are rising percentages up to 100",
-                             "for example 10,50,100");
-    last = percent;
-    out.shares.push_back(percent / 100);
-  }
-  if (out.shares.empty()) return InvalidArgument("a canary has steps", "for example 10,50,100");
-  if (last < 100) out.shares.push_back(1);
-  const auto number = [&](const char* key, double fallback) {
-    const Json* value = FindMember(json, key);
-    return value != nullptr && value->is_number() ? value->get<double>() : fallback;
-  };
-  const double minutes = number("step_minutes", -1), requests = number("step_requests", -1);
-  out.step_seconds = minutes >= 0 ? minutes * 60 : requests >= 0 ? 0 : 300;
-  out.step_requests = requests >= 0 ? static_cast<int64_t>(requests) : 0;
-  out.max_wait_seconds = number("max_wait_minutes", 60) * 60;
-  out.max_error_rate = number("max_error_rate", out.max_error_rate);
-  out.max_latency_ratio = number("max_latency_ratio", out.max_latency_ratio);
-  out.max_different = number("max_different", out.max_different);
-  return out;
 }
 
 // The update as a job of one activity; its progress lines are the update's log.
@@ -451,32 +367,50 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
       {.query = Keys({{"status", "boolean", false,
                        "with the health of each, asked of every node (once for all of them)"}}),
        .paged = ListKey{"name"},
-       .filtered = true});
+       .filtered = true,
+       .answer = AnswersList("Deployment")});
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
-      {.status = 201, .resource = infra_of});
-  add("GET", kDeployment, "read", "one deployment, as it is stored", Show);
+      {.status = 201,
+       .rule = ShapedBody(NewDeploymentBody(), "the deployment"),
+       .answer = Answers("Deployment"),
+       .resource = infra_of});
+  add("GET", kDeployment, "read", "one deployment, as it is stored", Show,
+      {.answer = Answers("Deployment")});
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
-      PutSettings);
+      PutSettings,
+      {.rule = ShapedBody(DeploymentSettingsBody(), "the body"), .answer = Answers("Deployment")});
   add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete,
-      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}})});
-  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus);
-  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan);
+      {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}}),
+       .answer = Answers("Deleted")});
+  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus,
+      {.answer = Answers("DeploymentStatus")});
+  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan,
+      {.rule = ShapedBody(DeploymentUpdateBody(), "the body"),
+       .answer = Answers("DeploymentPlan")});
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
-      {.status = 202});
+      {.status = 202,
+       .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
+       .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable,
-      {.status = 202});
+      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/promote", "deploy", "the same packages on 'to': 202 with the job",
-      Promote, {.status = 202});
-  add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test);
-  add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query);
+      Promote,
+      {.status = 202,
+       .rule = ShapedBody(PromoteBody(), "the body"),
+       .answer = Answers("DeploymentJob")});
+  add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test,
+      {.body = NoKeys(), .answer = AnswersList("TestOutcome")});
+  add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query,
+      {.rule = ShapedBody(QueryBody(), "the query"), .answer = Answers("NodeAnswer")});
   add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,
-      {.query = Keys({{"limit", "integer", false, "how many (50)"}})});
+      {.query = Keys({{"limit", "integer", false, "how many (50)", "", 1, 1000}}),
+       .answer = AnswersList("DeploymentUpdate")});
   add("GET", kDeployment + "/updates/{update}", "read", "one update with its log; also 'last'",
-      ShowUpdate);
+      ShowUpdate, {.answer = Answers("DeploymentUpdate")});
   const std::vector<RouteKey> stage =
       Keys({{"stage", "string", false, "only this stage's"},
             {"since", "string", false,
@@ -484,9 +418,9 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
              "count now",
              "^[1-9][0-9]{0,4}[smhd]$"}});
   add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
-      {.query = stage, .filtered = true});
+      {.query = stage, .filtered = true, .answer = AnswersList("Activity")});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
-      Activity, {.query = stage});
+      Activity, {.query = stage, .answer = AnswersList("Activity")});
 }
 
 }  // namespace slipway

@@ -87,7 +87,7 @@ Response Read(const Route& route, Request& request) {
   if (route.details.etag && route.details.state) {
     state = route.details.state(request);
     const std::string known = Header(request, "if-none-match");
-    if (!known.empty() && !state.is_null() && EtagListed(known, state)) {
+    if (!known.empty() && !route.details.wider && !state.is_null() && EtagListed(known, state)) {
       Response response;
       response.status = 304;
       response.headers["ETag"] = EtagOf(state);
@@ -142,6 +142,10 @@ class Change {
 
   // 412 when the object is not as the caller last saw it.
   std::optional<Response> CheckCondition(const Json& before) const {
+    if (route_.details.creates && EtagListed(Header(request_, "if-none-match"), before))
+      return WithStatus(
+          Conflict("it is there already", "read it and send its ETag as If-Match, to change it"),
+          412);
     const std::string wanted = Header(request_, "if-match");
     if (wanted.empty() || !route_.details.etag || EtagListed(wanted, before)) return std::nullopt;
     return WithStatus(
@@ -177,10 +181,12 @@ class Change {
     if (auto refused = CheckCondition(before)) return *std::move(refused);
     Response response = Router::Run(route_, request_);
     if (response.status >= 400) return response;
+    if (route_.details.creates && before.is_null()) response.status = 201;
     if (audited()) {
       if (Status kept = Record(before, response.status); !kept.ok())
         return ErrorResponse(kept.error());
     }
+    if (route_.details.etag && route_.method == "PUT") response.headers["ETag"] = EtagOf(State());
     if (!key_.empty()) {
       if (Status kept =
               registry_.idempotency().Put(scope_, key_, hash_, {response.status, response.body});

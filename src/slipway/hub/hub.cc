@@ -70,6 +70,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddModelRoutes(*hub, &hub->router_);
   AddJobRoutes(*hub, &hub->router_);
   AddServiceRoutes(*hub, &hub->router_);
+  AddDesignerRoutes(*hub, &hub->router_);
   AddInfraRoutes(*hub, &hub->router_);
   AddPublishedRoutes(*hub, &hub->router_);
   AddDeploymentRoutes(*hub, &hub->router_);

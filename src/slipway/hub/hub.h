@@ -69,6 +69,7 @@ void AddDatasetRoutes(Hub& hub, Router* router);
 void AddModelRoutes(Hub& hub, Router* router);
 void AddJobRoutes(Hub& hub, Router* router);
 void AddServiceRoutes(Hub& hub, Router* router);
+void AddDesignerRoutes(Hub& hub, Router* router);   // services, endpoints, test queries, one by one
 void AddInfraRoutes(Hub& hub, Router* router);      // stages, infrastructures, published services
 void AddPublishedRoutes(Hub& hub, Router* router);  // what published services get from outside
 void AddDeploymentRoutes(Hub& hub, Router* router);

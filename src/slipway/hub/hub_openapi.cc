@@ -3,6 +3,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 #include "slipway/http/route_keys.h"
+#include "slipway/hub/answer_schemas.h"
 
 namespace slipway {
 namespace {
@@ -51,12 +52,15 @@ Json Parameters(const Route& route) {
     out.push_back(
         Parameter("Idempotency-Key", "header", false, text,
                   "the same request sent again gets the same answer and changes nothing"));
-  if (route.details.etag) {
+  if (route.details.etag && !(route.method == "GET" && route.details.wider)) {
     out.push_back(route.method == "GET"
                       ? Parameter("If-None-Match", "header", false, Json{{"type", "string"}},
                                   "304 while it is so")
                       : Parameter("If-Match", "header", false, Json{{"type", "string"}},
                                   "the ETag that was read; 412 when it has changed"));
+    if (route.details.creates)
+      out.push_back(Parameter("If-None-Match", "header", false, Json{{"enum", Json::array({"*"})}},
+                              "*: only when there is none; else 412"));
   }
   return out;
 }
@@ -82,7 +86,10 @@ Json RequestBody(const Route& route) {
   if (keys && keys->empty()) return Json();
   bool required = false;
   Json schema = {{"type", "object"}};
-  if (keys) {
+  if (route.details.rule) {
+    schema = route.details.rule->schema();
+    required = schema.contains("required");
+  } else if (keys) {
     schema = BodySchema(*keys);
     required = schema.contains("required");
   }
@@ -93,15 +100,17 @@ Json Responses(const Route& route) {
   const std::string type =
       route.details.content_type.empty() ? "application/json" : route.details.content_type;
   Json content;
-  content[type] = {{"schema", type == "application/json" && route.details.paged
+  content[type] = {{"schema", route.details.answer != nullptr ? route.details.answer()
+                              : type == "application/json" && route.details.paged
                                   ? Json({{"type", "array"}})
                                   : Json::object()}};
   Json good = {{"description", route.summary}, {"content", std::move(content)}};
-  if (route.details.etag && route.method == "GET")
+  if (route.details.etag && (route.method == "GET" || route.method == "PUT"))
     good["headers"] = {{"ETag", {{"schema", {{"type", "string"}}}}}};
   Json out;
+  if (route.details.creates) out["201"] = good;
   out[std::to_string(route.details.status)] = std::move(good);
-  if (route.details.etag && route.method == "GET")
+  if (route.details.etag && route.method == "GET" && !route.details.wider)
     out["304"] = {{"description", "it is as you have it"}};
   out["400"] = Problem("the request is wrong; the message says what, the hint how to put it right");
   if (route.permission != "public")
@@ -135,6 +144,16 @@ Json HubOpenApi(const std::vector<Route>& routes) {
     paths[route.pattern][ToLower(route.method)] = std::move(operation);
   }
   const Json text = {{"type", "string"}};
+  Json schemas = AnswerSchemas();
+  schemas["Problem"] = {{"type", "object"},
+                        {"required", {"code", "message", "hint", "title", "status"}},
+                        {"properties",
+                         {{"code", text},
+                          {"message", text},
+                          {"hint", text},
+                          {"title", text},
+                          {"status", {{"type", "integer"}}},
+                          {"request_id", text}}}};
   return {{"openapi", "3.1.0"},
           {"info",
            {{"title", "Slipway hub"},
@@ -143,17 +162,7 @@ Json HubOpenApi(const std::vector<Route>& routes) {
           {"paths", std::move(paths)},
           {"security", Json::array({{{"key", Json::array()}}, {{"session", Json::array()}}})},
           {"components",
-           {{"schemas",
-             {{"Problem",
-               {{"type", "object"},
-                {"required", {"code", "message", "hint", "title", "status"}},
-                {"properties",
-                 {{"code", text},
-                  {"message", text},
-                  {"hint", text},
-                  {"title", text},
-                  {"status", {{"type", "integer"}}},
-                  {"request_id", text}}}}}}},
+           {{"schemas", std::move(schemas)},
             {"securitySchemes",
              {{"key", {{"type", "http"}, {"scheme", "bearer"}}},
               {"session", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "slipway_session"}}}}}}}};

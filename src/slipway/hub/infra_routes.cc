@@ -1,7 +1,10 @@
 // Stages, infrastructures and published services: what deployments are made of.
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/hub/answer_schemas.h"
+#include "slipway/hub/body_shapes.h"
 #include "slipway/hub/deploy_views.h"
+#include "slipway/hub/deployer_bodies.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/package/package.h"
@@ -185,11 +188,14 @@ Result<Response> Publish(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const std::string path, registry.packages().Path(package));
   RETURN_IF_ERROR(registry.blobs().Verify(package.blob));
   ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
+  const bool already = registry.published().GetVersion(service, manifest.id).ok();
   ASSIGN_OR_RETURN(
       const PublishedVersion version,
       registry.published().Publish(project, service, manifest.id, {package.blob, package.bytes},
                                    DumpJson(ManifestToJson(manifest)), request.who));
-  return JsonResponse(PublishedVersionToJson(version), 201);
+  Json out = PublishedVersionToJson(version);
+  out["already"] = already;
+  return JsonResponse(out, 201);
 }
 
 // Where it runs: as far as the caller may see it.
@@ -272,32 +278,45 @@ void AddInfraRoutes(Hub& hub, Router* router) {
     return found.ok() ? InfraToJson(*found) : Json();
   };
   add("GET", "/api/v1/stages", "read", "stages, first to last", ListStages,
-      {.paged = ListKey{"name", ListOrder::kListed}});
+      {.paged = ListKey{"name", ListOrder::kListed}, .answer = AnswersList("Stage")});
   add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages,
-      {.state = [&hub](const Request&) {
-        Json names = Json::array();
-        if (const auto stages = hub.registry().infras().Stages(); stages.ok()) {
-          for (const Stage& stage : *stages) names.push_back(stage.name);
-        }
-        return names;
-      }});
+      {.rule = ShapedBody(StagesBody(), "the body"),
+       .answer = AnswersList("Stage"),
+       .state = [&hub](const Request&) {
+         Json names = Json::array();
+         if (const auto stages = hub.registry().infras().Stages(); stages.ok()) {
+           for (const Stage& stage : *stages) names.push_back(stage.name);
+         }
+         return names;
+       }});
   add("GET", "/api/v1/infras", "read", "infrastructures by stage", ListInfras,
-      {.paged = ListKey{"name", ListOrder::kListed}, .filtered = true});
-  add("POST", "/api/v1/infras", "admin", "adds an infrastructure", AddInfra, {.status = 201});
-  add("GET", infra, "read", "one infrastructure; asks its nodes", ShowInfra);
+      {.paged = ListKey{"name", ListOrder::kListed},
+       .filtered = true,
+       .answer = AnswersList("Infra")});
+  add("POST", "/api/v1/infras", "admin", "adds an infrastructure", AddInfra,
+      {.status = 201,
+       .rule = ShapedBody(NewInfraBody(), "the infrastructure"),
+       .answer = Answers("Infra")});
+  add("GET", infra, "read", "one infrastructure; asks its nodes", ShowInfra,
+      {.answer = Answers("Infra")});
   add("DELETE", infra, "admin", "removes an infrastructure without deployments", DeleteInfra,
-      {.state = infra_state});
-  add("POST", infra + "/start", "deploy", "starts the nodes of a local infrastructure", StartNodes);
-  add("POST", infra + "/stop", "deploy", "stops the nodes of a local infrastructure", StopNodes);
+      {.answer = Answers("Deleted"), .state = infra_state});
+  add("POST", infra + "/start", "deploy", "starts the nodes of a local infrastructure", StartNodes,
+      {.body = NoKeys(), .answer = Answers("InfraNodes")});
+  add("POST", infra + "/stop", "deploy", "stops the nodes of a local infrastructure", StopNodes,
+      {.body = NoKeys()});
   add("POST", "/api/v1/projects/{project}/services/{service}/packages/{package}/publish", "deploy",
-      "publishes a package to the API Deployer", Publish, {.status = 201});
+      "publishes a package to the API Deployer", Publish,
+      {.body = NoKeys(), .status = 201, .answer = Answers("PublishedVersion")});
   add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished,
-      {.paged = ListKey{"service"}, .filtered = true});
-  add("GET", published, "read", "one published service with its versions", ShowPublished);
+      {.paged = ListKey{"service"}, .filtered = true, .answer = AnswersList("PublishedService")});
+  add("GET", published, "read", "one published service with its versions", ShowPublished,
+      {.answer = Answers("PublishedService")});
   add("GET", published + "/versions/{version}/archive", "read", "the version's zip", Archive,
       {.content_type = "application/zip"});
   add("DELETE", published + "/versions/{version}", "deploy",
-      "deletes a version that no deployment needs", DeletePublished, {.atomic = true});
+      "deletes a version that no deployment needs", DeletePublished,
+      {.atomic = true, .answer = Answers("Deleted")});
 }
 
 }  // namespace slipway

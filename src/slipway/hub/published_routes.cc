@@ -2,7 +2,10 @@
 // made elsewhere, the nodes that they run on.
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/hub/answer_schemas.h"
+#include "slipway/hub/body_shapes.h"
 #include "slipway/hub/deploy_views.h"
+#include "slipway/hub/deployer_bodies.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/package/package.h"
@@ -65,10 +68,13 @@ Result<Response> Upload(Hub& hub, const Request& request) {
     return Conflict("the package is of service '" + manifest.service + "', not of '" + name + "'",
                     "publish it there");
   ASSIGN_OR_RETURN(const Blob blob, registry.blobs().PutFile(request.body_file));
+  const bool already = registry.published().GetVersion(name, manifest.id).ok();
   ASSIGN_OR_RETURN(const PublishedVersion version,
                    registry.published().Publish(service.project, name, manifest.id, blob,
                                                 DumpJson(ManifestToJson(manifest)), request.who));
-  return JsonResponse(PublishedVersionToJson(version), 201);
+  Json out = PublishedVersionToJson(version);
+  out["already"] = already;
+  return JsonResponse(out, 201);
 }
 
 Result<Response> OpenApi(Hub& hub, const Request& request) {
@@ -137,16 +143,26 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
                      {"project", "string", false, "that it belongs to; empty: to none",
                       "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"}}),
        .query = NoKeys(),
-       .status = 201});
+       .status = 201,
+       .answer = Answers("PublishedService")});
   add("DELETE", service, "deploy", "deletes a published service that no deployment needs", Delete,
-      {.query = NoKeys(), .atomic = true, .state = versions});
+      {.query = NoKeys(), .atomic = true, .answer = Answers("Deleted"), .state = versions});
   add("POST", service + "/versions", "deploy", "publishes a package that was made elsewhere",
-      Upload, {.query = NoKeys(), .status = 201, .upload = true, .state = versions});
+      Upload,
+      {.query = NoKeys(),
+       .status = 201,
+       .upload = true,
+       .answer = Answers("PublishedVersion"),
+       .state = versions});
   add("GET", service + "/versions/{version}/openapi.json", "read",
       "what the version's endpoints take and answer", OpenApi, {.query = NoKeys()});
   add("PUT", "/api/v1/infras/{infra}/nodes", "admin",
       "replaces the nodes of a static infrastructure; without a key, the stored one stays",
-      SetNodes, {.query = NoKeys(), .state = nodes});
+      SetNodes,
+      {.query = NoKeys(),
+       .rule = ShapedBody(NodesBody(), "the body"),
+       .answer = Answers("InfraNodes"),
+       .state = nodes});
 }
 
 }  // namespace slipway

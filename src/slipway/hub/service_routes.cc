@@ -3,39 +3,18 @@
 
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/flow/package_changes.h"
 #include "slipway/flow/package_run.h"
+#include "slipway/hub/answer_schemas.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/json_view.h"
 #include "slipway/hub/route_helpers.h"
+#include "slipway/hub/service_views.h"
 
 namespace slipway {
 namespace {
 
 const std::string kService = "/api/v1/projects/{project}/services/{service}";
-
-Json PackageToJson(const PackageRecord& package) {
-  Json models = Json::array();
-  for (const PackageModel& model : package.models) {
-    models.push_back(
-        {{"endpoint", model.endpoint},
-         {"model", model.project + "/" + model.model + "@" + std::to_string(model.version)}});
-  }
-  Json out = {{"package", PackageId(package.number)},
-              {"number", package.number},
-              {"service", package.project + "/" + package.service},
-              {"created_at", package.created_at},
-              {"created_by", package.created_by},
-              {"notes", package.notes},
-              {"bytes", package.bytes},
-              {"sha256", package.blob},
-              {"models", std::move(models)}};
-  if (auto summary = ParseJson(package.summary_json); summary.ok()) {
-    for (const char* key : {"endpoints", "tables", "test_queries"}) {
-      if (const Json* value = FindMember(*summary, key)) out[key] = *value;
-    }
-  }
-  return out;
-}
 
 // A service that is defined, or was and still has packages.
 Status CheckServiceKnown(Registry& registry, const StoredProject& stored,
@@ -63,36 +42,6 @@ Result<PackageRecord> FindPackage(Hub& hub, const Request& request) {
   if (!number || *number < 1)
     return InvalidArgument("'" + text.substr(0, 60) + "' is no package", "write v3, for example");
   return hub.registry().packages().Get(project, service, *number);
-}
-
-Json EndpointsToJson(Hub& hub, const ProjectDefinition& project, const ServiceDefinition& service) {
-  Json out = Json::array();
-  for (const EndpointDefinition& endpoint : service.endpoints) {
-    Json tables = Json::array();
-    for (const TableUseDefinition& use : endpoint.tables) tables.push_back(use.dataset);
-    int64_t queries = 0;
-    for (const TestQueryDefinition& query : endpoint.queries)
-      queries += query.dataset.empty() ? 1 : query.rows;
-    Json item = {{"endpoint", endpoint.id},
-                 {"type", endpoint.lookup ? "lookup" : "prediction"},
-                 {"description", endpoint.description},
-                 {"model", Json()},
-                 {"tables", std::move(tables)},
-                 {"test_queries", queries}};
-    if (!endpoint.lookup) {
-      item["prediction"] = endpoint.model;
-      item["explanations"] = {{"enabled", endpoint.explain}, {"count", endpoint.explanations}};
-      if (const auto version = EndpointVersion(hub.registry(), project.name, endpoint);
-          version.ok()) {
-        item["model"] =
-            version->project + "/" + version->model + "@" + std::to_string(version->number);
-      } else {
-        item["problem"] = version.error().message;
-      }
-    }
-    out.push_back(std::move(item));
-  }
-  return out;
 }
 
 Result<Response> ListServices(Hub& hub, const Request& request) {
@@ -130,20 +79,21 @@ Result<Response> ShowService(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(CheckServiceKnown(registry, stored, name));
   const bool defined = stored.definition.services.contains(name);
   ASSIGN_OR_RETURN(const auto packages, registry.packages().List(project, name));
-  Json listed = Json::array();
-  for (const PackageRecord& package : packages) listed.push_back(PackageToJson(package));
+  ASSIGN_OR_RETURN(Json listed, PackagesToJson(registry, packages));
   Json out = {{"name", project + "/" + name}, {"defined", defined}};
   if (defined) {
     const ServiceDefinition service = ReadService(name, stored.definition.services[name]);
     out["description"] = service.description;
     out["auth"] = service.auth.empty() ? Json() : Json(service.auth);
-    out["endpoints"] = EndpointsToJson(hub, stored.definition, service);
+    out["endpoints"] = Json::array();
+    for (const EndpointDefinition& endpoint : service.endpoints)
+      out["endpoints"].push_back(EndpointToJson(hub.registry(), project, endpoint));
     out["definition"] = stored.definition.services[name];
     out["changes"] = Json();
     if (!packages.empty()) {
-      ASSIGN_OR_RETURN(const std::vector<std::string> changes,
+      ASSIGN_OR_RETURN(const Json changes,
                        ChangesSincePackage(registry, stored.definition, name, packages.back()));
-      out["changes"] = changes;
+      out["changes"] = changes["text"];
     }
   }
   out["packages"] = std::move(listed);
@@ -156,8 +106,7 @@ Result<Response> ListPackages(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(hub.registry(), project));
   RETURN_IF_ERROR(CheckServiceKnown(hub.registry(), stored, service));
   ASSIGN_OR_RETURN(const auto packages, hub.registry().packages().List(project, service));
-  Json out = Json::array();
-  for (const PackageRecord& package : packages) out.push_back(PackageToJson(package));
+  ASSIGN_OR_RETURN(const Json out, PackagesToJson(hub.registry(), packages));
   return JsonResponse(out);
 }
 
@@ -182,7 +131,17 @@ Result<Response> MakePackage(Hub& hub, const Request& request) {
 
 Result<Response> ShowPackage(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PackageRecord package, FindPackage(hub, request));
-  return JsonResponse(PackageToJson(package));
+  ASSIGN_OR_RETURN(const auto all,
+                   hub.registry().packages().List(package.project, package.service));
+  // Against the one before it.
+  std::vector<PackageRecord> two;
+  for (const PackageRecord& each : all) {
+    if (each.number > package.number) break;
+    if (two.size() == 2) two.erase(two.begin());
+    two.push_back(each);
+  }
+  ASSIGN_OR_RETURN(const Json out, PackagesToJson(hub.registry(), two));
+  return JsonResponse(out.back());
 }
 
 Result<Response> Archive(Hub& hub, const Request& request) {
@@ -226,18 +185,21 @@ void AddServiceRoutes(Hub& hub, Router* router) {
   add("GET", "/api/v1/projects/{project}/services", "read", "API services of a project",
       ListServices, {.query = NoKeys(), .paged = ListKey{"name"}});
   add("GET", kService, "read", "one service: endpoints, packages, changes since the last one",
-      ShowService, {.query = NoKeys()});
+      ShowService, {.query = NoKeys(), .etag = true, .wider = true, .state = ServiceState(hub)});
   add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages,
-      {.query = NoKeys(), .paged = ListKey{"number", ListOrder::kNumbers}});
+      {.query = NoKeys(),
+       .paged = ListKey{"number", ListOrder::kNumbers},
+       .answer = AnswersList("Package")});
   add("POST", kService + "/packages", "write", "makes the next package: 202 with the job to follow",
       MakePackage,
       {.body = Keys({{"notes", "string", false, "kept with the package"},
                      {"force", "boolean", false, "also when a test query fails"}}),
        .query = NoKeys(),
        .status = 202,
+       .answer = Answers("StartedJob"),
        .state = state});
   add("GET", kService + "/packages/{package}", "read", "one package; also 'latest'", ShowPackage,
-      {.query = NoKeys()});
+      {.query = NoKeys(), .answer = Answers("Package")});
   add("GET", kService + "/packages/{package}/archive", "read", "the package's zip", Archive,
       {.query = NoKeys(), .content_type = "application/zip"});
   add("DELETE", kService + "/packages/{package}", "write", "deletes a package", DeletePackage,

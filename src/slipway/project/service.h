@@ -15,6 +15,10 @@
 namespace slipway {
 
 const Shape& ServiceShape();
+// Its parts, for those that are changed one by one.
+const Shape& EndpointShape();
+const Shape& TestQueriesShape();  // {test_queries: ...}, as in an endpoint
+const Shape& TestQueryShape();    // one that is written by hand
 
 // An enrichment of a prediction endpoint, or one table of a lookup endpoint.
 struct TableUseDefinition {

@@ -318,6 +318,14 @@ void CheckEndpoint(const Json& endpoint, const std::string& pointer, Problems* p
   }
 }
 
+Key TestQueriesKey(bool required) {
+  return {.name = "test_queries",
+          .description = "requests with expected answers that travel in the package",
+          .required = required,
+          .check = CheckTestQueries,
+          .schema = TestQueriesSchema};
+}
+
 Shape MakeEndpointShape() {
   return {.noun = "endpoint",
           .keys = {{.name = "prediction",
@@ -336,10 +344,7 @@ Shape MakeEndpointShape() {
                     .description = "a dataset, or tables with keys and columns",
                     .check = CheckLookup,
                     .schema = LookupSchema},
-                   {.name = "test_queries",
-                    .description = "requests with expected answers that travel in the package",
-                    .check = CheckTestQueries,
-                    .schema = TestQueriesSchema},
+                   TestQueriesKey(false),
                    {.name = "description",
                     .kind = KeyKind::kText,
                     .description = "free text for people"}},
@@ -348,13 +353,27 @@ Shape MakeEndpointShape() {
 
 }  // namespace
 
+const Shape& EndpointShape() {
+  static const Shape shape = MakeEndpointShape();
+  return shape;
+}
+
+const Shape& TestQueriesShape() {
+  static const Shape shape = {.noun = "test queries", .keys = {TestQueriesKey(true)}};
+  return shape;
+}
+
+const Shape& TestQueryShape() { return WrittenQueryShape(); }
+
 const Shape& ServiceShape() {
-  static const Shape endpoint = MakeEndpointShape();
   static const Shape shape = {
       .noun = "service",
       .description = "an API service: the unit that is packaged and deployed",
       .keys = {
-          {.name = "endpoints", .kind = KeyKind::kNamed, .required = true, .shape = &endpoint},
+          {.name = "endpoints",
+           .kind = KeyKind::kNamed,
+           .required = true,
+           .shape = &EndpointShape()},
           {.name = "auth",
            .kind = KeyKind::kWord,
            .description = "who may call it; the API node's rule when absent",

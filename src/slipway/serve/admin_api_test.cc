@@ -364,6 +364,26 @@ TEST_F(AdminApiTest, Settings) {
   EXPECT_NE(nobody.json().value("hint", "").find("[auth.jwt]"), std::string::npos);
 }
 
+TEST_F(AdminApiTest, SettingsOfEndpoints) {
+  const std::string path = "/admin/api/services/shop/settings";
+  ASSERT_EQ(Ask("POST", "/admin/api/services", R"({"serviceId": "shop"})").status, 200);
+  const AdminReply put =
+      Ask("PUT", path,
+          R"({"max_records": 9, "endpoints": {"a": {"max_records": 5, "auth": null}, "b": {}}})");
+  ASSERT_EQ(put.status, 200) << put.body;
+  const Json settings = Ask("GET", path).json();
+  EXPECT_EQ(settings["endpoints"], Json({{"a", {{"max_records", 5}}}}));
+  const AdminReply wrong = Ask("PUT", path, R"({"endpoints": {"a": {"max_recrods": 5}}})");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_NE(wrong.body.find("endpoint 'a'"), std::string::npos) << wrong.body;
+  EXPECT_NE(wrong.body.find("max_records"), std::string::npos) << wrong.body;
+  EXPECT_EQ(Ask("PUT", path, R"({"endpoints": {"a": {"auth": "maybe"}}})").status, 400);
+  EXPECT_EQ(Ask("PUT", path, R"({"endpoints": {"a": {"redact": ["x"]}}})").status, 400);
+  EXPECT_EQ(Ask("PUT", path, R"({"endpoints": []})").status, 400);
+  EXPECT_EQ(Ask("PUT", path, "{}").status, 200);
+  EXPECT_FALSE(Ask("GET", path).json().contains("endpoints"));
+}
+
 TEST_F(AdminApiTest, Keys) {
   EXPECT_EQ(Ask("GET", "/admin/api/keys").json(), Json::array());
   const AdminReply made =

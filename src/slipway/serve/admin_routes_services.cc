@@ -1,4 +1,6 @@
 // Services: list, make, delete, enable, mapping, settings.
+#include <algorithm>
+
 #include "slipway/base/text.h"
 #include "slipway/serve/admin_routes.h"
 
@@ -143,21 +145,24 @@ void AddServiceRoutes(NodeParts* parts, Router* router) {
                                   state().Service(request.params.at("service")));
                  return JsonResponse(ServiceSettingsToJson(service.settings));
                }});
-  router->Add({"PUT", "/admin/api/services/{service}/settings", "admin", "replaces the settings",
-               [state, parts](const Request& request) -> Result<Response> {
-                 ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
-                 ASSIGN_OR_RETURN(const Json body, BodyObject(request));
-                 ASSIGN_OR_RETURN(const ServiceSettings settings, ServiceSettingsFromJson(body));
-                 if (settings.auth == "jwt" && parts->tokens == nullptr)
-                   return Conflict(
-                       "'auth' is 'jwt', and this node has no identity provider: nobody could "
-                       "score",
-                       "set jwks_url or jwks_file below [auth.jwt] in the node's configuration "
-                       "(docs/authentication.md) and start it again, then this");
-                 RETURN_IF_ERROR(
-                     state().SetSettings(request.params.at("service"), settings, epoch));
-                 return OkResponse({{"settings", ServiceSettingsToJson(settings)}});
-               }});
+  router->Add(
+      {"PUT", "/admin/api/services/{service}/settings", "admin", "replaces the settings",
+       [state, parts](const Request& request) -> Result<Response> {
+         ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
+         ASSIGN_OR_RETURN(const Json body, BodyObject(request));
+         ASSIGN_OR_RETURN(const ServiceSettings settings, ServiceSettingsFromJson(body));
+         const bool tokens = settings.auth == "jwt" ||
+                             std::any_of(settings.endpoints.begin(), settings.endpoints.end(),
+                                         [](const auto& own) { return own.second.auth == "jwt"; });
+         if (tokens && parts->tokens == nullptr)
+           return Conflict(
+               "'auth' is 'jwt', and this node has no identity provider: nobody could "
+               "score",
+               "set jwks_url or jwks_file below [auth.jwt] in the node's configuration "
+               "(docs/authentication.md) and start it again, then this");
+         RETURN_IF_ERROR(state().SetSettings(request.params.at("service"), settings, epoch));
+         return OkResponse({{"settings", ServiceSettingsToJson(settings)}});
+       }});
 }
 
 }  // namespace slipway

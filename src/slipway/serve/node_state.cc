@@ -195,7 +195,7 @@ void NodeStateImpl::Publish() {
     ServedService served;
     served.id = id;
     served.enabled = service.enabled;
-    served.settings = service.settings;
+    served.SetSettings(service.settings);
     for (const MappingEntry& entry : service.mapping) {
       if (entry.probability > 0) AddServed(entry.generation, entry.probability, &served);
     }

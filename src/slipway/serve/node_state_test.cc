@@ -213,6 +213,8 @@ TEST_F(NodeStateTest, ANodeComesBackAsItWas) {
   settings.auth = "api_keys";
   settings.redact = {"name"};
   settings.deadline_ms = 12.5;
+  settings.endpoints["sold"].rate_per_key = 2.5;
+  settings.endpoints["sold"].max_concurrent = 0;
   ASSERT_STATUS(state_->SetSettings("shop", settings, {}));
   const std::string before = *ReadFile(JoinPath(Home(), "desired.json"));
   Open();

@@ -122,8 +122,7 @@ Json PageData(const ServiceTable& table, bool open, bool with_examples) {
   Json services = Json::array();
   bool any_needs_key = !open;
   for (const auto& [id, service] : table.services) {
-    const bool needs_key = ServiceNeedsKey(service, open);
-    any_needs_key = any_needs_key || needs_key;
+    bool needs_key = ServiceNeedsKey(service, open);
     Json generations = Json::array(), endpoints = Json::array();
     for (const ServedGeneration& served : service.generations)
       generations.push_back({{"id", served.generation->id()},
@@ -133,15 +132,18 @@ Json PageData(const ServiceTable& table, bool open, bool with_examples) {
       for (const PackageEndpoint& endpoint : served->generation->manifest().endpoints) {
         const std::string_view verb =
             endpoint.type == EndpointType::kLookup ? "/lookup" : "/predict";
+        const bool own_key = EndpointNeedsKey(service, endpoint.id, open);
+        needs_key = needs_key || own_key;
         endpoints.push_back(
             {{"id", endpoint.id},
              {"type", EndpointTypeName(endpoint.type)},
              {"description", endpoint.description},
              {"path", "/public/api/v1/" + id + "/" + endpoint.id + std::string(verb)},
-             {"example", with_examples || !needs_key ? ExampleRequest(*served->generation, endpoint)
-                                                     : EmptyRequest(endpoint)}});
+             {"example", with_examples || !own_key ? ExampleRequest(*served->generation, endpoint)
+                                                   : EmptyRequest(endpoint)}});
       }
     }
+    any_needs_key = any_needs_key || needs_key;
     services.push_back({{"id", id},
                         {"enabled", service.enabled},
                         {"needs_key", needs_key},

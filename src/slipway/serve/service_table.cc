@@ -51,6 +51,27 @@ const ServedGeneration* ServedService::Choose(const Dispatch& dispatch, double r
   return &generations[mapped - 1];
 }
 
+void ServedService::SetSettings(const ServiceSettings& wanted) {
+  settings = wanted;
+  own_rules_.clear();
+  for (const auto& [endpoint, own] : wanted.endpoints) {
+    OwnRules rules;
+    rules.settings = wanted;
+    rules.settings.endpoints.clear();
+    rules.name = id + "/" + endpoint;
+    rules.running_apart = own.max_concurrent.has_value();
+    rules.rated_apart = own.rate_per_key.has_value();
+    ServiceSettings& merged = rules.settings;
+    merged.auth = own.auth.value_or(merged.auth);
+    merged.max_concurrent = own.max_concurrent.value_or(merged.max_concurrent);
+    merged.max_records = own.max_records.value_or(merged.max_records);
+    merged.deadline_ms = own.deadline_ms.value_or(merged.deadline_ms);
+    merged.rate_per_key = own.rate_per_key.value_or(merged.rate_per_key);
+    merged.log_sample = own.log_sample.value_or(merged.log_sample);
+    own_rules_.emplace(endpoint, std::move(rules));
+  }
+}
+
 void ServiceTableHolder::Publish(std::shared_ptr<const ServiceTable> table) {
   {
     MutexLock lock(mutex_);

@@ -25,6 +25,15 @@ struct ServedGeneration {
   std::vector<std::shared_ptr<EndpointStats>> stats;  // per endpoint of the generation
 };
 
+// What one endpoint has in place of its service's; absent: the service's.
+struct EndpointSettings {
+  std::optional<std::string> auth;
+  std::optional<int> max_concurrent;  // counted by itself, as rate_per_key is
+  std::optional<int64_t> max_records;
+  std::optional<double> deadline_ms, rate_per_key, log_sample;
+  bool operator==(const EndpointSettings&) const = default;
+};
+
 // What PUT /admin/api/services/{s}/settings sets; zeros and empty: the node's own.
 struct ServiceSettings {
   std::string auth;                 // "", "public", "api_keys", "jwt"
@@ -36,6 +45,15 @@ struct ServiceSettings {
   std::vector<std::string> redact;  // features that the query log masks, beside the node's list
   std::string shadow;               // a loaded generation that is scored beside, answers unused
   double shadow_sample = 1;         // share of the requests for it
+  std::map<std::string, EndpointSettings, std::less<>> endpoints;
+};
+
+// The settings that hold for a call, and under which names it is counted; they live as long as the
+// service that gave them.
+struct CallRules {
+  const ServiceSettings* settings = nullptr;
+  const std::string* running_as = nullptr;  // max_concurrent
+  const std::string* rated_as = nullptr;    // rate_per_key
 };
 
 // The request's `dispatch`.
@@ -50,10 +68,30 @@ struct ServedService {
   ServiceSettings settings;
   std::vector<ServedGeneration> generations;  // loaded ones; those with probability first
 
+  // Of the service's settings and its endpoints', merged once, so that a request only looks up.
+  void SetSettings(const ServiceSettings& wanted);
+  CallRules RulesOf(std::string_view endpoint) const {
+    if (!own_rules_.empty()) {
+      if (const auto own = own_rules_.find(endpoint); own != own_rules_.end())
+        return {&own->second.settings, own->second.running_apart ? &own->second.name : &id,
+                own->second.rated_apart ? &own->second.name : &id};
+    }
+    return {&settings, &id, &id};
+  }
+
   // Forced wins over the key; the key's XXH3 picks the same generation every time for the same
   // mapping; else `random` in [0, 1). nullptr: the forced generation is not loaded, or nothing is
   // mapped.
   const ServedGeneration* Choose(const Dispatch& dispatch, double random) const;
+
+ private:
+  struct OwnRules {
+    ServiceSettings settings;  // without `endpoints`
+    std::string name;          // "SERVICE/ENDPOINT": no service has that name
+    bool running_apart = false, rated_apart = false;
+  };
+  std::map<std::string, OwnRules, std::less<>>
+      own_rules_;  // of endpoints with settings of their own
 };
 
 class ServiceTable {

@@ -120,5 +120,28 @@ TEST_F(ServiceTableTest, ReadersSeeWhatIsPublishedAndKeepWhatTheyRead) {
   EXPECT_NE(kept->Find("shop"), nullptr);
 }
 
+TEST(ServedServiceRules, AnEndpointsOwnAreMergedAndCountedApart) {
+  ServedService service;
+  service.id = "shop";
+  EXPECT_EQ(service.RulesOf("a").settings, &service.settings);
+  ServiceSettings settings;
+  settings.max_records = 9;
+  settings.max_concurrent = 4;
+  settings.endpoints["a"].max_concurrent = 1;
+  settings.endpoints["b"].rate_per_key = 2;
+  service.SetSettings(settings);
+  const CallRules a = service.RulesOf("a"), b = service.RulesOf("b"), c = service.RulesOf("c");
+  EXPECT_EQ(a.settings->max_concurrent, 1);
+  EXPECT_EQ(a.settings->max_records, 9);
+  EXPECT_EQ(*a.running_as, "shop/a");
+  EXPECT_EQ(*a.rated_as, "shop");
+  EXPECT_EQ(b.settings->max_concurrent, 4);
+  EXPECT_EQ(*b.running_as, "shop");
+  EXPECT_EQ(*b.rated_as, "shop/b");
+  EXPECT_EQ(c.settings, &service.settings);
+  service.SetSettings({});
+  EXPECT_EQ(service.RulesOf("a").settings, &service.settings);
+}
+
 }  // namespace
 }  // namespace slipway

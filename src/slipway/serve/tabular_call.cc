@@ -90,39 +90,41 @@ std::optional<TabularModel> TabularCalls::State::Find(
     return refuse(404, NotFound("there is no model '" + target.name.substr(0, 200) + "' here",
                                 "GET /v2/models lists them"));
   const ServedService& service = *model.service;
+  // What is asked for decides about who may; what is wrong with it is for those alone.
+  Dispatch dispatch;
+  dispatch.forced_generation = target.generation;
+  model.generation =
+      service.Choose(dispatch, service.generations.size() > 1 ? thread->ids.Random() : 0);
+  int predicting = 0;
+  for (int i = 0; model.generation && i < model.generation->generation->endpoint_count(); ++i) {
+    const ServedEndpoint& endpoint = model.generation->generation->endpoint(i);
+    if (!endpoint.Serves(Verb::kPredictMulti)) continue;
+    ++predicting;
+    if (target.endpoint.empty() || endpoint.definition().id == target.endpoint)
+      model.endpoint = endpoint.definition().id;
+  }
+  model.rules =
+      service.RulesOf(predicting > 1 || model.endpoint.empty() ? target.endpoint : model.endpoint);
   if (!open) {
     const UserAccess access =
-        thread->gate.Check(service, AuthorizationOf(request), request.client_subject);
+        thread->gate.Check(service, model.rules, AuthorizationOf(request), request.client_subject);
     if (access.status != 200)
       return refuse(access.status,
                     PermissionDenied(std::string(access.reason), std::string(access.hint)));
     if (scoring != nullptr) {
       scoring->key_label = access.label;
       scoring->retry_seconds =
-          thread->gate.SecondsToWait(service, access, request.remote, request.arrived_ns);
+          thread->gate.SecondsToWait(model.rules, access, request.remote, request.arrived_ns);
       if (scoring->retry_seconds > 0)
         return refuse(429, Unavailable("this caller asks more often than the service allows"));
     }
   }
   if (!service.enabled) return refuse(503, Unavailable("service '" + service.id + "' is disabled"));
-  Dispatch dispatch;
-  dispatch.forced_generation = target.generation;
-  model.generation =
-      service.Choose(dispatch, service.generations.size() > 1 ? thread->ids.Random() : 0);
   if (model.generation == nullptr) {
     if (!target.generation.empty())
       return refuse(404, NotFound("model '" + target.name.substr(0, 200) + "' has no version '" +
                                   target.generation.substr(0, 128) + "' loaded"));
     return refuse(503, Unavailable("no generation of service '" + service.id + "' serves"));
-  }
-  const Generation& generation = *model.generation->generation;
-  int predicting = 0;
-  for (int i = 0; i < generation.endpoint_count(); ++i) {
-    const ServedEndpoint& endpoint = generation.endpoint(i);
-    if (!endpoint.Serves(Verb::kPredictMulti)) continue;
-    ++predicting;
-    if (target.endpoint.empty() || endpoint.definition().id == target.endpoint)
-      model.endpoint = endpoint.definition().id;
   }
   model.alone = predicting == 1;
   if (model.endpoint.empty())
@@ -206,15 +208,15 @@ void TabularCalls::State::Work(int worker, TabularCall* call) {
 // `headers`: those of the answer so far.
 HttpOutcome TabularCalls::State::Defer(std::shared_ptr<TabularCall> call, double estimate,
                                        const std::string& headers, HttpExchange* exchange) {
-  const ServiceSettings& settings = call->model.service->settings;
+  const ServiceSettings& settings = *call->model.rules.settings;
   call->slot = exchange->loop();
   const std::string kept = headers;  // they lie in what Defer takes away
   call->pending = exchange->Defer();
   call->pending->reply()->headers = kept;
-  auto place = running.Enter(call->model.service->id, settings.max_concurrent);
+  auto place = running.Enter(*call->model.rules.running_as, settings.max_concurrent);
   if (!place) {
     Refuse(429,
-           Unavailable("service '" + call->model.service->id +
+           Unavailable("'" + *call->model.rules.running_as +
                        "' is at work on as many requests as it may be (max_concurrent)"),
            call.get());
     return HttpOutcome::kDeferred;
@@ -306,16 +308,20 @@ std::vector<TabularModel> TabularCalls::Models(const ServiceTable& table, int lo
   for (const auto& [id, service] : table.services) {
     if (!service.enabled) continue;
     const ServedGeneration* served = service.Choose({}, 0);
-    if (served == nullptr ||
-        thread.gate.Check(service, AuthorizationOf(request), request.client_subject).status != 200)
-      continue;
+    if (served == nullptr) continue;
     const size_t first = models.size();
+    int predicting = 0;
     for (int i = 0; i < served->generation->endpoint_count(); ++i) {
       const ServedEndpoint& endpoint = served->generation->endpoint(i);
-      if (endpoint.Serves(Verb::kPredictMulti))
-        models.push_back({&service, served, endpoint.definition().id, false});
+      if (!endpoint.Serves(Verb::kPredictMulti)) continue;
+      ++predicting;
+      const std::string& name = endpoint.definition().id;
+      const CallRules rules = service.RulesOf(name);
+      if (thread.gate.Check(service, rules, AuthorizationOf(request), request.client_subject)
+              .status == 200)
+        models.push_back({&service, served, name, rules, false});
     }
-    if (models.size() == first + 1) models.back().alone = true;
+    if (predicting == 1 && models.size() == first + 1) models.back().alone = true;
   }
   return models;
 }

@@ -55,6 +55,7 @@ struct TabularModel {
   const ServedService* service = nullptr;
   const ServedGeneration* generation = nullptr;
   std::string_view endpoint;
+  CallRules rules;
   bool alone = false;  // the service has no other: its name is enough
 };
 

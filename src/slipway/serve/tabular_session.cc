@@ -41,7 +41,7 @@ Result<std::shared_ptr<const EndpointColumns>> TabularThread::ColumnsOf(
 
 bool LiveTabularSession::ShouldLog() const {
   if (!parts_->config.query_log.enabled || parts_->query_log == nullptr) return false;
-  const ServiceSettings& settings = call_->model.service->settings;
+  const ServiceSettings& settings = *call_->model.rules.settings;
   const double share = settings.log_sample >= 0 ? settings.log_sample : parts_->config.log_sample;
   return share >= 1 || (share > 0 && thread_->ids.Random() < share);
 }
@@ -67,7 +67,7 @@ void LiveTabularSession::Log(int status, const Error* error) {
 }
 
 Status LiveTabularSession::Score(TabularRows* rows, TabularAnswers* answers) {
-  const int64_t of_service = call_->model.service->settings.max_records;
+  const int64_t of_service = call_->model.rules.settings->max_records;
   const int64_t most = of_service > 0 ? of_service : parts_->config.max_records;
   if (most > 0 && rows->rows() > most) {
     reported_ = 413;

@@ -77,8 +77,9 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
          *call, reply);
     return false;
   }
-  const UserAccess access =
-      thread->gate.Check(*call->service, headers.authorization, request.client_subject);
+  call->rules = call->service->RulesOf(route.openapi ? std::string_view() : route.endpoint);
+  const UserAccess access = thread->gate.Check(*call->service, call->rules, headers.authorization,
+                                               request.client_subject);
   if (access.status != 200) {
     if (access.status == 401) {
       reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
@@ -89,7 +90,7 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
     return false;
   }
   if (const int wait =
-          thread->gate.SecondsToWait(*call->service, access, request.remote, request.arrived_ns);
+          thread->gate.SecondsToWait(call->rules, access, request.remote, request.arrived_ns);
       wait > 0) {
     reply->AddHeader("Retry-After", std::to_string(wait));
     WriteError(429, Unavailable("this caller asks more often than the service allows"),
@@ -171,16 +172,15 @@ bool UserApi::State::Choose(std::string_view body, UserThread* thread, UserCall*
   return false;
 }
 
-bool UserApi::State::ShouldLog(const ServedService& service, UserThread* thread) const {
+bool UserApi::State::ShouldLog(const ServiceSettings& settings, UserThread* thread) const {
   if (!parts->config.query_log.enabled || parts->query_log == nullptr) return false;
-  const double share =
-      service.settings.log_sample >= 0 ? service.settings.log_sample : parts->config.log_sample;
+  const double share = settings.log_sample >= 0 ? settings.log_sample : parts->config.log_sample;
   return share >= 1 || (share > 0 && thread->ids.Random() < share);
 }
 
 EndpointCall UserApi::State::AskedOf(const UserCall& call, std::string_view input,
                                      int64_t arrived_ns) const {
-  const int64_t service_most = call.service->settings.max_records;
+  const int64_t service_most = call.rules.settings->max_records;
   EndpointCall asked;
   asked.verb = call.verb;
   asked.input = input;
@@ -196,7 +196,7 @@ void UserApi::State::AnswerCall(int slot, std::string_view input, int64_t arrive
   std::unique_ptr<EndpointScratch> own;
   EndpointScratch* const scratch = endpoint.ScratchOf(slot, &own);
   const GatheredCall asked{AskedOf(call, input, arrived_ns), &reply->body,
-                           ShouldLog(*call.service, &thread), &thread.outcome};
+                           ShouldLog(*call.rules.settings, &thread), &thread.outcome};
   thread.outcome.Clear();
   reply->body.assign(1, '{');
   endpoint.Answer(asked.call, scratch, asked.out, asked.log, asked.outcome);
@@ -292,8 +292,8 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
            call, reply);
       return HttpOutcome::kReplied;
     }
-    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1,
-                 request.arrived_ns, reply, exchange);
+    return Defer(call, table, static_cast<double>(request.body.size()) * 0.1, request.arrived_ns,
+                 reply, exchange);
   }
   const bool simple = call.verb == Verb::kPredictSimple;
   const std::string_view input = simple ? request.query : request.body;

@@ -46,6 +46,7 @@ struct alignas(64) UserThread {
 // A request whose service is known; the table keeps everything that it points to.
 struct UserCall {
   const ServedService* service = nullptr;
+  CallRules rules;
   const ServedGeneration* generation = nullptr;  // nullptr: chosen once the body is inflated
   std::string_view endpoint, verb_name;
   Verb verb = Verb::kPredict;
@@ -105,7 +106,7 @@ struct UserApi::State {
   void FinishCall(int slot, const UserCall& call, const GatheredCall& answered, HttpReply* reply);
   void Log(int slot, int status, int64_t latency_ns, const UserCall& call,
            const CallOutcome& outcome);
-  bool ShouldLog(const ServedService& service, UserThread* thread) const;
+  bool ShouldLog(const ServiceSettings& settings, UserThread* thread) const;
   HttpOutcome Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
                     double estimate, int64_t arrived_ns, HttpReply* reply, HttpExchange* exchange);
   void Work(int worker, int64_t wait_us, const std::shared_ptr<DeferredCall>& deferred);

@@ -275,6 +275,32 @@ TEST_F(UserApiTest, TooManyRecordsAre413NamingTheLimit) {
   EXPECT_THAT(ErrorOf(reply), HasSubstr("more than 2 records"));
 }
 
+TEST_F(UserApiTest, AnEndpointsSettingsAreInPlaceOfItsServices) {
+  constexpr const char* kThree = R"({"items":[{"features":{}},{"features":{}},{"features":{}}]})";
+  ServiceSettings settings;
+  settings.auth = "api_keys";
+  settings.max_records = 2;
+  settings.endpoints["bare"].auth = "public";
+  settings.endpoints["bare"].max_records = 3;
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict-multi", kThree).status, 200);
+  EXPECT_EQ(Post("sold/predict-multi", kThree).status, 401);
+
+  settings.auth = "public";
+  settings.endpoints["bare"].auth = "api_keys";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
+  const HttpReply most = Post("sold/predict-multi", kThree);
+  EXPECT_EQ(most.status, 413);
+  EXPECT_THAT(ErrorOf(most), HasSubstr("more than 2 records"));
+
+  // What an endpoint does not say is the service's.
+  settings.endpoints["bare"] = {};
+  settings.endpoints["bare"].rate_per_key = 0;
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict-multi", kThree).status, 413);
+}
+
 TEST_F(UserApiTest, WhatCannotBeAdmittedIsRefused) {
   parts_->admission->Drain();
   const HttpReply reply =

@@ -79,7 +79,7 @@ void UserApi::State::Refuse(int status, Error error, DeferredCall* deferred) {
 HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const ServiceTable> table,
                                   double estimate, int64_t arrived_ns, HttpReply* reply,
                                   HttpExchange* exchange) {
-  const ServiceSettings& settings = call.service->settings;
+  const ServiceSettings& settings = *call.rules.settings;
   const double deadline =
       settings.deadline_ms > 0 ? settings.deadline_ms : parts->config.admission.deadline_ms;
   // Under overload most are refused: they cost as little as they can.
@@ -109,10 +109,10 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->deferred_ns = SteadyNanos();
   deferred->pending = exchange->Defer();
   deferred->pending->reply()->headers = headers;
-  auto place = running.Enter(call.service->id, settings.max_concurrent);
+  auto place = running.Enter(*call.rules.running_as, settings.max_concurrent);
   if (!place) {
     Refuse(429,
-           Unavailable("service '" + call.service->id +
+           Unavailable("'" + *call.rules.running_as +
                        "' is at work on as many requests as it may be (max_concurrent)"),
            deferred.get());
     return HttpOutcome::kDeferred;
@@ -199,7 +199,7 @@ void UserApi::State::AnswerTogether(int worker,
     reply->body.assign(1, '{');
     thread.gathered[count].Clear();
     asked[count] = {AskedOf(each->call, request.body, request.arrived_ns), &reply->body,
-                    ShouldLog(*each->call.service, &thread), &thread.gathered[count]};
+                    ShouldLog(*each->call.rules.settings, &thread), &thread.gathered[count]};
     whose[count++] = each.get();
   }
   if (count == 0) return;

@@ -123,8 +123,8 @@ std::string_view RequestIds::Next() {
 double RequestIds::Random() { return static_cast<double>(Mix() >> 11) * 0x1p-53; }
 
 // What the node's administrator says wins over the package; of several generations the stricter.
-bool ServiceNeedsKey(const ServedService& service, bool open) {
-  if (!service.settings.auth.empty()) return service.settings.auth != "public";
+static bool NeedsKey(const ServedService& service, const std::string& setting, bool open) {
+  if (!setting.empty()) return setting != "public";
   bool all_public = !service.generations.empty();
   for (const ServedGeneration& served : service.generations) {
     const std::string& auth = served.generation->manifest().auth;
@@ -134,9 +134,17 @@ bool ServiceNeedsKey(const ServedService& service, bool open) {
   return !all_public && !open;
 }
 
+bool ServiceNeedsKey(const ServedService& service, bool open) {
+  return NeedsKey(service, service.settings.auth, open);
+}
+
+bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open) {
+  return NeedsKey(service, service.RulesOf(endpoint).settings->auth, open);
+}
+
 // Whether it says so itself, not only by the node's rule.
-static bool AsksForKeys(const ServedService& service) {
-  if (!service.settings.auth.empty()) return service.settings.auth != "public";
+static bool AsksForKeys(const ServedService& service, const std::string& setting) {
+  if (!setting.empty()) return setting != "public";
   return std::any_of(service.generations.begin(), service.generations.end(),
                      [](const ServedGeneration& served) {
                        const std::string& auth = served.generation->manifest().auth;
@@ -144,15 +152,16 @@ static bool AsksForKeys(const ServedService& service) {
                      });
 }
 
-UserAccess UserGate::Check(const ServedService& service, std::string_view authorization,
-                           std::string_view client_subject) {
+UserAccess UserGate::Check(const ServedService& service, const CallRules& rules,
+                           std::string_view authorization, std::string_view client_subject) {
+  const std::string& auth = rules.settings->auth;
   UserAccess access;
-  if (service.settings.auth == "jwt") {
+  if (auth == "jwt") {
     access = CheckToken(authorization);
-  } else if (authorization.empty() && !client_subject.empty() && !AsksForKeys(service)) {
+  } else if (authorization.empty() && !client_subject.empty() && !AsksForKeys(service, auth)) {
     access.label = client_subject;
   } else {
-    access = CheckKey(service, authorization);
+    access = CheckKey(service, auth, authorization);
   }
   if (access.status == 200 && access.label.empty()) access.label = client_subject;
   return access;
@@ -180,16 +189,17 @@ UserAccess UserGate::CheckToken(std::string_view authorization) {
   return access;
 }
 
-int UserGate::SecondsToWait(const ServedService& service, const UserAccess& access,
+int UserGate::SecondsToWait(const CallRules& rules, const UserAccess& access,
                             std::string_view remote, int64_t now_ns) {
-  if (rates_ == nullptr || !(service.settings.rate_per_key > 0)) return 0;
-  const double seconds = rates_->Take(service.id, access.label.empty() ? remote : access.label,
-                                      service.settings.rate_per_key, now_ns);
+  if (rates_ == nullptr || !(rules.settings->rate_per_key > 0)) return 0;
+  const double seconds = rates_->Take(*rules.rated_as, access.label.empty() ? remote : access.label,
+                                      rules.settings->rate_per_key, now_ns);
   return seconds > 0 ? static_cast<int>(std::min(std::ceil(seconds), 3600.0)) : 0;
 }
 
-UserAccess UserGate::CheckKey(const ServedService& service, std::string_view authorization) {
-  const bool needed = ServiceNeedsKey(service, open_);
+UserAccess UserGate::CheckKey(const ServedService& service, const std::string& auth,
+                              std::string_view authorization) {
+  const bool needed = NeedsKey(service, auth, open_);
   UserAccess access;
   access.hint = "send the key as the user of Basic authentication, or as Bearer";
   if (authorization.empty()) {

@@ -58,6 +58,8 @@ struct UserAccess {
 // Whether a service asks for a key or token: its setting, else what its generations say, else the
 // node's rule (`open`: it asks for none).
 bool ServiceNeedsKey(const ServedService& service, bool open);
+// The same of one endpoint.
+bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open);
 
 // Who may call a service: API keys, tokens of an identity provider, certificates of clients.
 // Remembers the last header it saw. Confined to one thread.
@@ -69,16 +71,18 @@ class UserGate {
       : keys_(keys), open_(open), tokens_(tokens), rates_(rates) {}
   // `client_subject`: of a verified certificate; it is enough where the service does not ask for
   // something else.
-  UserAccess Check(const ServedService& service, std::string_view authorization,
-                   std::string_view client_subject = {});
+  // `rules`: of the service's endpoint that is called, or RulesOf("").
+  UserAccess Check(const ServedService& service, const CallRules& rules,
+                   std::string_view authorization, std::string_view client_subject = {});
   // After Check let the request in: 0, or the whole seconds after which the caller (its label, else
   // its address) may come again.
-  int SecondsToWait(const ServedService& service, const UserAccess& access, std::string_view remote,
+  int SecondsToWait(const CallRules& rules, const UserAccess& access, std::string_view remote,
                     int64_t now_ns);
 
  private:
   UserAccess CheckToken(std::string_view authorization);
-  UserAccess CheckKey(const ServedService& service, std::string_view authorization);
+  UserAccess CheckKey(const ServedService& service, const std::string& auth,
+                      std::string_view authorization);
 
   const KeyStore* keys_;
   const bool open_;  // the node's own rule for services that do not say
