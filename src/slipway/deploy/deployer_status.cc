@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kStatusSeconds = 5;
 constexpr size_t kMaxThreads = 32;
-constexpr size_t kFleetThreads = 64;  // they wait for nodes, not for processors
+constexpr size_t kFleetThreads = 64;     // they wait for nodes, not for processors
 constexpr double kTooManyErrors = 0.05;  // of an endpoint's requests: a warning
 
 Json NodeGenerations(const ObservedNode& node) {
