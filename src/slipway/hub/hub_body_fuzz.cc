@@ -23,10 +23,10 @@ void Fail(const Request& request, const Response& response, const char* what) {
 }
 
 constexpr std::string_view kProject = R"({"definition": {"project": "p",
-  "datasets": {"t": {"type": "files", "path": "/nowhere/t.csv"}, "o": {"type": "managed"}},
+  "datasets": {"t": {"type": "managed"}, "o": {"type": "managed"}},
   "models": {"m": {}},
   "recipes": {"r": {"type": "sync", "input": "t", "output": "o"},
-              "train_m": {"type": "train", "input": "t", "output": "m", "target": "y"}},
+              "train_m": {"type": "train", "input": "t", "output": "m", "target": "y", "prediction": "regression"}},
   "services": {"s": {"endpoints": {"e": {"prediction": "m"}}}}}})";
 
 class World {
