@@ -330,7 +330,7 @@ def answered(node, shop):
 
 def test_requests_explained_together_get_their_own_answers(nodes, shop):
     """Also the first ones, which find no explainer made yet."""
-    node = nodes("--loops", "1", package=shop.v1)
+    node = nodes("--loops", "1", package=shop.v1, config="[admission]\ndeadline_ms = 60000\n")
     records = shop.records[:64]
 
     def ask(record):

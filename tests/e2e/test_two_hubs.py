@@ -65,7 +65,8 @@ def test_commands_go_through_the_hub_as_with_an_own_file(shared, hubs):
     assert hub.stop() == 0
     build = shared.start("build", "p/agg", "--mode", "all", "--json")
     again = hubs(shared, "--standby")
-    assert json.loads(build.communicate(timeout=120)[0])["status"] == "done"
+    out, err = build.communicate(timeout=120)
+    assert build.returncode == 0 and json.loads(out)["status"] == "done", err
     assert [j["status"] for j in again.local("GET", "/api/v1/jobs").json].count("done") == 2
 
 

@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/http/url.h"
@@ -16,7 +17,9 @@ namespace slipway {
 std::atomic<bool> g_interrupted{false};
 
 namespace {
-bool g_usage = false;  // one command a process: its one error is of the command line
+constexpr double kLockSeconds = 10;   // for the home's lock
+constexpr double kLookSeconds = 0.3;  // then it looks for a hub again
+bool g_usage = false;                 // one command a process: its one error is of the command line
 }  // namespace
 
 Error Usage(std::string message, std::string hint) {
@@ -65,7 +68,20 @@ Status Context::OpenHub(bool write) {
   options.home = HomePath();
   options.write = write;
   options.command = command_line;
-  ASSIGN_OR_RETURN(hub_, Hub::Open(options));
+  options.lock_seconds = kLookSeconds;
+  const double give_up = SteadySeconds() + kLockSeconds;
+  for (;;) {
+    auto opened = Hub::Open(options);
+    if (opened.ok()) {
+      hub_ = *std::move(opened);
+      break;
+    }
+    if (opened.error().code != ErrorCode::kUnavailable) return opened.error();
+    // Whoever has the lock may be a hub that has only just begun to serve.
+    ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath()));
+    if (remote_ != nullptr) return {};
+    if (SteadySeconds() >= give_up) return opened.error();
+  }
   writable_ = write;
   for (const std::string& notice : hub_->notices()) Warn(notice);
   return {};
@@ -108,9 +124,9 @@ Status Context::Follow(const std::string& job,
 Result<Response> Context::CallRaw(const std::string& method, const std::string& path,
                                   const Json& body, const Headers& headers) {
   RETURN_IF_ERROR(FindHub());
+  if (remote_ == nullptr) RETURN_IF_ERROR(OpenHub(method != "GET"));
   if (remote_ != nullptr)
     return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body), "", headers);
-  RETURN_IF_ERROR(OpenHub(method != "GET"));
   return Dispatch(method, path, body, headers);
 }
 

@@ -70,6 +70,8 @@ class Context {
   int Fail(const Error& error) const;
 
  private:
+  // Opens the home in process; or finds, while it waits for the lock, the hub that has it
+  // (`remote_`).
   Status OpenHub(bool write);
   // Decides once whether the hub is reached over HTTP, and where.
   Status FindHub();

@@ -103,10 +103,10 @@ Result<Json> RunWorker(const WorkerRun& run, const Json& task) {
   if (!exit.ok()) return exit.error();
   if (exit->cancelled) return Cancelled("aborted");
   if (exit->out_of_time) {
-    return DeadlineExceeded(
-        "the worker had not done its task ('" + run.kind + "') after " +
-            std::to_string(static_cast<int64_t>(Limits().seconds)) + " s and was ended",
-        "give it less to do, or more time: --worker-minutes of the hub");
+    return DeadlineExceeded("the worker had not done its task ('" + run.kind + "') after " +
+                                std::to_string(static_cast<int64_t>(Limits().seconds)) +
+                                " s and was ended",
+                            "give it less to do, or more time: --worker-minutes of the hub");
   }
   if (answer.given && !answer.result.ok()) return MayBeForMemory(answer.result.error());
   if (answer.given) return std::move(answer.result);
