@@ -187,8 +187,12 @@ void Flush(std::span<const int32_t> features, Lanes* accumulators, double* sums)
 }
 
 template <size_t kStrip, size_t kRows>
-constexpr ExplainKernels kKernels = {kStrip, kRows, FindOffsets<kStrip>, AddOffsets<kStrip>,
-                                     Walk<kRows>, Flush<(kRows < 4 ? 4 : kRows)>};
+constexpr ExplainKernels kKernels = {kStrip,
+                                     kRows,
+                                     FindOffsets<kStrip>,
+                                     AddOffsets<kStrip>,
+                                     Walk<kRows>,
+                                     Flush<(kRows < 4 ? 4 : kRows)>};
 
 // By how many rows there are: at most 1, 4, 8, 16, and more.
 constexpr const ExplainKernels* kKernelsByRows[] = {&kKernels<16, 1>, &kKernels<16, 4>,

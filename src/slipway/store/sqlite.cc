@@ -91,10 +91,9 @@ class StatementCache {
   }
   void Put(std::string_view sql, sqlite3_stmt* statement) {
     if (entries_.size() >= kMost) {
-      const auto oldest =
-          std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
-            return a.second.used < b.second.used;
-          });
+      const auto oldest = std::min_element(
+          entries_.begin(), entries_.end(),
+          [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
       sqlite3_finalize(oldest->second.statement);
       entries_.erase(oldest);
     }
