@@ -9,6 +9,7 @@ import threading
 import time
 
 import little
+import postgres
 from apinode import nodes  # noqa: F401: a fixture
 from conftest import BINARY
 from hub import Hub, hubs  # noqa: F401: a fixture
@@ -150,6 +151,24 @@ def test_a_hub_that_another_one_followed_changes_nothing_and_ends(shared, server
     assert "another hub has taken over" in (shared.folder / "hub.err").read_text()
     names = {u["name"] for u in second.local("GET", "/api/v1/users").json}
     assert names == {"by-the-second"}
+
+
+def test_a_hub_that_was_cut_off_in_the_middle_of_a_change_holds_up_no_other(shared, server, hubs):
+    """Whoever holds the registry's write lock and says nothing is ended by the hub that takes over; its change is undone."""
+    little.make(shared)
+    schema = shared.url.split("schema=")[1]
+    writer = subprocess.Popen([postgres.binary("psql"), "-X", "-q", "-t", "-A", server.url("x").split("?")[0]], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env={**shared.environment(), "PGPASSWORD": postgres.PASSWORD})
+    try:
+        writer.stdin.write(f"SET search_path = \"{schema}\"; BEGIN;\n"
+                           "SELECT 'held' FROM pg_advisory_xact_lock(hashtextextended('slipway ' || current_schema(), 0));\n")
+        writer.stdin.flush()
+        assert writer.stdout.readline() == "held\n"
+        hub = hubs(shared)
+        assert hub.local("POST", "/api/v1/users", {"name": "ben"}).status == 201
+    finally:
+        out, _ = writer.communicate("COMMIT;\n", timeout=60)
+    assert "terminating connection" in out
 
 
 def test_a_hub_on_another_machine_is_named_and_not_called(shared, hubs):

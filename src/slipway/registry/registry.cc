@@ -10,6 +10,8 @@ namespace slipway {
 namespace {
 
 constexpr std::string_view kTerms = "hub";  // a sequence
+// Shorter than Begin waits: whoever holds the lock for so long without a word was cut off.
+constexpr double kCutOffSeconds = 4;
 
 }  // namespace
 
@@ -57,7 +59,12 @@ Result<std::unique_ptr<Registry>> Registry::OpenForWriting(const std::string& fo
 // The lock is the folder's; where it does not reach (a file system without locks, a machine that
 // was cut off), the database itself lets only the last one go on.
 Status Registry::TakeTerm() {
-  ASSIGN_OR_RETURN(Transaction transaction, Begin());
+  auto begun = Begin();
+  if (!begun.ok() && begun.error().code == ErrorCode::kUnavailable) {
+    if (const auto ended = database_->EndIdleWriter(kCutOffSeconds); ended.ok() && *ended)
+      begun = Begin();
+  }
+  ASSIGN_OR_RETURN(Transaction transaction, std::move(begun));
   ASSIGN_OR_RETURN(term_, NextNumber(*database_, kTerms));
   RETURN_IF_ERROR(transaction.Commit());
   database_->Fence("SELECT 1 FROM sequences WHERE name = '" + std::string(kTerms) +

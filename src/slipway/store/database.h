@@ -68,6 +68,10 @@ class Database {
   // when it gives no row: for a process that another one may have followed. Of databases that
   // several processes write to at a time; nothing elsewhere.
   virtual void Fence(std::string /*sql*/, Error /*lost*/) {}
+  // Ends the session of whoever holds the write lock and has asked for nothing for `idle_seconds`:
+  // a process that was cut off or stopped in the middle of a change, which is undone. False: there
+  // is none, or this user may not. Of databases on a server; a file's lock ends with its process.
+  virtual Result<bool> EndIdleWriter(double /*idle_seconds*/) { return false; }
   // Slow check of the whole database; each string is one finding, none when sound.
   virtual Result<std::vector<std::string>> CheckIntegrity() = 0;
 

@@ -69,6 +69,19 @@ class PostgresDatabase : public Database {
     lost_ = std::move(lost);
   }
 
+  Result<bool> EndIdleWriter(double idle_seconds) override {
+    ASSIGN_OR_RETURN(
+        auto ended,
+        Query("SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON "
+              "a.pid = l.pid, hashtextextended('slipway ' || current_schema(), 0) AS k(key) WHERE "
+              "l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND a.datname = "
+              "current_database() AND l.database = a.datid AND ((l.classid::bigint << 32) | "
+              "l.objid::bigint) = k.key AND a.state LIKE 'idle in transaction%' AND "
+              "clock_timestamp() - a.state_change >= make_interval(secs => ?)",
+              {idle_seconds}));
+    return !ended.empty();
+  }
+
   Status ExecuteScript(std::string_view sql) override {
     std::lock_guard lock(mutex_);
     RETURN_IF_ERROR(Run(sql, nullptr));

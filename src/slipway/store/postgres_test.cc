@@ -270,6 +270,26 @@ TEST_F(PostgresTest, AFencedProcessChangesNothingOnceItIsFollowed) {
   ASSERT_TRUE(other->Execute("INSERT INTO t(k) VALUES (3)").ok());
 }
 
+TEST_F(PostgresTest, AWriterThatWasCutOffIsEnded) {
+  auto other = *OpenPostgres(url_, OpenMode::kReadWrite);
+  EXPECT_FALSE(*database_->EndIdleWriter(0));
+  {
+    Transaction stuck = *Transaction::Begin(*other);
+    ASSERT_TRUE(other->Execute("INSERT INTO t(k) VALUES (1)").ok());
+    EXPECT_FALSE(*database_->EndIdleWriter(600));  // it may only be slow
+    EXPECT_TRUE(*database_->EndIdleWriter(0));
+    ASSERT_TRUE(database_->Execute("INSERT INTO t(k) VALUES (2)").ok());
+    EXPECT_EQ(stuck.Commit().error().code, ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(database_->Query("SELECT k FROM t")->size(), 1u);
+  ASSERT_TRUE(other->Execute("INSERT INTO t(k) VALUES (3)").ok());
+  // Whoever writes to another schema of this server is not concerned.
+  Transaction mine = *Transaction::Begin(*database_);
+  auto elsewhere = *OpenPostgres(PostgresServer::Shared()->NewUrl(), OpenMode::kCreate);
+  EXPECT_FALSE(*elsewhere->EndIdleWriter(0));
+  ASSERT_TRUE(mine.Commit().ok());
+}
+
 TEST_F(PostgresTest, ASwitchedOffTriggerIsFound) {
   ASSERT_TRUE(
       database_
