@@ -353,7 +353,7 @@ def test_sigterm_drains(nodes, shop, tmp_path):
     node = nodes(package=shop.v1, environment={"SLIPWAY_APINODE_DRAIN_SECONDS": "1.5"})
     record = shop.records[0]
     load = Load(node, FARE, [{"features": record}], tmp_path, [signature(node.predict(record))], connections=8, seconds=60)
-    served = lambda: sum(sum(row["statuses"].values()) for row in node.admin("GET", "metrics").json["endpoints"])  # noqa: E731
+    served = lambda: sum(row["requests"] for row in node.admin("GET", "metrics").json["endpoints"])  # noqa: E731
     until(lambda: served() > 20 and node.get("/ready").status == 200, what="no load")
     node.process.send_signal(signal.SIGTERM)
     until(lambda: node.get("/ready").status == 503, 5, "/ready stays green")

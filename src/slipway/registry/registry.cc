@@ -59,14 +59,17 @@ Result<std::unique_ptr<Registry>> Registry::OpenForWriting(const std::string& fo
 // The lock is the folder's; where it does not reach (a file system without locks, a machine that
 // was cut off), the database itself lets only the last one go on.
 Status Registry::TakeTerm() {
-  auto begun = Begin();
-  if (!begun.ok() && begun.error().code == ErrorCode::kUnavailable) {
-    if (const auto ended = database_->EndIdleWriter(kCutOffSeconds); ended.ok() && *ended)
-      begun = Begin();
+  const auto next = [this]() -> Status {
+    ASSIGN_OR_RETURN(Transaction transaction, Begin());
+    ASSIGN_OR_RETURN(term_, NextNumber(*database_, kTerms));
+    return transaction.Commit();
+  };
+  Status taken = next();
+  if (!taken.ok() && taken.error().code == ErrorCode::kUnavailable) {
+    const auto ended = database_->EndIdleWriter(kCutOffSeconds);
+    if (ended.ok() && *ended) taken = next();
   }
-  ASSIGN_OR_RETURN(Transaction transaction, std::move(begun));
-  ASSIGN_OR_RETURN(term_, NextNumber(*database_, kTerms));
-  RETURN_IF_ERROR(transaction.Commit());
+  RETURN_IF_ERROR(taken);
   database_->Fence("SELECT 1 FROM sequences WHERE name = '" + std::string(kTerms) +
                        "' AND last = " + std::to_string(term_),
                    Unavailable("another hub has taken over home '" + home_.root() + "'",
