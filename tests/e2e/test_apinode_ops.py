@@ -388,11 +388,11 @@ class Nginx:
             return json.loads(answer.read())
 
 
+def count_of(node):
+    return node.metric("slipway_records_total", endpoint="fare", service="shop")
+
+
 @pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here: nginx in front of nodes is not tested")
-def node_counts(nodes):
-    return [node.metric("slipway_records_total", endpoint="fare", service="shop") for node in nodes]
-
-
 def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tmp_path):
     two = [nodes(package=shop.v1, config="[drain]\nseconds = 0.3\n", home=tmp_path / f"node-{i}") for i in range(2)]
     path, expected = f"{API}/shop/fare/predict", {}
@@ -404,7 +404,7 @@ def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tm
             assert nginx.post(path, {"features": shop.records[i]})["result"] == expected[i]
         for i in range(100):
             ask(i)
-        counts = [node.metric("slipway_records_total", endpoint="fare", service="shop") for node in two]
+        counts = [count_of(node) for node in two]
         assert min(counts) > 20, f"both take part: {counts}"
         two[1].kill()  # without a word
         for i in range(200):
@@ -412,6 +412,11 @@ def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tm
         # It comes back on its port; the other one leaves in order, under way.
         two[1].args += ["--listen", f"127.0.0.1:{two[1].port}"]
         two[1].start()
+        # nginx asks it again after fail_timeout: till then the other one is all there is, and must stay.
+        deadline, asked = time.monotonic() + 30, 0
+        while count_of(two[1]) == 0:
+            ask(asked := asked + 1)
+            assert time.monotonic() < deadline, "it stays out"
         two[0].process.terminate()
         for i in range(400):
             ask(i)
