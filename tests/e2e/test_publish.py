@@ -85,7 +85,7 @@ def test_what_the_other_hub_says_is_told_with_its_cause(two):
     assert "no package v9" in publish(here, hub, "p/s@v9", code=3).err
     hub.stop()
     gone = publish(here, hub, "p/s", "--json", code=7).error
-    assert "the hub at" in gone["message"]
+    assert gone["message"].startswith(f"the hub at {hub.url}: GET /api/v1/") and gone["message"].count(hub.url) == 1
 
 
 def test_the_key_comes_from_standard_input_or_the_environment_too(two):

@@ -29,5 +29,5 @@ def test_a_job_that_takes_too_long_is_ended(slipway, hubs):  # noqa: F811
 
 def test_limits_that_are_none_are_refused(slipway):
     slipway("init")
-    for words in (("--worker-memory", "lots"), ("--worker-minutes", "0"), ("--worker-minutes", "-1")):
+    for words in (("--worker-memory", "lots"), ("--worker-memory", "1000"), ("--worker-memory", "-5"), ("--worker-minutes", "0"), ("--worker-minutes", "-1")):
         assert words[0] in slipway("hub", *words, code=2).err

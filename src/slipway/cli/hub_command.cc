@@ -23,6 +23,7 @@ namespace {
 constexpr double kLinkSeconds = 24 * 3600;
 constexpr double kDrainSeconds = 10;
 constexpr time_t kLookSeconds = 2;  // whether another hub has taken over
+constexpr int64_t kMinWorkerBytes = int64_t{64} << 20;  // less, and it does not even start
 
 struct HubFlags {
   std::vector<std::string> listen, hosts, allowed_paths;
@@ -166,6 +167,10 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
     ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
     serving.listen.push_back(std::move(address));
   }
+  if (flags.worker_memory != 0 && flags.worker_memory < kMinWorkerBytes)
+    return Usage("--worker-memory is " + std::to_string(flags.worker_memory) +
+                     " bytes, in which no process of a job can start",
+                 "64MB is the least; 2GB and more for trainings");
   if (serving.listen.empty()) serving.listen.push_back({"127.0.0.1", 7600});
   RETURN_IF_ERROR(CheckListening(context, flags, serving.listen));
   serving.tls.certificate_file = flags.tls_certificate;

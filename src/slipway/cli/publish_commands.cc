@@ -113,7 +113,12 @@ Result<int> PublishThere(Context& context, ServiceRef ref, const PublishOptions&
   if (IsUnencrypted(options.to))
     context.Warn("the key and the package go to " + options.to + " unencrypted");
   const Result<Sent> sent = SendPackage(context, ref, package, **made);
-  if (!sent.ok()) return sent.error().Within("the hub at " + options.to);
+  if (!sent.ok()) {
+    Error error = sent.error();  // whose URL may say the same once more
+    if (const size_t at = error.message.find(" " + options.to); at != std::string::npos)
+      error.message.erase(at + 1, options.to.size());
+    return error.Within("the hub at " + options.to);
+  }
   Json json = sent->version;
   json["to"] = options.to;
   json["already"] = sent->already;
