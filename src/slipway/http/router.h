@@ -125,6 +125,9 @@ struct RouteDetails {
   std::function<Result<Resource>(const Request&)> resource = nullptr;
   // What the route changes, as it is now: for ETags and for the audit log, without secrets.
   std::function<Json(const Request&)> state = nullptr;
+  // Of a call that asks other machines or starts a process, and may take seconds: such calls wait
+  // for each other only.
+  std::function<bool(const Request&)> waits = nullptr;
 };
 
 struct Route {

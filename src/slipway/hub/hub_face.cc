@@ -89,7 +89,9 @@ HubFace::HubFace(Hub& hub, HubFaceOptions options)
       host_rule_(options_.hosts, options_.listen),
       streams_(hub),
       dss_(hub) {
-  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Work(); });
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { Work(quick_); });
+  for (int i = 0; i < options_.waiting_threads; ++i)
+    threads_.emplace_back([this] { Work(waiting_); });
 }
 
 HubFace::~HubFace() {
@@ -97,7 +99,8 @@ HubFace::~HubFace() {
   {
     MutexLock lock(mutex_);
     stop_ = true;
-    changed_.notify_all();
+    quick_.changed.notify_all();
+    waiting_.changed.notify_all();
   }
   for (std::thread& thread : threads_) thread.join();
 }
@@ -160,11 +163,12 @@ HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpEx
     reply->body = MetricsText();
     return HttpOutcome::kReplied;
   }
+  Lane& lane = LaneOf(request);
   {
     MutexLock lock(mutex_);
-    if (waiting_.size() < options_.queue) {
-      waiting_.push_back(exchange->Defer());
-      changed_.notify_one();
+    if (lane.calls.size() < options_.queue) {
+      lane.calls.push_back(exchange->Defer());
+      lane.changed.notify_one();
       return HttpOutcome::kDeferred;
     }
   }
@@ -183,14 +187,26 @@ void HubFace::DescribeRefusal(int status, std::string_view reason, const HttpReq
   WriteProblem(head == nullptr ? "" : head->path, status, error, RandomId(), reply);
 }
 
-void HubFace::Work() {
+HubFace::Lane& HubFace::LaneOf(const HttpRequest& head) {
+  if (IsDssPath(head.path)) return waiting_;  // some of its calls answer when a job is done
+  Request request;
+  request.method = std::string(head.method);
+  request.path = PercentDecode(head.path, false);
+  Response none;
+  const Route* route = hub_.router().Find(&request, &none);
+  if (route == nullptr || !route->details.waits) return quick_;
+  request.query = ParseQuery(head.query);
+  return route->details.waits(request) ? waiting_ : quick_;
+}
+
+void HubFace::Work(Lane& lane) {
   for (;;) {
     std::unique_ptr<HttpPending> pending;
     mutex_.lock();
-    while (waiting_.empty() && !stop_) changed_.wait(mutex_);
-    if (!waiting_.empty()) {
-      pending = std::move(waiting_.front());
-      waiting_.pop_front();
+    while (lane.calls.empty() && !stop_) lane.changed.wait(mutex_);
+    if (!lane.calls.empty()) {
+      pending = std::move(lane.calls.front());
+      lane.calls.pop_front();
     }
     mutex_.unlock();
     if (pending == nullptr) return;

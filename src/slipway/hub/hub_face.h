@@ -1,6 +1,8 @@
 // The hub over HTTP: who calls (key, session, the home's token), what may be asked from where, and
 // the Router's answers. The loops only read and write; handlers run on a few threads behind a
-// bounded queue, so that no SQL ever holds a loop. Thread-safe.
+// bounded queue, so that no SQL ever holds a loop. Calls that wait for API nodes or processes
+// (RouteDetails::waits) have threads of their own: a node that hangs holds up no other call.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -27,7 +29,8 @@ struct HubFaceOptions {
   std::vector<std::string> hosts;     // names that requests may be for: HostRule
   std::vector<ListenAddress> listen;  // where the server listens
   int threads = 4;
-  size_t queue = 256;  // requests that wait; more: 503
+  int waiting_threads = 16;  // for calls that wait for something else
+  size_t queue = 256;        // requests that wait for such a thread; more: 503
   size_t max_body_bytes = size_t{16} << 20;
   size_t max_anonymous_bytes = size_t{64} << 10;  // with neither key nor session
   size_t max_upload_bytes = size_t{4} << 30;
@@ -50,7 +53,14 @@ class HubFace final : public HttpHandler {
   void Drain();
 
  private:
-  void Work();
+  // Calls and those who answer them.
+  struct Lane {
+    std::condition_variable_any changed;
+    std::deque<std::unique_ptr<HttpPending>> calls;  // guarded by mutex_
+  };
+
+  void Work(Lane& lane);
+  Lane& LaneOf(const HttpRequest& request);
   void Answer(std::unique_ptr<HttpPending> pending);
   Principal Identify(const HttpRequest& request) const;
   void Remember(const HttpRequest& request);
@@ -69,8 +79,7 @@ class HubFace final : public HttpHandler {
   Mutex known_mutex_;
   std::map<std::string, double> known_ GUARDED_BY(known_mutex_);
   Mutex mutex_;
-  std::condition_variable_any changed_;
-  std::deque<std::unique_ptr<HttpPending>> waiting_ GUARDED_BY(mutex_);
+  Lane quick_, waiting_;
   bool stop_ GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
