@@ -146,6 +146,11 @@ const Json* FindMember(const Json& object, std::string_view key) {
   return &*it;
 }
 
+std::string TextMember(const Json& object, std::string_view key) {
+  const Json* value = FindMember(object, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+
 Json DoubleToJson(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";

@@ -37,6 +37,8 @@ Result<const Json*> GetObject(const Json& object, std::string_view key);
 Result<const Json*> GetArray(const Json& object, std::string_view key);
 Result<std::vector<std::string>> GetStrings(const Json& object, std::string_view key);
 const Json* FindMember(const Json& object, std::string_view key);
+// The text of a member; empty where it is absent or no text.
+std::string TextMember(const Json& object, std::string_view key);
 
 // A number that JSON cannot hold (NaN, infinities) as the strings "nan", "inf", "-inf"; and back.
 Json DoubleToJson(double value);

@@ -114,14 +114,14 @@ TEST(Bundle, AnAlteredByteIsRefusedOrChangesNothing) {
 }
 
 // A bundle whose entries a test may change; hashes follow unless told otherwise.
-struct Entries {
+struct BundleEntries {
   std::vector<std::pair<std::string, std::string>> parts;
   int format = 1;
   std::string kind = "slipway-bundle";
 };
 
-Entries GoodEntries() {
-  Entries entries;
+BundleEntries GoodEntries() {
+  BundleEntries entries;
   const std::string bytes = Written(TestContent());
   Result<ZipReader> zip = ZipReader::Open(bytes);
   std::string name;
@@ -135,7 +135,7 @@ Entries GoodEntries() {
   }
 }
 
-std::string Zipped(const Entries& entries,
+std::string Zipped(const BundleEntries& entries,
                    const std::vector<std::pair<std::string, std::string>>& more = {}) {
   Json list = Json::array();
   for (const auto& [name, bytes] : entries.parts) {
@@ -157,7 +157,7 @@ std::string Refusal(const std::string& bytes) {
   return model.ok() ? "" : model.error().message;
 }
 
-std::string& Part(Entries* entries, std::string_view name) {
+std::string& Part(BundleEntries* entries, std::string_view name) {
   for (auto& [part, bytes] : entries->parts) {
     if (part == name) return bytes;
   }
@@ -172,7 +172,7 @@ void Replace(std::string* text, std::string_view from, std::string_view to) {
 }
 
 TEST(Bundle, ANewerFormatSaysSo) {
-  Entries entries = GoodEntries();
+  BundleEntries entries = GoodEntries();
   entries.format = 2;
   Result<std::unique_ptr<Model>> model = Model::FromBytes(Zipped(entries));
   ASSERT_FALSE(model.ok());
@@ -182,14 +182,14 @@ TEST(Bundle, ANewerFormatSaysSo) {
 }
 
 TEST(Bundle, AWrongContainerIsRefused) {
-  Entries entries = GoodEntries();
+  BundleEntries entries = GoodEntries();
   EXPECT_TRUE(Model::FromBytes(Zipped(entries)).ok());
   EXPECT_THAT(Refusal(Zipped(entries, {{"extra.txt", "x"}})),
               HasSubstr("unexpected entry 'extra.txt'"));
   EXPECT_THAT(Refusal(Zipped(entries, {{"model.txt", "x"}})),
               HasSubstr("unexpected entry 'model.txt'"));
   EXPECT_THAT(Refusal(Zipped(entries, {{"../evil", "x"}})), HasSubstr("not a plain file"));
-  Entries changed = entries;
+  BundleEntries changed = entries;
   changed.kind = "cake";
   EXPECT_THAT(Refusal(Zipped(changed)), HasSubstr("kind 'cake'"));
   changed = entries;
@@ -235,7 +235,7 @@ TEST(Bundle, APartThatIsWrongIsNamed) {
       {"sample.json", "\"scores\":[[", "\"scores\":[[],[", "differ in length"},
   };
   for (const Case& test : cases) {
-    Entries entries = GoodEntries();
+    BundleEntries entries = GoodEntries();
     Replace(&Part(&entries, test.part), test.from, test.to);
     EXPECT_THAT(Refusal(Zipped(entries)), HasSubstr(test.message)) << test.from;
   }

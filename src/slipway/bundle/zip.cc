@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kMaxComment = 0xFFFF;
 constexpr uint32_t kEncrypted = 1 << 0 | 1 << 6 | 1 << 13;
 constexpr size_t kMaxInflation = 1032;  // what deflate can do at most
-constexpr size_t kPiece = size_t{256} << 10;
+constexpr size_t kReadPiece = size_t{256} << 10;
 constexpr size_t kMaxDirectoryBytes = size_t{64} << 20;
 
 Error Damaged(std::string_view what) {
@@ -220,7 +220,7 @@ Status ZipReader::ExtractStored(const Entry& entry, const ZipSink& sink) const {
   if (entry.packed != entry.size) return Damaged("a stored entry has two sizes");
   std::string buffer;
   for (size_t done = 0; done < entry.size;) {
-    const size_t piece = std::min(kPiece, entry.size - done);
+    const size_t piece = std::min(kReadPiece, entry.size - done);
     ASSIGN_OR_RETURN(const std::string_view bytes, input_.At(entry.content + done, piece, &buffer));
     RETURN_IF_ERROR(sink(bytes));
     done += piece;
@@ -235,12 +235,12 @@ Status ZipReader::ExtractDeflated(const Entry& entry, const ZipSink& sink) const
   Inflater inflater;
   if (!inflater.ready()) return Unavailable("zip: not enough memory");
   z_stream& stream = inflater.stream();
-  std::string in, out(kPiece, '\0');
+  std::string in, out(kReadPiece, '\0');
   size_t taken = 0, given = 0;
   int code = Z_OK;
   while (code == Z_OK && given <= entry.size) {
     if (stream.avail_in == 0) {
-      const size_t piece = std::min(kPiece, entry.packed - taken);
+      const size_t piece = std::min(kReadPiece, entry.packed - taken);
       ASSIGN_OR_RETURN(const std::string_view bytes, input_.At(entry.content + taken, piece, &in));
       // zlib takes its input as if it would write to it, which it does not.
       stream.next_in = reinterpret_cast<unsigned char*>(const_cast<char*>(bytes.data()));

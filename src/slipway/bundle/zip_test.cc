@@ -10,11 +10,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-using Entries = std::vector<std::pair<std::string, std::string>>;
+using ZipEntries = std::vector<std::pair<std::string, std::string>>;
 
-Result<Entries> ReadAll(std::string_view bytes) {
+Result<ZipEntries> ReadAll(std::string_view bytes) {
   ASSIGN_OR_RETURN(ZipReader zip, ZipReader::Open(bytes));
-  Entries entries;
+  ZipEntries entries;
   std::string name;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, zip.Next(&name));
@@ -24,14 +24,14 @@ Result<Entries> ReadAll(std::string_view bytes) {
   }
 }
 
-std::string Made(const Entries& entries) {
+std::string Made(const ZipEntries& entries) {
   std::vector<std::pair<std::string, std::string_view>> views(entries.begin(), entries.end());
   Result<std::string> bytes = MakeZip(views);
   EXPECT_TRUE(bytes.ok());
   return *bytes;
 }
 
-const Entries kEntries = {
+const ZipEntries kEntries = {
     {"a.txt", "hello hello hello hello"}, {"empty", ""}, {"b.bin", std::string(100'000, '\0')}};
 
 // By Python's zipfile: one stored entry, then a comment.
@@ -44,7 +44,7 @@ constexpr std::string_view kStoredZip(
 
 TEST(Zip, GivesBackWhatItTook) {
   const std::string bytes = Made(kEntries);
-  Result<Entries> read = ReadAll(bytes);
+  Result<ZipEntries> read = ReadAll(bytes);
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(*read, kEntries);
   EXPECT_LT(bytes.size(), 1000U);
@@ -53,9 +53,9 @@ TEST(Zip, GivesBackWhatItTook) {
 }
 
 TEST(Zip, ReadsStoredEntriesAndAComment) {
-  Result<Entries> read = ReadAll(kStoredZip);
+  Result<ZipEntries> read = ReadAll(kStoredZip);
   ASSERT_TRUE(read.ok()) << read.error().message;
-  EXPECT_EQ(*read, (Entries{{"x", "hello"}}));
+  EXPECT_EQ(*read, (ZipEntries{{"x", "hello"}}));
 }
 
 TEST(Zip, RefusesEveryCut) {
@@ -72,7 +72,7 @@ TEST(Zip, AFlippedByteIsRefusedOrChangesNoContent) {
     for (const int flip : {0x01, 0x80, 0xFF}) {
       std::string altered = bytes;
       altered[i] = static_cast<char>(altered[i] ^ flip);
-      const Result<Entries> read = ReadAll(altered);
+      const Result<ZipEntries> read = ReadAll(altered);
       if (!read.ok()) continue;
       ASSERT_EQ(read->size(), kEntries.size()) << i;
       for (size_t k = 0; k < kEntries.size(); ++k) EXPECT_EQ((*read)[k].second, kEntries[k].second);
@@ -116,7 +116,7 @@ class ZipFiles : public ::testing::Test {
   }
 
   // In pieces of `piece` bytes.
-  Status Write(const Entries& entries, size_t piece, bool deflate = true) {
+  Status Write(const ZipEntries& entries, size_t piece, bool deflate = true) {
     ASSIGN_OR_RETURN(const std::unique_ptr<ZipFileWriter> writer, ZipFileWriter::Create(path_));
     size_t packed = 0;
     for (const auto& [name, content] : entries) {
@@ -197,7 +197,7 @@ TEST_F(ZipFiles, AnEntryCanBeTakenBack) {
   Result<ZipReader> zip = ZipReader::OpenFile(path_);
   ASSERT_TRUE(zip.ok()) << zip.error().message;
   EXPECT_TRUE(zip->CheckExact().ok());
-  EXPECT_EQ(*ReadAll(*ReadFile(path_)), (Entries{{"a", "hello"}, {"b", "hello"}}));
+  EXPECT_EQ(*ReadAll(*ReadFile(path_)), (ZipEntries{{"a", "hello"}, {"b", "hello"}}));
 }
 
 TEST_F(ZipFiles, WithoutFinishNothingStays) {

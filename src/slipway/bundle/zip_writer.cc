@@ -15,7 +15,7 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kPiece = size_t{1} << 30;
+constexpr size_t kDeflatePiece = size_t{1} << 30;
 constexpr size_t kRoomForDirectory = size_t{1} << 20;
 constexpr size_t kMaxEntries = 0xFFFE;
 
@@ -45,7 +45,7 @@ class Deflater {
   // Gives what comes out to the sink.
   Status Push(std::string_view bytes, bool last, const ZipSink& sink) {
     do {
-      const size_t piece = std::min(bytes.size(), kPiece);
+      const size_t piece = std::min(bytes.size(), kDeflatePiece);
       stream_.next_in = Input(bytes);
       stream_.avail_in = static_cast<uInt>(piece);
       bytes.remove_prefix(piece);

@@ -9,7 +9,7 @@
 namespace slipway {
 namespace {
 
-using Kind = ArrowCell::Kind;
+using CellKind = ArrowCell::Kind;
 
 constexpr int64_t kDayMicroseconds = 86'400'000'000;
 
@@ -20,14 +20,14 @@ bool IsWhole(double value) {
 
 bool ToDouble(const ArrowCell& cell, double* value) {
   switch (cell.kind) {
-    case Kind::kDouble:
+    case CellKind::kDouble:
       *value = cell.number;
       return true;
-    case Kind::kInt:
-    case Kind::kBoolean:
+    case CellKind::kInt:
+    case CellKind::kBoolean:
       *value = static_cast<double>(cell.integer);
       return true;
-    case Kind::kUint:
+    case CellKind::kUint:
       *value = static_cast<double>(cell.large);
       return true;
     default:
@@ -36,37 +36,38 @@ bool ToDouble(const ArrowCell& cell, double* value) {
 }
 
 bool ToInt(const ArrowCell& cell, int64_t* value) {
-  if (cell.kind == Kind::kInt || cell.kind == Kind::kBoolean) {
+  if (cell.kind == CellKind::kInt || cell.kind == CellKind::kBoolean) {
     *value = cell.integer;
     return true;
   }
-  if (cell.kind != Kind::kDouble || !IsWhole(cell.number)) return false;
+  if (cell.kind != CellKind::kDouble || !IsWhole(cell.number)) return false;
   *value = static_cast<int64_t>(cell.number);
   return true;
 }
 
 bool ToDay(const ArrowCell& cell, int32_t* value) {
-  if (cell.kind == Kind::kDate) {
+  if (cell.kind == CellKind::kDate) {
     *value = static_cast<int32_t>(cell.integer);
     return true;
   }
-  if (cell.kind != Kind::kTime || cell.integer % kDayMicroseconds != 0) return false;
+  if (cell.kind != CellKind::kTime || cell.integer % kDayMicroseconds != 0) return false;
   *value = static_cast<int32_t>(cell.integer / kDayMicroseconds);
   return true;
 }
 
 bool ToTime(const ArrowCell& cell, int64_t* value) {
-  if (cell.kind == Kind::kTime) {
+  if (cell.kind == CellKind::kTime) {
     *value = cell.integer;
     return true;
   }
-  return cell.kind == Kind::kDate && !__builtin_mul_overflow(cell.integer, kDayMicroseconds, value);
+  return cell.kind == CellKind::kDate &&
+         !__builtin_mul_overflow(cell.integer, kDayMicroseconds, value);
 }
 
 bool ToText(const ArrowCell& cell, int row, Column* out) {
-  if (cell.kind == Kind::kText && IsValidUtf8(cell.text)) {
+  if (cell.kind == CellKind::kText && IsValidUtf8(cell.text)) {
     out->strings()[row] = cell.text;  // lives as long as the foreign array
-  } else if (cell.kind == Kind::kInt) {
+  } else if (cell.kind == CellKind::kInt) {
     out->strings()[row] = out->Intern(std::to_string(cell.integer));
   } else {
     return false;
@@ -98,15 +99,15 @@ bool Write(const ArrowCell& cell, int row, Type type, Column* out) {
 
 std::string CellText(const ArrowCell& cell) {
   switch (cell.kind) {
-    case Kind::kDouble:
+    case CellKind::kDouble:
       return FormatDouble(cell.number);
-    case Kind::kUint:
+    case CellKind::kUint:
       return std::to_string(cell.large);
-    case Kind::kText:
+    case CellKind::kText:
       return fmt::format("'{}'", IsValidUtf8(cell.text) ? cell.text.substr(0, 60) : "not UTF-8");
-    case Kind::kBoolean:
+    case CellKind::kBoolean:
       return cell.integer != 0 ? "true" : "false";
-    case Kind::kTime:
+    case CellKind::kTime:
       return "a time of day";
     default:
       return std::to_string(cell.integer);
@@ -123,8 +124,8 @@ Status ReadCells(const ArrowColumn& column, int64_t begin, int rows, Type type, 
     if (Status status = ReadCell(column, begin + row, &cell); !status.ok())
       return status.error().Within(where());
     // NaN of a column of whole numbers or booleans is how pandas says missing.
-    if (cell.kind == Kind::kNull ||
-        (cell.kind == Kind::kDouble && std::isnan(cell.number) && type != Type::kDouble)) {
+    if (cell.kind == CellKind::kNull ||
+        (cell.kind == CellKind::kDouble && std::isnan(cell.number) && type != Type::kDouble)) {
       continue;
     }
     if (!Write(cell, row, type, out)) {

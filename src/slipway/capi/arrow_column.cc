@@ -10,14 +10,14 @@
 namespace slipway {
 namespace {
 
-using Kind = ArrowColumn::Kind;
+using ColumnKind = ArrowColumn::Kind;
 
 // Far above any array, far below what multiplying by a value's size could overflow.
-constexpr int64_t kMaxRows = int64_t{1} << 48;
+constexpr int64_t kMaxArrayRows = int64_t{1} << 48;
 constexpr int64_t kMaxViewBuffers = 1 << 20;
 
 struct Format {
-  Kind kind = Kind::kNull;
+  ColumnKind kind = ColumnKind::kNull;
   ValueType number = ValueType::kFloat64;
   char unit = 'u';
 };
@@ -26,55 +26,55 @@ std::optional<Format> ParseFormat(std::string_view format) {
   if (format.size() == 1) {
     switch (format[0]) {
       case 'n':
-        return Format{Kind::kNull};
+        return Format{ColumnKind::kNull};
       case 'b':
-        return Format{Kind::kBoolean};
+        return Format{ColumnKind::kBoolean};
       case 'c':
-        return Format{Kind::kNumber, ValueType::kInt8};
+        return Format{ColumnKind::kNumber, ValueType::kInt8};
       case 'C':
-        return Format{Kind::kNumber, ValueType::kUint8};
+        return Format{ColumnKind::kNumber, ValueType::kUint8};
       case 's':
-        return Format{Kind::kNumber, ValueType::kInt16};
+        return Format{ColumnKind::kNumber, ValueType::kInt16};
       case 'S':
-        return Format{Kind::kNumber, ValueType::kUint16};
+        return Format{ColumnKind::kNumber, ValueType::kUint16};
       case 'i':
-        return Format{Kind::kNumber, ValueType::kInt32};
+        return Format{ColumnKind::kNumber, ValueType::kInt32};
       case 'I':
-        return Format{Kind::kNumber, ValueType::kUint32};
+        return Format{ColumnKind::kNumber, ValueType::kUint32};
       case 'l':
-        return Format{Kind::kNumber, ValueType::kInt64};
+        return Format{ColumnKind::kNumber, ValueType::kInt64};
       case 'L':
-        return Format{Kind::kNumber, ValueType::kUint64};
+        return Format{ColumnKind::kNumber, ValueType::kUint64};
       case 'e':
-        return Format{Kind::kHalf};
+        return Format{ColumnKind::kHalf};
       case 'f':
-        return Format{Kind::kNumber, ValueType::kFloat32};
+        return Format{ColumnKind::kNumber, ValueType::kFloat32};
       case 'g':
-        return Format{Kind::kNumber, ValueType::kFloat64};
+        return Format{ColumnKind::kNumber, ValueType::kFloat64};
       case 'u':
-        return Format{Kind::kText32};
+        return Format{ColumnKind::kText32};
       case 'U':
-        return Format{Kind::kText64};
+        return Format{ColumnKind::kText64};
       default:
         return std::nullopt;
     }
   }
-  if (format == "vu") return Format{Kind::kTextView};
-  if (format == "tdD") return Format{Kind::kDate32};
-  if (format == "tdm") return Format{Kind::kDate64};
+  if (format == "vu") return Format{ColumnKind::kTextView};
+  if (format == "tdD") return Format{ColumnKind::kDate32};
+  if (format == "tdm") return Format{ColumnKind::kDate64};
   if (format.size() >= 4 && format.starts_with("ts") && format[3] == ':' &&
       std::string_view("smun").find(format[2]) != std::string_view::npos) {
-    return Format{Kind::kTimestamp, ValueType::kInt64, format[2]};
+    return Format{ColumnKind::kTimestamp, ValueType::kInt64, format[2]};
   }
   return std::nullopt;
 }
 
-int64_t BufferCount(Kind kind) {
+int64_t BufferCount(ColumnKind kind) {
   switch (kind) {
-    case Kind::kNull:
+    case ColumnKind::kNull:
       return 0;
-    case Kind::kText32:
-    case Kind::kText64:
+    case ColumnKind::kText32:
+    case ColumnKind::kText64:
       return 3;
     default:
       return 2;
@@ -100,7 +100,8 @@ Result<ArrowColumn> MakeColumn(const ArrowSchema& schema, const ArrowArray& arra
     return InvalidArgument(fmt::format("Arrow type '{}' cannot be scored", Shown(schema.format)),
                            "cast it to a number, a boolean, a text, a date or a timestamp");
   }
-  if (array.length < 0 || array.offset < 0 || array.length > kMaxRows || array.offset > kMaxRows) {
+  if (array.length < 0 || array.offset < 0 || array.length > kMaxArrayRows ||
+      array.offset > kMaxArrayRows) {
     return InvalidArgument(fmt::format("length {} and offset {}", array.length, array.offset));
   }
   if (first < 0 || rows < 0 || first > array.length || rows > array.length - first) {
@@ -113,8 +114,8 @@ Result<ArrowColumn> MakeColumn(const ArrowSchema& schema, const ArrowArray& arra
   column.unit = format->unit;
   column.length = rows;
   column.offset = array.offset + first;
-  if (column.kind != Kind::kNull) {
-    const bool view = column.kind == Kind::kTextView;
+  if (column.kind != ColumnKind::kNull) {
+    const bool view = column.kind == ColumnKind::kTextView;
     if (view ? array.n_buffers < 3 || array.n_buffers > kMaxViewBuffers
              : array.n_buffers != BufferCount(column.kind)) {
       return InvalidArgument(
@@ -134,7 +135,7 @@ Result<ArrowColumn> MakeColumn(const ArrowSchema& schema, const ArrowArray& arra
     return InvalidArgument("schema and array do not agree on a dictionary");
   if (schema.dictionary == nullptr) return column;
   if (in_dictionary) return InvalidArgument("its dictionary has a dictionary");
-  if (column.kind != Kind::kNumber || column.number == ValueType::kFloat64 ||
+  if (column.kind != ColumnKind::kNumber || column.number == ValueType::kFloat64 ||
       column.number == ValueType::kFloat32) {
     return InvalidArgument("the indices of its dictionary are not integers");
   }
@@ -227,9 +228,9 @@ Status ReadView(const ArrowColumn& column, int64_t at, ArrowCell* cell) {
 
 Status ReadText(const ArrowColumn& column, int64_t at, ArrowCell* cell) {
   cell->kind = ArrowCell::Kind::kText;
-  if (column.kind == Kind::kTextView) return ReadView(column, at, cell);
+  if (column.kind == ColumnKind::kTextView) return ReadView(column, at, cell);
   int64_t begin = 0, end = 0;
-  if (column.kind == Kind::kText32) {
+  if (column.kind == ColumnKind::kText32) {
     begin = At<int32_t>(column.values, at);
     end = At<int32_t>(column.values, at + 1);
   } else {
@@ -261,23 +262,23 @@ constexpr int64_t kDayMilliseconds = 86'400'000;
 std::string_view ArrowColumn::TypeName() const {
   if (dictionary != nullptr) return dictionary->TypeName();
   switch (kind) {
-    case Kind::kNull:
+    case ColumnKind::kNull:
       return "null";
-    case Kind::kNumber:
+    case ColumnKind::kNumber:
       return number == ValueType::kFloat64 || number == ValueType::kFloat32 ? "floating-point"
                                                                             : "integer";
-    case Kind::kHalf:
+    case ColumnKind::kHalf:
       return "floating-point";
-    case Kind::kBoolean:
+    case ColumnKind::kBoolean:
       return "boolean";
-    case Kind::kText32:
-    case Kind::kText64:
-    case Kind::kTextView:
+    case ColumnKind::kText32:
+    case ColumnKind::kText64:
+    case ColumnKind::kTextView:
       return "text";
-    case Kind::kDate32:
-    case Kind::kDate64:
+    case ColumnKind::kDate32:
+    case ColumnKind::kDate64:
       return "date";
-    case Kind::kTimestamp:
+    case ColumnKind::kTimestamp:
       return "timestamp";
   }
   return "unknown";
@@ -291,37 +292,37 @@ Result<ArrowColumn> MakeArrowColumn(const ArrowSchema& schema, const ArrowArray&
 Status ReadCell(const ArrowColumn& column, int64_t row, ArrowCell* cell) {
   cell->kind = ArrowCell::Kind::kNull;
   cell->text = {};
-  if (column.kind == Kind::kNull || !column.valid(row)) return {};
+  if (column.kind == ColumnKind::kNull || !column.valid(row)) return {};
   const int64_t at = column.offset + row;
   switch (column.kind) {
-    case Kind::kNull:
+    case ColumnKind::kNull:
       return {};
-    case Kind::kNumber:
+    case ColumnKind::kNumber:
       ReadNumber(column, at, cell);
       break;
-    case Kind::kHalf:
+    case ColumnKind::kHalf:
       cell->kind = ArrowCell::Kind::kDouble;
       cell->number = HalfToDouble(At<uint16_t>(column.values, at));
       break;
-    case Kind::kBoolean:
+    case ColumnKind::kBoolean:
       cell->kind = ArrowCell::Kind::kBoolean;
       cell->integer = static_cast<const uint8_t*>(column.values)[at >> 3] >> (at & 7) & 1;
       break;
-    case Kind::kText32:
-    case Kind::kText64:
-    case Kind::kTextView:
+    case ColumnKind::kText32:
+    case ColumnKind::kText64:
+    case ColumnKind::kTextView:
       return ReadText(column, at, cell);
-    case Kind::kDate32:
+    case ColumnKind::kDate32:
       cell->kind = ArrowCell::Kind::kDate;
       cell->integer = At<int32_t>(column.values, at);
       break;
-    case Kind::kDate64:
+    case ColumnKind::kDate64:
       cell->kind = ArrowCell::Kind::kDate;
       cell->integer = FloorDivide(At<int64_t>(column.values, at), kDayMilliseconds);
       if (cell->integer != static_cast<int32_t>(cell->integer))
         return InvalidArgument("a date beyond the calendar");
       break;
-    case Kind::kTimestamp:
+    case ColumnKind::kTimestamp:
       return ReadTime(column, at, cell);
   }
   if (column.dictionary == nullptr) return {};
@@ -335,17 +336,17 @@ Status ReadCell(const ArrowColumn& column, int64_t row, ArrowCell* cell) {
 
 bool IsNumeric(const ArrowColumn& column) {
   if (column.dictionary != nullptr) return IsNumeric(*column.dictionary);
-  return column.kind == Kind::kNull || column.kind == Kind::kNumber || column.kind == Kind::kHalf ||
-         column.kind == Kind::kBoolean;
+  return column.kind == ColumnKind::kNull || column.kind == ColumnKind::kNumber ||
+         column.kind == ColumnKind::kHalf || column.kind == ColumnKind::kBoolean;
 }
 
 bool AsFeatureColumn(const ArrowColumn& column, FeatureColumn* feature) {
   if (column.dictionary != nullptr) return false;
-  if (column.kind == Kind::kNull || column.length == 0) {
+  if (column.kind == ColumnKind::kNull || column.length == 0) {
     *feature = FeatureColumn{};
     return true;
   }
-  if (column.kind != Kind::kNumber) return false;
+  if (column.kind != ColumnKind::kNumber) return false;
   static constexpr int64_t kWidth[] = {8, 4, 1, 2, 4, 8, 1, 2, 4, 8};
   feature->type = column.number;
   feature->stride = kWidth[static_cast<size_t>(column.number)];

@@ -13,7 +13,7 @@ namespace slipway {
 namespace {
 
 constexpr int64_t kMaxColumns = 10'000'000;
-constexpr int64_t kMaxRows = int64_t{1} << 40;
+constexpr int64_t kMaxBatchRows = int64_t{1} << 40;
 
 Error InColumn(const Error& error, std::string_view name) {
   return error.Within(fmt::format("column '{}'", name.substr(0, 60)));
@@ -48,8 +48,8 @@ Status CheckStruct(const ArrowSchema* schema, const ArrowArray* batch) {
     return InvalidArgument(fmt::format("the record batch has {} columns and its schema {}",
                                        batch->n_children, schema->n_children));
   }
-  if (batch->length < 0 || batch->offset < 0 || batch->length > kMaxRows ||
-      batch->offset > kMaxRows) {
+  if (batch->length < 0 || batch->offset < 0 || batch->length > kMaxBatchRows ||
+      batch->offset > kMaxBatchRows) {
     return InvalidArgument(
         fmt::format("the record batch has length {} and offset {}", batch->length, batch->offset));
   }
@@ -212,7 +212,7 @@ Result<InputRows> InputRows::FromColumns(const Model& model,
     return InvalidArgument(
         fmt::format("{} columns were given and the model takes {}", columns.size(), inputs.size()));
   }
-  if (rows < 0 || rows > kMaxRows) return InvalidArgument(fmt::format("{} rows", rows));
+  if (rows < 0 || rows > kMaxBatchRows) return InvalidArgument(fmt::format("{} rows", rows));
   InputRows taken;
   taken.rows_ = rows;
   for (size_t i = 0; i < columns.size(); ++i) {

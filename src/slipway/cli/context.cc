@@ -17,9 +17,9 @@ namespace slipway {
 std::atomic<bool> g_interrupted{false};
 
 namespace {
-constexpr double kLockSeconds = 10;   // for the home's lock
-constexpr double kLookSeconds = 0.3;  // then it looks for a hub again
-bool g_usage = false;                 // one command a process: its one error is of the command line
+constexpr double kLockSeconds = 10;        // for the home's lock
+constexpr double kShortLockSeconds = 0.3;  // then it looks for a hub again
+bool g_usage = false;  // one command a process: its one error is of the command line
 }  // namespace
 
 Error Usage(std::string message, std::string hint) {
@@ -68,7 +68,7 @@ Status Context::OpenHub(bool write) {
   options.home = HomePath();
   options.write = write;
   options.command = command_line;
-  options.lock_seconds = kLookSeconds;
+  options.lock_seconds = kShortLockSeconds;
   const double give_up = SteadySeconds() + kLockSeconds;
   for (;;) {
     auto opened = Hub::Open(options);

@@ -54,7 +54,7 @@ Result<int> Add(Context& context, const std::string& text, const AddOptions& opt
   return kExitDone;
 }
 
-Result<int> List(Context& context, const std::string& project) {
+Result<int> ListDatasets(Context& context, const std::string& project) {
   std::vector<std::string> projects = {project};
   if (project.empty()) {
     projects.clear();
@@ -85,7 +85,7 @@ Result<std::string> DatasetPath(const std::string& text, const std::string& rest
   return ApiPath("/api/v1/projects/{}/datasets/{}", {ref.project, ref.name}) + rest;
 }
 
-Result<int> Show(Context& context, const std::string& text) {
+Result<int> ShowDataset(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(std::string path, DatasetPath(text));
   ASSIGN_OR_RETURN(Json d, context.Call("GET", path));
   for (const Json& warning : d["warnings"]) context.Warn(warning.get<std::string>());
@@ -137,7 +137,7 @@ Result<int> Clear(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Result<int> Remove(Context& context, const std::string& text) {
+Result<int> RemoveDataset(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(std::string path, DatasetPath(text));
   ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", path));
   RETURN_IF_ERROR(context.Print(
@@ -301,9 +301,9 @@ void AddDatasetCommands(CLI::App* app, Invocation* invocation) {
   Handle(add_command, invocation, [](Context& c) { return Add(c, ref, options); });
   CLI::App* ls = dataset->add_subcommand("ls", "datasets");
   ls->add_option("PROJECT", project, "only this project's");
-  Handle(ls, invocation, [](Context& c) { return List(c, project); });
+  Handle(ls, invocation, [](Context& c) { return ListDatasets(c, project); });
   Handle(add("show", "schema, rows, size, fingerprint"), invocation,
-         [](Context& c) { return Show(c, ref); });
+         [](Context& c) { return ShowDataset(c, ref); });
   CLI::App* head = add("head", "the first rows");
   head->add_option("-n,--rows", rows, "how many (10)")
       ->check(CLI::Range(int64_t{0}, int64_t{100000}));
@@ -314,7 +314,7 @@ void AddDatasetCommands(CLI::App* app, Invocation* invocation) {
   Handle(add("clear", "deletes the data of a managed dataset"), invocation,
          [](Context& c) { return Clear(c, ref); });
   Handle(add("rm", "takes a dataset out of its project"), invocation,
-         [](Context& c) { return Remove(c, ref); });
+         [](Context& c) { return RemoveDataset(c, ref); });
   AddRecipeCommands(app, invocation);
 }
 

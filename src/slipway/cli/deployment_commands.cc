@@ -33,7 +33,7 @@ std::string GenerationsText(const Json& generations) {
 
 namespace {
 
-Result<int> List(Context& context) {
+Result<int> ListDeployments(Context& context) {
   ASSIGN_OR_RETURN(const Json deployments, context.Call("GET", "/api/v1/deployments"));
   TextTable table({"DEPLOYMENT", "SERVICE", "INFRASTRUCTURE", "STAGE", "GENERATIONS", "STATE"});
   for (const Json& d : deployments) {
@@ -85,7 +85,7 @@ std::string SettingsText(const Json& settings) {
   return Join(words, " ");
 }
 
-Result<int> Show(Context& context, const std::string& name) {
+Result<int> ShowDeployment(Context& context, const std::string& name) {
   RETURN_IF_ERROR(CheckDeploymentName(name));
   ASSIGN_OR_RETURN(const Json d, context.Call("GET", DeploymentPath(name, "/status")));
   const std::string health = d["health"].get<std::string>();
@@ -197,7 +197,7 @@ Result<int> Activity(Context& context, const DeploymentOptions& options) {
   return kExitDone;
 }
 
-Result<int> History(Context& context, const std::string& name) {
+Result<int> DeploymentHistory(Context& context, const std::string& name) {
   RETURN_IF_ERROR(CheckDeploymentName(name));
   ASSIGN_OR_RETURN(const Json updates, context.Call("GET", DeploymentPath(name, "/updates")));
   TextTable table({"UPDATE", "STARTED", "KIND", "STATUS", "TO", "BY", "WHY"});
@@ -211,7 +211,7 @@ Result<int> History(Context& context, const std::string& name) {
   return kExitDone;
 }
 
-Result<int> Delete(Context& context, const DeploymentOptions& options) {
+Result<int> DeleteDeployment(Context& context, const DeploymentOptions& options) {
   RETURN_IF_ERROR(CheckDeploymentName(options.name));
   ASSIGN_OR_RETURN(
       const Json gone,
@@ -228,7 +228,7 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
       app->add_subcommand("deployment", "deployments: a published service on an infrastructure")
           ->require_subcommand(1);
   Handle(deployment->add_subcommand("ls", "deployments, as they are stored"), invocation,
-         [](Context& c) { return List(c); });
+         [](Context& c) { return ListDeployments(c); });
   const auto add = [&](const char* name, const char* about) {
     CLI::App* command = deployment->add_subcommand(name, about);
     command->add_option("NAME", options.name, "the deployment")->required();
@@ -241,7 +241,7 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
   AddWishOptions(create, &options);
   Handle(create, invocation, [](Context& c) { return Create(c, options); });
   Handle(add("show", "health and generations, asked of every node"), invocation,
-         [](Context& c) { return Show(c, options.name); });
+         [](Context& c) { return ShowDeployment(c, options.name); });
   AddDeploymentUpdateCommands(deployment, invocation, &options);
   Handle(add("test", "the stored test queries on every node; exit 6 when one fails"), invocation,
          [](Context& c) { return Test(c, options.name); });
@@ -260,10 +260,10 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
       "what a hub recorded in this span (30m, 24h, 7d), with its course in --json");
   Handle(activity, invocation, [](Context& c) { return Activity(c, options); });
   Handle(add("history", "updates, newest first"), invocation,
-         [](Context& c) { return History(c, options.name); });
+         [](Context& c) { return DeploymentHistory(c, options.name); });
   CLI::App* remove = add("delete", "takes the service off the nodes and forgets the deployment");
   remove->add_flag("--force", options.force, "also when a node cannot be reached");
-  Handle(remove, invocation, [](Context& c) { return Delete(c, options); });
+  Handle(remove, invocation, [](Context& c) { return DeleteDeployment(c, options); });
 }
 
 }  // namespace slipway

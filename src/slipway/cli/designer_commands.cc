@@ -195,7 +195,7 @@ Result<int> ShowEndpoint(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Status ApplyOptions(const DesignerOptions& o, Json* definition) {
+Status ApplyEndpointOptions(const DesignerOptions& o, Json* definition) {
   if (o.Has("--model") && o.Has("--lookup"))
     return Usage("an endpoint predicts or looks up", "give one of --model and --lookup");
   if (o.Has("--model")) {
@@ -241,7 +241,7 @@ Result<int> SetEndpoint(Context& context, const DesignerOptions& o, bool create)
   if (!o.file.empty()) {
     ASSIGN_OR_RETURN(definition, ReadDefinition(o.file));
   }
-  RETURN_IF_ERROR(ApplyOptions(o, &definition));
+  RETURN_IF_ERROR(ApplyEndpointOptions(o, &definition));
   if (create && definition.empty())
     return Usage("what does the endpoint do?", "--model MODEL, --lookup DATASET or -f FILE");
   const auto named = [&](const char* option) { return o.Has(option); };

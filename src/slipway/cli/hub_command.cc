@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kLinkSeconds = 24 * 3600;
 constexpr double kDrainSeconds = 10;
-constexpr time_t kLookSeconds = 2;  // whether another hub has taken over
+constexpr time_t kTermLookSeconds = 2;  // whether another hub has taken over
 constexpr int64_t kMinWorkerBytes = int64_t{64} << 20;  // less, and it does not even start
 
 struct HubFlags {
@@ -81,7 +81,7 @@ sigset_t BlockSignals() {
 bool WaitForEnd(const sigset_t& signals, HttpServer& server, Registry& registry,
                 const Context& context) {
   for (;;) {
-    const timespec look{kLookSeconds, 0};
+    const timespec look{kTermLookSeconds, 0};
     const int signal = ::sigtimedwait(&signals, nullptr, &look);
     if (signal < 0) {
       if (!registry.StillAlone()) return false;

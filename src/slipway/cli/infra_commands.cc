@@ -112,7 +112,7 @@ Result<int> ShowInfra(Context& context, const std::string& name) {
   return kExitDone;
 }
 
-Result<int> Remove(Context& context, const std::string& name) {
+Result<int> RemoveInfra(Context& context, const std::string& name) {
   RETURN_IF_ERROR(CheckName(name, "an infrastructure"));
   ASSIGN_OR_RETURN(const Json gone, context.Call("DELETE", InfraPath(name)));
   RETURN_IF_ERROR(context.Print("removed infrastructure " + name + "\n", gone));
@@ -180,7 +180,7 @@ void AddInfraCommands(CLI::App* app, Invocation* invocation) {
   Handle(add("show", "one infrastructure; asks its nodes"), invocation,
          [](Context& c) { return ShowInfra(c, options.name); });
   Handle(add("rm", "removes one without deployments; stops local nodes"), invocation,
-         [](Context& c) { return Remove(c, options.name); });
+         [](Context& c) { return RemoveInfra(c, options.name); });
   Handle(add("start", "starts the nodes of a local one"), invocation,
          [](Context& c) { return StartNodes(c, options.name); });
   Handle(add("stop", "stops the nodes of a local one"), invocation,

@@ -40,7 +40,7 @@ std::string VersionPath(const ModelRef& ref, const std::string& rest = "") {
   return ModelPath(ref, "/versions/" + Selector(ref) + rest);
 }
 
-Result<int> List(Context& context, const std::string& project) {
+Result<int> ListModels(Context& context, const std::string& project) {
   ASSIGN_OR_RETURN(Json models, context.Call("GET", project.empty() ? "/api/v1/models"
                                                                     : "/api/v1/projects/" +
                                                                           project + "/models"));
@@ -92,7 +92,7 @@ std::string Gain(const Json& value) {
   return text;
 }
 
-std::string ShowText(const Json& v) {
+std::string VersionText(const Json& v) {
   const Json& info = v["info"];
   std::string out = v["project"].get<std::string>() + "/" + v["model"].get<std::string>() + "@" +
                     DumpJson(v["version"]);
@@ -143,10 +143,10 @@ std::string ShowText(const Json& v) {
   return out;
 }
 
-Result<int> Show(Context& context, const std::string& text) {
+Result<int> ShowVersion(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   ASSIGN_OR_RETURN(Json version, context.Call("GET", VersionPath(ref)));
-  RETURN_IF_ERROR(context.Print(ShowText(version), version));
+  RETURN_IF_ERROR(context.Print(VersionText(version), version));
   return kExitDone;
 }
 
@@ -231,7 +231,7 @@ Result<int> Rollback(Context& context, const std::string& text, const std::strin
   return kExitDone;
 }
 
-Result<int> History(Context& context, const std::string& text) {
+Result<int> ModelHistory(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   ASSIGN_OR_RETURN(Json history, context.Call("GET", ModelPath(ref, "/history")));
   TextTable table({"AT", "KIND", "FROM", "TO", "WHO", "WHY"});
@@ -244,7 +244,7 @@ Result<int> History(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Result<int> Delete(Context& context, const std::string& text) {
+Result<int> DeleteVersion(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   if (ref.select != ModelRef::Select::kNumber) {
     return Usage("which version is to be deleted?",
@@ -257,8 +257,8 @@ Result<int> Delete(Context& context, const std::string& text) {
   return kExitDone;
 }
 
-Result<int> Export(Context& context, const std::string& text, std::string output,
-                   const std::string& format) {
+Result<int> ExportBundle(Context& context, const std::string& text, std::string output,
+                         const std::string& format) {
   ASSIGN_OR_RETURN(ModelRef ref, Parse(text));
   ASSIGN_OR_RETURN(Json version, context.Call("GET", VersionPath(ref)));
   ASSIGN_OR_RETURN(Response bundle, context.CallRaw("GET", VersionPath(ref, "/bundle")));
@@ -320,11 +320,11 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
   };
   CLI::App* ls = add("ls", "saved models", false);
   ls->add_option("PROJECT", project, "only this project's");
-  Handle(ls, invocation, [](Context& c) { return List(c, project); });
+  Handle(ls, invocation, [](Context& c) { return ListModels(c, project); });
   Handle(add("versions", "versions with their metrics; the active one is marked"), invocation,
          [](Context& c) { return Versions(c, ref); });
   Handle(add("show", "everything about one version"), invocation,
-         [](Context& c) { return Show(c, ref); });
+         [](Context& c) { return ShowVersion(c, ref); });
   CLI::App* compare = add("compare", "differences between two versions");
   compare->add_option("VERSIONS", numbers, "one number: against REF; two: against each other")
       ->required()
@@ -337,9 +337,9 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
   rollback->add_option("--reason", reason, "kept in the history");
   Handle(rollback, invocation, [](Context& c) { return Rollback(c, ref, reason); });
   Handle(add("history", "activations: who, when, why"), invocation,
-         [](Context& c) { return History(c, ref); });
+         [](Context& c) { return ModelHistory(c, ref); });
   Handle(add("delete", "deletes a version that is neither active nor used"), invocation,
-         [](Context& c) { return Delete(c, ref); });
+         [](Context& c) { return DeleteVersion(c, ref); });
   static LineageOptions lineage_options;
   CLI::App* lineage =
       add("lineage", "where a version, or an answer of an API node, came from", false);
@@ -349,7 +349,7 @@ void AddModelCommands(CLI::App* app, Invocation* invocation) {
   export_->add_option("-o,--output", output, "file (default: MODEL-N.bundle)");
   export_->add_option("--format", format, "bundle or lightgbm")
       ->check(CLI::IsMember({"bundle", "lightgbm"}));
-  Handle(export_, invocation, [](Context& c) { return Export(c, ref, output, format); });
+  Handle(export_, invocation, [](Context& c) { return ExportBundle(c, ref, output, format); });
   CLI::App* import_ = add("import", "adds a version from a bundle or a LightGBM text file");
   import_->add_option("FILE", file, "the bundle or model file")->required();
   import_->add_option("--note", note, "kept with the version");

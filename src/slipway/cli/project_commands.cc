@@ -62,7 +62,7 @@ Result<int> DiffCommand(Context& context, const ApplyOptions& options) {
   return differs ? kExitDifference : kExitDone;
 }
 
-Result<int> Export(Context& context, const std::string& name, const std::string& output) {
+Result<int> ExportProject(Context& context, const std::string& name, const std::string& output) {
   ASSIGN_OR_RETURN(Json answer, context.Call("GET", "/api/v1/projects/" + name));
   ASSIGN_OR_RETURN(ProjectDefinition project, ProjectFromJson(answer["definition"]));
   if (output.empty()) {
@@ -142,7 +142,7 @@ void AddProjectCommands(CLI::App* app, Invocation* invocation) {
   CLI::App* export_ = app->add_subcommand("export", "writes a project as YAML");
   export_->add_option("PROJECT", name, "the project")->required();
   export_->add_option("-o,--output", output, "folder for project.yaml (default: standard output)");
-  Handle(export_, invocation, [](Context& c) { return Export(c, name, output); });
+  Handle(export_, invocation, [](Context& c) { return ExportProject(c, name, output); });
   CLI::App* project = app->add_subcommand("project", "projects")->require_subcommand(1);
   Handle(project->add_subcommand("ls", "projects"), invocation,
          [](Context& c) { return ListProjects(c); });

@@ -85,7 +85,7 @@ Result<int> ListServices(Context& context, const std::string& project) {
   return kExitDone;
 }
 
-std::string ShowText(const Json& s) {
+std::string ServiceText(const Json& s) {
   const std::string name = s["name"].get<std::string>();
   std::string out = name;
   if (s.contains("description") && !s["description"].get<std::string>().empty())
@@ -130,7 +130,7 @@ Result<int> ShowService(Context& context, const std::string& text) {
     return kExitDone;
   }
   ASSIGN_OR_RETURN(const Json service, context.Call("GET", ref.Path()));
-  RETURN_IF_ERROR(context.Print(ShowText(service), service));
+  RETURN_IF_ERROR(context.Print(ServiceText(service), service));
   return kExitDone;
 }
 
@@ -231,7 +231,7 @@ Result<int> Package(Context& context, const ServiceOptions& options) {
   return kExitDone;
 }
 
-Result<int> Export(Context& context, const ServiceOptions& options) {
+Result<int> ExportPackage(Context& context, const ServiceOptions& options) {
   ASSIGN_OR_RETURN(ServiceRef ref, ParseServiceRef(options.target));
   ASSIGN_OR_RETURN(const Json package, context.Call("GET", ref.PackagePath()));
   ref.package = package["package"].get<std::string>();
@@ -324,7 +324,7 @@ void AddServiceCommands(CLI::App* app, Invocation* invocation) {
   CLI::App* export_ = add("export", "writes the zip of a package to a file", "PACKAGE",
                           "PROJECT/SERVICE@vN (default: the latest)");
   export_->add_option("-o,--output", options.output, "file (default: SERVICE-vN.zip)");
-  Handle(export_, invocation, [](Context& c) { return Export(c, options); });
+  Handle(export_, invocation, [](Context& c) { return ExportPackage(c, options); });
   Handle(add("test",
              "answers the stored test queries on an API node of its own; exit 6 when one "
              "fails",

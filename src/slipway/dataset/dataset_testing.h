@@ -29,10 +29,12 @@ inline void WriteText(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
+using Table = std::vector<std::vector<std::string>>;
+
 // Every cell as text, "NULL" for missing ones (NaN too).
 struct Rows {
   Schema schema;
-  std::vector<std::vector<std::string>> cells;
+  Table cells;
   std::vector<BadRow> bad;
 };
 

@@ -78,7 +78,7 @@ std::string ReadCsvSql(const std::string& file, const EngineCsvOptions& options,
   return sql + "})";
 }
 
-Result<std::unique_ptr<DuckConnection>> Connect(const EngineCsvOptions& options) {
+Result<std::unique_ptr<DuckConnection>> ConnectToCsv(const EngineCsvOptions& options) {
   EngineOptions engine;
   engine.files = options.files;
   engine.threads = options.threads;
@@ -136,7 +136,7 @@ Result<std::vector<std::string>> EngineCsvNames(const std::string& file,
 }
 
 Result<std::unique_ptr<ChunkSource>> OpenEngineCsv(const EngineCsvOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, Connect(options));
+  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, ConnectToCsv(options));
   EngineScan scan;
   scan.schema = options.schema;
   ASSIGN_OR_RETURN(scan.wanted, WantedColumns(options.schema, options.columns));
@@ -156,7 +156,7 @@ Result<std::unique_ptr<ChunkSource>> OpenEngineCsv(const EngineCsvOptions& optio
 }
 
 Result<int64_t> CountEngineCsvRows(const EngineCsvOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, Connect(options));
+  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, ConnectToCsv(options));
   int64_t count = 0;
   for (const std::string& path : options.files) {
     ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesOf(path, options));

@@ -13,8 +13,6 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kMaxBadText = 64 << 10;
-
 // Rows that DuckDB decoded, from one file.
 struct EngineRows {
   size_t file = 0;

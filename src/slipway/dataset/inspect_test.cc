@@ -8,8 +8,6 @@
 namespace slipway {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
 class InspectTest : public testing::Test {
  protected:
   std::string Write(const std::string& name, std::string_view text) {

@@ -15,7 +15,6 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kMaxBadText = 64 << 10;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // Whole lines of one file; Padding() readable bytes follow `size`.

@@ -5,8 +5,6 @@
 namespace slipway {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
 class JsonLines : public testing::Test {
  protected:
   Result<Rows> Read(std::string_view text, const Schema& schema, size_t chunk_bytes = 1 << 20,

@@ -15,8 +15,8 @@ std::string ReadParquetSql(const std::string& file) {
 
 // With one thread the caller of Fetch() decodes; with more, DuckDB's caller spins on a core while
 // another thread decodes, and that core is one that our workers need.
-Result<std::unique_ptr<DuckConnection>> Connect(const std::vector<std::string>& files,
-                                                int64_t memory_limit) {
+Result<std::unique_ptr<DuckConnection>> ConnectToParquet(const std::vector<std::string>& files,
+                                                         int64_t memory_limit) {
   EngineOptions options;
   options.files = files;
   options.memory_limit = memory_limit;
@@ -83,7 +83,7 @@ Result<std::vector<ParquetColumn>> ParquetColumns(DuckConnection* connection,
 Result<std::unique_ptr<ChunkSource>> OpenParquet(const ParquetReadOptions& options) {
   std::shared_ptr<DuckConnection> connection = options.engine;
   if (!connection || connection->files() != options.files) {
-    ASSIGN_OR_RETURN(connection, Connect(options.files, options.memory_limit));
+    ASSIGN_OR_RETURN(connection, ConnectToParquet(options.files, options.memory_limit));
   }
   EngineScan scan;
   scan.schema = options.schema;
@@ -96,7 +96,7 @@ Result<std::unique_ptr<ChunkSource>> OpenParquet(const ParquetReadOptions& optio
 }
 
 Result<int64_t> CountParquetRows(const std::vector<std::string>& files) {
-  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, Connect(files, 128 << 20));
+  ASSIGN_OR_RETURN(std::unique_ptr<DuckConnection> connection, ConnectToParquet(files, 128 << 20));
   return connection->QueryInt("SELECT CAST(sum(num_rows) AS BIGINT) FROM parquet_file_metadata(" +
                               SqlPaths(files) + ")");
 }

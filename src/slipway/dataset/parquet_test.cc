@@ -9,8 +9,6 @@
 namespace slipway {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
 // Writes the rows of a query with DuckDB itself, as a foreign tool would.
 void WriteForeign(const std::string& path, const std::string& query) {
   EngineOptions options;

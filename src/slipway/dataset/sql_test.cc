@@ -6,8 +6,6 @@
 namespace slipway {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
 class Sql : public testing::Test {
  protected:
   void SetUp() override {

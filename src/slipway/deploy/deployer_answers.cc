@@ -35,18 +35,13 @@ Result<Json> LookIntoFolder(const std::string& folder, const std::string& reques
   return out;
 }
 
-std::string TextOf(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 // Why a log has nothing: for the one who looks for it.
 std::string WhyNothing(const Asked& asked) {
   if (!asked.reachable.ok()) return asked.reachable.error().message;
   const Json& answer = asked.answer;
   std::string why = asked.node + ": ";
   if (!answer.value("enabled", true)) return why + "it keeps no query log (query_log.enabled)";
-  const std::string since = TextOf(answer, "since");
+  const std::string since = TextMember(answer, "since");
   if (since.empty()) return why + "its query log is empty";
   why +=
       std::string(answer.value("complete", true) ? "its log begins"
@@ -70,9 +65,9 @@ FoundAnswer Newest(const Asked& asked) {
   found.count = std::max(static_cast<int64_t>(found.lines.size()),
                          asked.answer.value("count", int64_t{0}) - found.others);
   for (const Json& each : asked.answer.value("generations", Json::array())) {
-    if (TextOf(each, "service") == TextOf(last, "service") &&
-        TextOf(each, "generation") == TextOf(last, "generation"))
-      found.manifest_sha256 = TextOf(each, "manifestSha256");
+    if (TextMember(each, "service") == TextMember(last, "service") &&
+        TextMember(each, "generation") == TextMember(last, "generation"))
+      found.manifest_sha256 = TextMember(each, "manifestSha256");
   }
   return found;
 }
@@ -126,7 +121,7 @@ Result<FoundAnswer> Deployer::FindAnswer(const std::string& request_id,
   });
   const Asked* newest = nullptr;
   const auto time_of = [](const Asked& each) {
-    return TextOf(each.answer["lines"].back(), "time");
+    return TextMember(each.answer["lines"].back(), "time");
   };
   for (const Asked& each : asked) {
     if (!each.answer.is_object() || each.answer["lines"].empty()) {

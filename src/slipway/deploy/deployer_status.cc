@@ -9,7 +9,7 @@ namespace slipway {
 namespace {
 
 constexpr double kStatusSeconds = 5;
-constexpr size_t kMaxThreads = 32;
+constexpr size_t kStatusThreads = 32;
 constexpr size_t kFleetThreads = 64;     // they wait for nodes, not for processors
 constexpr double kTooManyErrors = 0.05;  // of an endpoint's requests: a warning
 
@@ -129,7 +129,7 @@ Result<Json> Deployer::Examine(const std::string& name) {
   const size_t count = session.nodes.size();
   std::vector<ObservedNode> observed(count);
   std::vector<NodeMetrics> metrics(count);
-  ForEachInParallel(count, kMaxThreads, [&](size_t i) {
+  ForEachInParallel(count, kStatusThreads, [&](size_t i) {
     observed[i] = session.nodes[i]->Observe(record.service, kStatusSeconds);
     if (!observed[i].reachable.ok()) return;
     if (auto got = session.nodes[i]->Metrics(kStatusSeconds); got.ok())

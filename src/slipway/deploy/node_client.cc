@@ -12,10 +12,6 @@ constexpr double kPrepareSeconds = 600, kChangeSeconds = 300, kUploadSeconds = 1
 constexpr const char* kFenced = "another deployer has taken over this node";
 
 // A node may be of any release, or no node at all: another type reads as absent.
-std::string TextOf(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
 bool FlagOf(const Json& object, const char* key) {
   const Json* value = FindMember(object, key);
   return value != nullptr && value->is_boolean() && value->get<bool>();
@@ -24,7 +20,7 @@ bool FlagOf(const Json& object, const char* key) {
 Error NodeError(const std::string& url, const HttpAnswer& answer) {
   std::string message = "it answered " + std::to_string(answer.status), hint, code;
   if (auto json = ParseJson(answer.body); json.ok() && json->is_object()) {
-    const auto text = [&](const char* key) { return TextOf(*json, key); };
+    const auto text = [&](const char* key) { return TextMember(*json, key); };
     if (!text("message").empty()) message = text("message");
     hint = text("hint");
     code = text("code");
@@ -52,7 +48,7 @@ Status ReadService(const Json& service, const Json* generations, ObservedNode* n
   node->has_service = true;
   node->enabled = FlagOf(service, "enabled");
   node->serving = FlagOf(service, "serving");
-  node->reason = TextOf(service, "reason");
+  node->reason = TextMember(service, "reason");
   if (const Json* settings = FindMember(service, "settings"); settings && settings->is_object())
     node->settings = *settings;
   if (generations == nullptr || !generations->is_array())
@@ -60,9 +56,9 @@ Status ReadService(const Json& service, const Json* generations, ObservedNode* n
   for (const Json& each : *generations) {
     if (!each.is_object()) continue;
     ObservedGeneration generation;
-    generation.id = TextOf(each, "generationId");
-    generation.status = TextOf(each, "status");
-    generation.error = TextOf(each, "error");
+    generation.id = TextMember(each, "generationId");
+    generation.status = TextMember(each, "status");
+    generation.error = TextMember(each, "error");
     generation.mapped = FlagOf(each, "mapped");
     generation.loaded = FlagOf(each, "mounted");
     if (const Json* share = FindMember(each, "mappedPercent"); share && share->is_number())
@@ -147,7 +143,7 @@ Result<std::map<std::string, ObservedNode>> NodeClient::ObserveServices(double s
   std::map<std::string, ObservedNode> out;
   for (const Json& each : list) {
     if (!each.is_object()) continue;
-    const std::string name = TextOf(each, "serviceId");
+    const std::string name = TextMember(each, "serviceId");
     ObservedNode& node = out[name];
     const Json* generations = FindMember(each, "generationList");
     if (generations == nullptr) {  // a release that tells it one by one

@@ -5,11 +5,6 @@
 namespace slipway {
 namespace {
 
-std::string TextOf(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 int64_t CountOf(const Json& object, const char* key) {
   const Json* value = FindMember(object, key);
   return value != nullptr && value->is_number_integer() ? value->get<int64_t>() : 0;
@@ -31,9 +26,9 @@ NodeMetrics ReadNodeMetrics(const Json& json) {
   std::vector<int64_t> counts;
   for (const Json& row : *endpoints) {
     if (!row.is_object()) continue;
-    EndpointCounters counters{TextOf(row, "service"),
-                              TextOf(row, "endpoint"),
-                              TextOf(row, "generation"),
+    EndpointCounters counters{TextMember(row, "service"),
+                              TextMember(row, "endpoint"),
+                              TextMember(row, "generation"),
                               CountOf(row, "requests"),
                               CountOf(row, "errors"),
                               CountOf(row, "serverErrors"),

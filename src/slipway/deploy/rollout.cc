@@ -11,7 +11,7 @@ namespace slipway {
 namespace {
 
 constexpr double kObserveSeconds = 10;
-constexpr size_t kMaxThreads = 32;
+constexpr size_t kRolloutThreads = 32;
 
 // The first test query that did not give what it expects.
 Status CheckOutcomes(const Json& outcomes, const std::string& url, const std::string& generation) {
@@ -153,7 +153,7 @@ class Rollout {
       const std::vector<size_t> list(nodes.begin(), nodes.end());
       touched_.insert(list.begin(), list.end());
       std::vector<Status> statuses(list.size());
-      ForEachInParallel(list.size(), kMaxThreads, [&](size_t k) {
+      ForEachInParallel(list.size(), kRolloutThreads, [&](size_t k) {
         for (const RolloutStep& step : wave) {
           if (step.node == list[k] && statuses[k].ok()) statuses[k] = SwitchStep(step);
         }
@@ -236,7 +236,7 @@ void ForEachInParallel(size_t count, size_t threads, const std::function<void(si
 std::vector<ObservedNode> ObserveAll(const std::vector<NodeClient*>& nodes,
                                      const std::string& service, double seconds) {
   std::vector<ObservedNode> out(nodes.size());
-  ForEachInParallel(nodes.size(), kMaxThreads,
+  ForEachInParallel(nodes.size(), kRolloutThreads,
                     [&](size_t i) { out[i] = nodes[i]->Observe(service, seconds); });
   return out;
 }

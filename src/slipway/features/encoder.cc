@@ -96,15 +96,15 @@ void EncodeParts(const Encoder& encoder, const ColumnView& view, int begin, int 
   }
 }
 
-constexpr int kMissing = -1;
-constexpr int kUnseen = -2;
+constexpr int kMissingCode = -1;
+constexpr int kUnseenCode = -2;
 
 // Where codes go: a number, or the one column that is 1.
 void PutCode(const Encoder& encoder, int code, int row, double* out, uint8_t* keep) {
-  if (code == kUnseen) {
+  if (code == kUnseenCode) {
     if (encoder.unseen == UnseenPolicy::kError && keep != nullptr) keep[row] = 0;
     const bool to_other = encoder.unseen == UnseenPolicy::kOther && encoder.other;
-    code = to_other ? encoder.coded : kMissing;
+    code = to_other ? encoder.coded : kMissingCode;
   }
   if (encoder.encode != CategoryEncode::kOneHot) {
     *out = code < 0 ? kNaN : code;
@@ -117,7 +117,7 @@ void PutCode(const Encoder& encoder, int code, int row, double* out, uint8_t* ke
 
 int FindCode(const Encoder& encoder, std::string_view text) {
   const int found = encoder.categories.Find(text);
-  return found < 0 ? kUnseen : std::min(found, encoder.coded);  // beyond: folded into "other"
+  return found < 0 ? kUnseenCode : std::min(found, encoder.coded);  // beyond: folded into "other"
 }
 
 void EncodeTexts(const Encoder& encoder, const ColumnView& view, int begin, int end, int stride,
@@ -125,7 +125,7 @@ void EncodeTexts(const Encoder& encoder, const ColumnView& view, int begin, int 
   const std::string_view* texts = view.strings();
   for (int r = begin; r < end; ++r) {
     const bool missing = !view.valid(r) || texts[r].empty();
-    const int code = missing ? kMissing : FindCode(encoder, texts[r]);
+    const int code = missing ? kMissingCode : FindCode(encoder, texts[r]);
     PutCode(encoder, code, r, out + static_cast<ptrdiff_t>(r) * stride, keep);
   }
 }
@@ -134,10 +134,10 @@ void EncodeTexts(const Encoder& encoder, const ColumnView& view, int begin, int 
 void EncodeOthers(const Encoder& encoder, const ColumnView& view, int begin, int end, int stride,
                   double* out, uint8_t* keep, std::string* text) {
   int64_t last = 0;
-  int last_code = kMissing;
+  int last_code = kMissingCode;
   bool known = false;
   for (int r = begin; r < end; ++r) {
-    int code = kMissing;
+    int code = kMissingCode;
     const bool is_int = view.type == Type::kInt64;
     if (is_int && known && view.valid(r) && view.ints()[r] == last) {
       code = last_code;

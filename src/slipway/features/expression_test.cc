@@ -10,7 +10,7 @@
 namespace slipway {
 namespace {
 
-Schema TestSchema() {
+Schema OneRowSchema() {
   return {{{"i", Type::kInt64},
            {"d", Type::kDouble},
            {"s", Type::kString},
@@ -26,7 +26,7 @@ Schema TestSchema() {
 // passenger_count null.
 class OneRow {
  public:
-  OneRow() : batch_(TestSchema()) {
+  OneRow() : batch_(OneRowSchema()) {
     batch_.rows = 1;
     const char* cells[] = {"7", "2.5", "Ärger  ", "true", "2015-05-07", "2015-05-07 19:52:06.5",
                            "3", "",    ""};
@@ -42,7 +42,7 @@ class OneRow {
 // "type:value", "type:null", or the error's message and hint.
 std::string Eval(const std::string& text) {
   OneRow row;
-  auto expression = Expression::Compile(text, TestSchema());
+  auto expression = Expression::Compile(text, OneRowSchema());
   if (!expression.ok())
     return "error: " + expression.error().message + " | " + expression.error().hint;
   ExpressionScratch scratch;
@@ -338,7 +338,7 @@ TEST(Expression, ErrorsSayWhereAndHowToPutItRight) {
       {"or", "expected a value, found 'or'", "\"or\""},
   };
   for (const ErrorCase& c : cases) {
-    auto compiled = Expression::Compile(c.text, TestSchema());
+    auto compiled = Expression::Compile(c.text, OneRowSchema());
     ASSERT_FALSE(compiled.ok()) << c.text;
     EXPECT_EQ(compiled.error().code, ErrorCode::kInvalidArgument);
     EXPECT_THAT(compiled.error().message, testing::HasSubstr(c.message)) << c.text;
@@ -348,7 +348,7 @@ TEST(Expression, ErrorsSayWhereAndHowToPutItRight) {
 
 TEST(Expression, LimitsAreErrorsNotCrashes) {
   auto error = [](const std::string& text) {
-    auto compiled = Expression::Compile(text, TestSchema());
+    auto compiled = Expression::Compile(text, OneRowSchema());
     return compiled.ok() ? std::string("compiled") : compiled.error().message;
   };
   EXPECT_THAT(error(std::string(60000, '(')), testing::HasSubstr("deeper than 200"));
@@ -369,7 +369,7 @@ TEST(Expression, LimitsAreErrorsNotCrashes) {
 }
 
 TEST(Expression, ColumnsListsWhatIsReadAscending) {
-  auto e = Expression::Compile("if(t > day, i + d, i * \"Trip Distance\")", TestSchema());
+  auto e = Expression::Compile("if(t > day, i + d, i * \"Trip Distance\")", OneRowSchema());
   ASSERT_TRUE(e.ok()) << e.error().message;
   EXPECT_THAT(e->columns(), testing::ElementsAre(0, 1, 4, 5, 6));
   EXPECT_EQ(e->text(), "if(t > day, i + d, i * \"Trip Distance\")");

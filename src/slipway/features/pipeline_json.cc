@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 3> kEncodeWords = {"native", "ordinal", "
 constexpr std::array<std::string_view, 3> kUnseenWords = {"other", "missing", "error"};
 
 template <size_t N, typename Enum>
-std::string_view Word(const std::array<std::string_view, N>& words, Enum value) {
+std::string_view WordAt(const std::array<std::string_view, N>& words, Enum value) {
   return words[static_cast<size_t>(value)];
 }
 
@@ -41,7 +41,7 @@ Status ReadWord(const Json& json, std::string_view key,
 }
 
 // Exactly these keys.
-Status CheckKeys(const Json& json, std::initializer_list<std::string_view> keys) {
+Status CheckExactKeys(const Json& json, std::initializer_list<std::string_view> keys) {
   if (!json.is_object()) return InvalidArgument("expected an object");
   for (std::string_view key : keys) {
     if (!json.contains(std::string(key))) {
@@ -62,16 +62,16 @@ Json EncoderToJson(const Encoder& encoder) {
   switch (encoder.kind) {
     case FeatureKind::kNumeric:
       out["as"] = "numeric";
-      out["missing"] = Word(kMissingWords, encoder.missing);
+      out["missing"] = WordAt(kMissingWords, encoder.missing);
       out["fill"] = DoubleToJson(encoder.fill);
-      out["scale"] = Word(kScaleWords, encoder.scale);
+      out["scale"] = WordAt(kScaleWords, encoder.scale);
       out["offset"] = encoder.offset;
       out["divisor"] = encoder.divisor;
       break;
     case FeatureKind::kCategory:
       out["as"] = "category";
-      out["encode"] = Word(kEncodeWords, encoder.encode);
-      out["unseen"] = Word(kUnseenWords, encoder.unseen);
+      out["encode"] = WordAt(kEncodeWords, encoder.encode);
+      out["unseen"] = WordAt(kUnseenWords, encoder.unseen);
       out["categories"] = encoder.categories.texts();
       out["coded"] = encoder.coded;
       out["other"] = encoder.other;
@@ -89,9 +89,9 @@ Json EncoderToJson(const Encoder& encoder) {
   return out;
 }
 
-Status ReadNumeric(const Json& json, Encoder* encoder) {
-  RETURN_IF_ERROR(
-      CheckKeys(json, {"column", "type", "as", "missing", "fill", "scale", "offset", "divisor"}));
+Status ReadNumericEncoder(const Json& json, Encoder* encoder) {
+  RETURN_IF_ERROR(CheckExactKeys(
+      json, {"column", "type", "as", "missing", "fill", "scale", "offset", "divisor"}));
   encoder->kind = FeatureKind::kNumeric;
   if (encoder->type != Type::kBoolean && encoder->type != Type::kInt64 &&
       encoder->type != Type::kDouble) {
@@ -118,8 +118,8 @@ Status ReadNumeric(const Json& json, Encoder* encoder) {
   return {};
 }
 
-Status ReadCategory(const Json& json, int64_t* categories_left, Encoder* encoder) {
-  RETURN_IF_ERROR(CheckKeys(
+Status ReadCategoryEncoder(const Json& json, int64_t* categories_left, Encoder* encoder) {
+  RETURN_IF_ERROR(CheckExactKeys(
       json, {"column", "type", "as", "encode", "unseen", "categories", "coded", "other"}));
   encoder->kind = FeatureKind::kCategory;
   RETURN_IF_ERROR(ReadWord(json, "encode", kEncodeWords, &encoder->encode));
@@ -148,7 +148,7 @@ Status ReadCategory(const Json& json, int64_t* categories_left, Encoder* encoder
 }
 
 Status ReadTimestamp(const Json& json, Encoder* encoder) {
-  RETURN_IF_ERROR(CheckKeys(json, {"column", "type", "as", "parts"}));
+  RETURN_IF_ERROR(CheckExactKeys(json, {"column", "type", "as", "parts"}));
   encoder->kind = FeatureKind::kTimestamp;
   if (encoder->type != Type::kDate && encoder->type != Type::kTimestamp) {
     return InvalidArgument("a timestamp feature cannot have the type " +
@@ -184,8 +184,8 @@ Result<Encoder> EncoderFromJson(const Json& json, int64_t* categories_left) {
   ASSIGN_OR_RETURN(encoder.type, TypeOf(json));
   ASSIGN_OR_RETURN(std::string as, GetString(json, "as"));
   Status status = InvalidArgument("unknown kind '" + as + "'");
-  if (as == "numeric") status = ReadNumeric(json, &encoder);
-  if (as == "category") status = ReadCategory(json, categories_left, &encoder);
+  if (as == "numeric") status = ReadNumericEncoder(json, &encoder);
+  if (as == "category") status = ReadCategoryEncoder(json, categories_left, &encoder);
   if (as == "timestamp") status = ReadTimestamp(json, &encoder);
   if (!status.ok()) return status.error().Within("feature '" + encoder.column + "'");
   return encoder;
@@ -197,7 +197,7 @@ Result<Schema> InputsFromJson(const Json& json) {
     return InvalidArgument("more than " + FormatCount(kMaxInputs) + " inputs");
   }
   for (const Json& field : *inputs) {
-    RETURN_IF_ERROR(CheckKeys(field, {"name", "type"}));
+    RETURN_IF_ERROR(CheckExactKeys(field, {"name", "type"}));
     ASSIGN_OR_RETURN([[maybe_unused]] Type type, TypeOf(field));
   }
   return SchemaFromJson(*inputs);
@@ -210,7 +210,7 @@ Result<std::pair<Preparer, std::vector<Encoder>>> Read(const Json& json) {
     return InvalidArgument("format " + std::to_string(format) +
                            " is not known; this release reads " + std::to_string(kFormat));
   }
-  RETURN_IF_ERROR(CheckKeys(json, {"format", "inputs", "prepare", "features"}));
+  RETURN_IF_ERROR(CheckExactKeys(json, {"format", "inputs", "prepare", "features"}));
   ASSIGN_OR_RETURN(Schema inputs, InputsFromJson(json));
   ASSIGN_OR_RETURN(const Json* prepare, GetArray(json, "prepare"));
   ASSIGN_OR_RETURN(std::vector<PrepareStep> steps, PrepareFromJson(*prepare));

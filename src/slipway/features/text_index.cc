@@ -10,13 +10,13 @@ namespace {
 constexpr size_t kShortBytes = 16;
 
 // A text of at most kShortBytes as two words; with its size they tell it from every other.
-struct Words {
+struct TwoWords {
   uint64_t first = 0, last = 0;
-  bool operator==(const Words&) const = default;
+  bool operator==(const TwoWords&) const = default;
 };
 
-Words WordsOf(std::string_view text) {
-  Words words;
+TwoWords WordsOf(std::string_view text) {
+  TwoWords words;
   const size_t size = text.size();
   if (size >= 8) {
     std::memcpy(&words.first, text.data(), 8);
@@ -34,7 +34,7 @@ Words WordsOf(std::string_view text) {
 // Categories are short as a rule, and a library call for each cell would cost more than the search.
 uint64_t HashOf(std::string_view text) {
   if (text.size() > kShortBytes) return Xxh3(text);
-  const Words words = WordsOf(text);
+  const TwoWords words = WordsOf(text);
   uint64_t hash = (words.first + text.size()) * 0x9E3779B97F4A7C15u;
   hash = (hash ^ hash >> 32 ^ words.last) * 0xD6E8FEB86659FD93u;
   hash = (hash ^ hash >> 29) * 0xBF58476D1CE4E5B9u;

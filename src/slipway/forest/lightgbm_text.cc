@@ -243,7 +243,7 @@ Status ReadTail(Lines* lines, Forest* forest) {
   return {};
 }
 
-Result<Forest> Parse(std::string_view text) {
+Result<Forest> ParseText(std::string_view text) {
   if (text.size() > kMaxBytes) return InvalidArgument("the model is larger than 2 GiB");
   Lines lines(text);
   std::string_view line;
@@ -268,7 +268,7 @@ Result<Forest> Parse(std::string_view text) {
 }  // namespace
 
 Result<Forest> ParseLightGbmText(std::string_view text) {
-  Result<Forest> forest = Parse(text);
+  Result<Forest> forest = ParseText(text);
   if (!forest.ok()) return forest.error().Within("LightGBM model");
   return forest;
 }

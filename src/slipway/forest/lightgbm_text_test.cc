@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "slipway/base/file.h"
+#include "slipway/forest/replaced_for_test.h"
 
 namespace slipway {
 namespace {
@@ -21,7 +22,7 @@ std::string Seed(const std::string& name) {
 }
 
 // A model of two trees without tree_sizes, so that tests may change its lines.
-std::string Model() {
+std::string LightGbmModel() {
   return "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx="
          "1\n"
          "objective=regression\nfeature_names=a b\nfeature_infos=[0:1] 3:1:2\n\n"
@@ -35,14 +36,8 @@ std::string Model() {
          "of parameters\n";
 }
 
-std::string Replaced(std::string text, std::string_view from, std::string_view to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
 TEST(LightGbmText, EveryPartOfAModelIsRead) {
-  Result<Forest> forest = ParseLightGbmText(Model());
+  Result<Forest> forest = ParseLightGbmText(LightGbmModel());
   ASSERT_TRUE(forest.ok()) << forest.error().message;
   EXPECT_EQ(forest->feature_count, 2);
   EXPECT_EQ(forest->iterations, 2);
@@ -113,12 +108,12 @@ TEST(LightGbmText, ObjectivesDecideTransformAndKind) {
   };
   for (const ObjectiveCase& test : cases) {
     Result<Forest> forest = ParseLightGbmText(
-        Replaced(Model(), "objective=regression", fmt::format("objective={}", test.text)));
+        Replaced(LightGbmModel(), "objective=regression", fmt::format("objective={}", test.text)));
     ASSERT_TRUE(forest.ok()) << test.text << ": " << forest.error().message;
     EXPECT_EQ(forest->transform, test.transform) << test.text;
     EXPECT_EQ(forest->kind, test.kind) << test.text;
   }
-  Result<Forest> none = ParseLightGbmText(Replaced(Model(), "objective=regression\n", ""));
+  Result<Forest> none = ParseLightGbmText(Replaced(LightGbmModel(), "objective=regression\n", ""));
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(none->kind, PredictionKind::kRaw);
 }
@@ -178,7 +173,7 @@ TEST(LightGbmText, WhatIsWrongIsRefusedWithPlaceAndReason) {
       {"end of parameters\n", "end of parameters\n\npandas_categorical:[[\"a\"", "line"},
   };
   for (const BadCase& test : cases) {
-    std::string text = Model();
+    std::string text = LightGbmModel();
     // The last case's mark needs the importances gone as well.
     if (std::string_view(test.from) == "end of trees\n")
       text = Replaced(text, "feature_importances:\n", "");
@@ -204,15 +199,15 @@ TEST(LightGbmText, AChangedLengthOfATreeIsNoticed) {
 }
 
 TEST(LightGbmText, NumbersAreCorrectlyRounded) {
-  const std::string text =
-      Replaced(Model(), "leaf_value=1 2 3", "leaf_value=2.2250738585072011e-308 5e-324 0.1");
+  const std::string text = Replaced(LightGbmModel(), "leaf_value=1 2 3",
+                                    "leaf_value=2.2250738585072011e-308 5e-324 0.1");
   Result<Forest> forest = ParseLightGbmText(text);
   ASSERT_TRUE(forest.ok()) << forest.error().message;
   EXPECT_THAT(forest->trees[0].leaf_value, ElementsAre(2.2250738585072011e-308, 5e-324, 0.1));
 }
 
 TEST(Validate, RefusesWhatAnImporterCouldGetWrong) {
-  Result<Forest> good = ParseLightGbmText(Model());
+  Result<Forest> good = ParseLightGbmText(LightGbmModel());
   ASSERT_TRUE(good.ok());
   const auto refused = [&](const std::function<void(Forest*)>& change) {
     Forest forest = *good;

@@ -231,7 +231,7 @@ std::string_view FirstKey(std::string_view head) {
                                        : head.substr(begin + 1, end - begin - 1);
 }
 
-Result<Forest> Parse(std::string_view bytes) {
+Result<Forest> ParseModel(std::string_view bytes) {
   const bool ubjson = bytes.size() > 1 && bytes[1] == 'L';
   ASSIGN_OR_RETURN(const ModelValue file, ubjson ? ParseUbjson(bytes) : ParseModelJson(bytes));
   if (file.Find("Config") != nullptr) {
@@ -253,7 +253,7 @@ Result<Forest> Parse(std::string_view bytes) {
 }  // namespace
 
 Result<Forest> ParseXGBoost(std::string_view bytes) {
-  Result<Forest> forest = Parse(bytes);
+  Result<Forest> forest = ParseModel(bytes);
   if (!forest.ok()) return forest.error().Within("XGBoost model");
   return forest;
 }

@@ -7,6 +7,7 @@
 #include "slipway/base/file.h"
 #include "slipway/forest/float32_threshold.h"
 #include "slipway/forest/model_value.h"
+#include "slipway/forest/replaced_for_test.h"
 
 namespace slipway {
 namespace {
@@ -31,7 +32,7 @@ constexpr std::string_view kTree1 =
     R"("split_indices":[0],"split_type":[0],"sum_hessian":[10],)"
     R"("tree_param":{"num_deleted":"0","num_feature":"2","num_nodes":"1","size_leaf_vector":"1"}})";
 
-std::string Model() {
+std::string XgboostModel() {
   return fmt::format(
       R"({{"learner":{{"attributes":{{"best_iteration":"1"}},"feature_names":["a","b\u00e9"],)"
       R"("feature_types":["float","c"],"gradient_booster":{{"model":{{)"
@@ -42,12 +43,6 @@ std::string Model() {
       R"({{"name":"binary:logistic","reg_loss_param":{{"scale_pos_weight":"1"}}}}}},)"
       R"("version":[3,2,0]}})",
       kTree0, kTree1);
-}
-
-std::string Replaced(std::string text, std::string_view from, std::string_view to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
 }
 
 // Big-endian, and lists of numbers as "[$d#L", as XGBoost writes them.
@@ -100,7 +95,7 @@ std::string AsUbjson(const std::string& json) {
 }
 
 TEST(XGBoost, EveryPartOfAModelIsReadFromJsonAndUbj) {
-  for (const std::string& bytes : {Model(), AsUbjson(Model())}) {
+  for (const std::string& bytes : {XgboostModel(), AsUbjson(XgboostModel())}) {
     EXPECT_TRUE(LooksLikeXGBoost(bytes));
     const Result<Forest> forest = ParseXGBoost(bytes);
     ASSERT_TRUE(forest.ok()) << forest.error().message;
@@ -170,7 +165,7 @@ TEST(XGBoost, OnlyItsFilesLookLikeIt) {
 }
 
 TEST(XGBoost, TreesOfSeveralOutputsTakeTurnsAndKeepTheirOrder) {
-  std::string model = Replaced(Model(), "binary:logistic", "multi:softprob");
+  std::string model = Replaced(XgboostModel(), "binary:logistic", "multi:softprob");
   model = Replaced(model, R"("num_class":"0")", R"("num_class":"2")");
   model = Replaced(model, R"("tree_info":[0,0])", R"("tree_info":[1,0])");
   const Result<Forest> forest = ParseXGBoost(model);
@@ -183,7 +178,7 @@ TEST(XGBoost, TreesOfSeveralOutputsTakeTurnsAndKeepTheirOrder) {
 }
 
 TEST(XGBoost, VectorLeavesBecomeATreeForEachOutput) {
-  std::string model = Replaced(Model(), R"("num_target":"1")", R"("num_target":"2")");
+  std::string model = Replaced(XgboostModel(), R"("num_target":"1")", R"("num_target":"2")");
   model = Replaced(model, "[2E-1]", "[2E-1,8E-1]");
   for (int i = 0; i < 2; ++i)
     model = Replaced(model, R"("size_leaf_vector":"1")", R"("size_leaf_vector":"2")");
@@ -211,7 +206,7 @@ TEST(XGBoost, VectorLeavesBecomeATreeForEachOutput) {
 }
 
 TEST(XGBoost, WeightsOfDartAreMultipliedIntoTheLeaves) {
-  std::string model = Replaced(Model(), R"("gradient_booster":{)",
+  std::string model = Replaced(XgboostModel(), R"("gradient_booster":{)",
                                R"("gradient_booster":{"name":"dart","weight_drop":[0.1,-2],)"
                                R"("gbtree":{)");
   model = Replaced(model, R"("name":"gbtree"})", R"("name":"gbtree"}})");
@@ -242,7 +237,7 @@ TEST(XGBoost, LinearModelsHaveAWeightPerFeatureAndOutputAndTheirBiasesLast) {
 
 TEST(XGBoost, CategoriesOfADataFrameAreKept) {
   const auto with = [](std::string_view enc) {
-    return Replaced(Model(), R"("gbtree_model_param")",
+    return Replaced(XgboostModel(), R"("gbtree_model_param")",
                     fmt::format(R"("cats":{{"enc":{},"feature_segments":[0,0,3],)"
                                 R"("sorted_idx":[0,1,2]}},"gbtree_model_param")",
                                 enc));
@@ -286,14 +281,15 @@ TEST(XGBoost, ObjectivesDecideTransformKindAndBase) {
       {"rank:ndcg", OutputTransform::kIdentity, PredictionKind::kRaw, 0.2F},
   };
   for (const ObjectiveRule& test : cases) {
-    const Result<Forest> forest = ParseXGBoost(Replaced(Model(), "binary:logistic", test.name));
+    const Result<Forest> forest =
+        ParseXGBoost(Replaced(XgboostModel(), "binary:logistic", test.name));
     ASSERT_TRUE(forest.ok()) << test.name << ": " << forest.error().message;
     EXPECT_EQ(forest->transform, test.transform) << test.name;
     EXPECT_EQ(forest->kind, test.kind) << test.name;
     EXPECT_THAT(forest->base, ElementsAre(test.base)) << test.name;
   }
   // As versions before 3 write it.
-  EXPECT_THAT(ParseXGBoost(Replaced(Model(), "[2E-1]", "2E-1"))->base, ElementsAre(logit));
+  EXPECT_THAT(ParseXGBoost(Replaced(XgboostModel(), "[2E-1]", "2E-1"))->base, ElementsAre(logit));
 }
 
 struct BadModel {
@@ -357,7 +353,7 @@ TEST(XGBoost, WhatIsWrongIsRefusedWithPlaceAndReason) {
       {"\"best_iteration\":\"1\"", "\"best_iteration\":\"x\"", "'best_iteration' is 'x'"},
   };
   for (const BadModel& test : cases) {
-    const Result<Forest> forest = ParseXGBoost(Replaced(Model(), test.from, test.to));
+    const Result<Forest> forest = ParseXGBoost(Replaced(XgboostModel(), test.from, test.to));
     ASSERT_FALSE(forest.ok()) << test.from << " -> " << test.to;
     EXPECT_EQ(forest.error().code, ErrorCode::kCorruption);
     EXPECT_THAT(forest.error().message, HasSubstr(test.message));
@@ -366,7 +362,7 @@ TEST(XGBoost, WhatIsWrongIsRefusedWithPlaceAndReason) {
 }
 
 TEST(XGBoost, AModelThatWasNotTrainedIsRefused) {
-  std::string model = Replaced(Model(), fmt::format("[{},{}]", kTree0, kTree1), "[]");
+  std::string model = Replaced(XgboostModel(), fmt::format("[{},{}]", kTree0, kTree1), "[]");
   model = Replaced(model, R"("tree_info":[0,0])", R"("tree_info":[])");
   const Result<Forest> forest = ParseXGBoost(model);
   ASSERT_FALSE(forest.ok());
@@ -374,7 +370,7 @@ TEST(XGBoost, AModelThatWasNotTrainedIsRefused) {
 }
 
 TEST(XGBoost, AFileCutAnywhereIsRefused) {
-  for (const std::string& bytes : {Model(), AsUbjson(Model())}) {
+  for (const std::string& bytes : {XgboostModel(), AsUbjson(XgboostModel())}) {
     for (size_t size = 0; size < bytes.size(); ++size)
       EXPECT_FALSE(ParseXGBoost(std::string_view(bytes).substr(0, size)).ok()) << size;
     EXPECT_FALSE(ParseXGBoost(bytes + "}").ok());
@@ -403,7 +399,7 @@ TEST(XGBoost, CategorySetsAreBounded) {
       R"("default_left":{}],"split_type":{}],"categories":[16777215],"categories_nodes":{}],)"
       R"("categories_segments":{}],"categories_sizes":{}],"tree_param":{{"num_nodes":"{}"}}}})",
       lefts, rights, zeros, zeros, zeros, types, nodes, begins, sizes, 2 * kSplits + 1);
-  const std::string model = Replaced(Model(), kTree0, tree);
+  const std::string model = Replaced(XgboostModel(), kTree0, tree);
   const Result<Forest> forest = ParseXGBoost(model);
   ASSERT_FALSE(forest.ok());
   EXPECT_THAT(forest.error().message, HasSubstr("category sets are too large"));

@@ -10,8 +10,6 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
-
 class HttpLimitsTest : public HttpServerTest {
  protected:
   // Large, but for the one under test.

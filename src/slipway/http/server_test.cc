@@ -13,8 +13,6 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
-
 std::string PostOf(std::string_view path, std::string_view body) {
   return "POST " + std::string(path) +
          " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +

@@ -23,6 +23,8 @@
 
 namespace slipway {
 
+inline constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+
 // Answers "METHOD path?query body"; what `behave` returns true for is answered by it.
 class EchoHandler : public HttpHandler {
  public:

@@ -6,7 +6,7 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kGet = "GET /events HTTP/1.1\r\nHost: a\r\n\r\n";
+constexpr std::string_view kGetEvents = "GET /events HTTP/1.1\r\nHost: a\r\n\r\n";
 
 class StreamTest : public HttpServerTest {
  protected:
@@ -43,7 +43,7 @@ class StreamTest : public HttpServerTest {
 TEST_F(StreamTest, SendsWhatIsWrittenInChunksAndEnds) {
   Start();
   HttpTestClient client(port_);
-  client.Send(kGet);
+  client.Send(kGetEvents);
   const auto out = stream();
   const HttpTestAnswer head = client.Read();
   EXPECT_EQ(head.status, 200);
@@ -80,7 +80,7 @@ TEST_F(StreamTest, IsPlainForHttp10AndEmptyForHead) {
 TEST_F(StreamTest, AReaderThatHasGoneIsTold) {
   Start();
   auto client = std::make_unique<HttpTestClient>(port_);
-  client->Send(kGet);
+  client->Send(kGetEvents);
   const auto out = stream();
   EXPECT_TRUE(out->Write("a"));
   client.reset();
@@ -91,7 +91,7 @@ TEST_F(StreamTest, AReaderThatHasGoneIsTold) {
 TEST_F(StreamTest, AReaderThatFallsTooFarBehindIsDropped) {
   Start();
   HttpTestClient client(port_, 4096);
-  client.Send(kGet);
+  client.Send(kGetEvents);
   const auto out = stream();
   const std::string piece(64 << 10, 'x');
   size_t written = 0;
@@ -105,11 +105,11 @@ TEST_F(StreamTest, AReaderThatFallsTooFarBehindIsDropped) {
 TEST_F(StreamTest, EndsWithItsLastHolderAndWithTheServer) {
   Start();
   HttpTestClient client(port_);
-  client.Send(kGet);
+  client.Send(kGetEvents);
   stream().reset();
   EXPECT_TRUE(ReadAll(client).ends_with("0\r\n\r\n"));
   HttpTestClient other(port_);
-  other.Send(kGet);
+  other.Send(kGetEvents);
   const auto out = stream();
   server_.reset();
   EXPECT_FALSE(out->Write("x") && out->Write("y"));

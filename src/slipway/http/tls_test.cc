@@ -13,8 +13,6 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
-
 // A TLS client over a test client's socket.
 class TlsClient {
  public:

@@ -20,7 +20,7 @@ const Json kTextOrNull = {{"type", Json::array({"string", "null"})}};
 const Json kWholeOrNull = {{"type", Json::array({"integer", "null"})}};
 
 Json Ref(const char* name) { return {{"$ref", std::string("#/components/schemas/") + name}}; }
-Json List(Json item) { return {{"type", "array"}, {"items", std::move(item)}}; }
+Json ListOf(Json item) { return {{"type", "array"}, {"items", std::move(item)}}; }
 Json OrNull(Json schema) {
   return {{"anyOf", Json::array({std::move(schema), {{"type", "null"}}})}};
 }
@@ -47,33 +47,33 @@ void AddDesigner(Json* out) {
                                {"type", Words({"prediction", "lookup"})},
                                {"description", kText},
                                {"model", kTextOrNull},
-                               {"tables", List(kText)},
+                               {"tables", ListOf(kText)},
                                {"test_queries", kWhole},
                                {"definition", kMap}},
                               {{"prediction", kText}, {"problem", kText}, {"explanations", kMap}});
   (*out)["TestQueries"] =
       Object({{"service", kText},
               {"endpoint", kText},
-              {"test_queries", List({{"type", Json::array({"string", "object"})}})}});
+              {"test_queries", ListOf({{"type", Json::array({"string", "object"})}})}});
   const Json column = Object({{"name", kText}, {"type", kText}});
   (*out)["PackageChanges"] = Object(
       {{"since", kText},
        {"same", kFlag},
-       {"endpoints", Object({{"added", List(kText)}, {"removed", List(kText)}})},
-       {"models", List(Object({{"endpoint", kText}, {"before", kText}, {"after", kText}}))},
+       {"endpoints", Object({{"added", ListOf(kText)}, {"removed", ListOf(kText)}})},
+       {"models", ListOf(Object({{"endpoint", kText}, {"before", kText}, {"after", kText}}))},
        {"schema",
-        List(Object(
-            {{"endpoint", kText},
-             {"added", List(column)},
-             {"removed", List(column)},
-             {"changed", List(Object({{"name", kText}, {"before", kText}, {"after", kText}}))}}))},
+        ListOf(Object({{"endpoint", kText},
+                       {"added", ListOf(column)},
+                       {"removed", ListOf(column)},
+                       {"changed",
+                        ListOf(Object({{"name", kText}, {"before", kText}, {"after", kText}}))}}))},
        {"metrics",
-        List(Object(
+        ListOf(Object(
             {{"endpoint", kText}, {"metric", kText}, {"before", kNumber}, {"after", kNumber}}))},
-       {"settings", List(kText)},
-       {"tables", List(kText)},
-       {"test_queries", List(kText)},
-       {"text", List(kText)}});
+       {"settings", ListOf(kText)},
+       {"tables", ListOf(kText)},
+       {"test_queries", ListOf(kText)},
+       {"text", ListOf(kText)}});
   (*out)["Package"] = Object({{"package", kText},
                               {"number", kWhole},
                               {"service", kText},
@@ -82,7 +82,7 @@ void AddDesigner(Json* out) {
                               {"notes", kText},
                               {"bytes", kWhole},
                               {"sha256", kText},
-                              {"models", List(Object({{"endpoint", kText}, {"model", kText}}))},
+                              {"models", ListOf(Object({{"endpoint", kText}, {"model", kText}}))},
                               {"changes", OrNull(Ref("PackageChanges"))}});
 }
 
@@ -97,29 +97,29 @@ void AddInfras(Json* out) {
                          {"certificate_file", kText},
                          {"key_file", kText},
                          {"insecure", kFlag},
-                         {"nodes", List(Ref("InfraNode"))},
+                         {"nodes", ListOf(Ref("InfraNode"))},
                          {"created_at", kText},
                          {"created_by", kText}};
   (*out)["InfraNode"] =
       Object({{"url", kText}}, {{"has_key", kFlag}, {"reachable", kFlag}, {"reason", kText}});
-  (*out)["Infra"] = Object(infra, {{"deployments", List(kText)}});
-  (*out)["InfraNodes"] = Object({{"name", kText}, {"nodes", List(Ref("InfraNode"))}});
+  (*out)["Infra"] = Object(infra, {{"deployments", ListOf(kText)}});
+  (*out)["InfraNodes"] = Object({{"name", kText}, {"nodes", ListOf(Ref("InfraNode"))}});
   (*out)["PublishedVersion"] = Object({{"service", kText},
                                        {"version", kText},
                                        {"bytes", kWhole},
                                        {"sha256", kText},
                                        {"published_at", kText},
                                        {"published_by", kText},
-                                       {"models", List(kText)}},
+                                       {"models", ListOf(kText)}},
                                       {{"notes", kText},
                                        {"created_at", kText},
                                        {"created_by", kText},
-                                       {"endpoints", List(kText)},
+                                       {"endpoints", ListOf(kText)},
                                        {"already", kFlag}});
   (*out)["PublishedService"] = Object({{"service", kText},
                                        {"project", kText},
-                                       {"versions", List(Ref("PublishedVersion"))},
-                                       {"deployments", List(kText)},
+                                       {"versions", ListOf(Ref("PublishedVersion"))},
+                                       {"deployments", ListOf(kText)},
                                        {"created_at", kText},
                                        {"created_by", kText}});
 }
@@ -127,7 +127,7 @@ void AddInfras(Json* out) {
 void AddDeployments(Json* out) {
   (*out)["Share"] = Object({{"generation", kText}, {"weight", kNumber}});
   (*out)["DeploymentSpec"] =
-      Object({{"generations", List(Ref("Share"))}, {"settings", kMap}, {"enabled", kFlag}});
+      Object({{"generations", ListOf(Ref("Share"))}, {"settings", kMap}, {"enabled", kFlag}});
   const Members deployment = {
       {"name", kText},
       {"service", kText},
@@ -135,7 +135,7 @@ void AddDeployments(Json* out) {
       {"stage", kText},
       {"enabled", kFlag},
       {"health", Words({"healthy", "warning", "error", "unknown"})},
-      {"generations", List(Ref("Share"))},
+      {"generations", ListOf(Ref("Share"))},
       {"desired", Ref("DeploymentSpec")},
       {"previous", OrNull(Ref("DeploymentSpec"))},
       {"state", Words({"new", "deployed", "updating", "failed", "partial", "interrupted"})},
@@ -159,32 +159,32 @@ void AddDeployments(Json* out) {
                                {"nodes", kWhole},
                                {"health", kText},
                                {"resolution", kWhole},
-                               {"series", List(kMap)}});
+                               {"series", ListOf(kMap)}});
   Members status = deployment;
   status.emplace_back("nodes",
-                      List(Object({{"url", kText},
-                                   {"health", Words({"healthy", "warning", "error", "unknown"})},
-                                   {"reason", kText},
-                                   {"serving", kFlag},
-                                   {"generations", List(Object({{"generation", kText},
-                                                                {"weight", kNumber},
-                                                                {"mapped", kFlag},
-                                                                {"status", kText},
-                                                                {"error", kText}}))}})));
-  status.emplace_back("endpoints", List(Ref("Activity")));
-  status.emplace_back("messages", List(kText));
+                      ListOf(Object({{"url", kText},
+                                     {"health", Words({"healthy", "warning", "error", "unknown"})},
+                                     {"reason", kText},
+                                     {"serving", kFlag},
+                                     {"generations", ListOf(Object({{"generation", kText},
+                                                                    {"weight", kNumber},
+                                                                    {"mapped", kFlag},
+                                                                    {"status", kText},
+                                                                    {"error", kText}}))}})));
+  status.emplace_back("endpoints", ListOf(Ref("Activity")));
+  status.emplace_back("messages", ListOf(kText));
   (*out)["DeploymentStatus"] = Object(status);
   (*out)["StartedJob"] = Object({{"job", kText}});
   (*out)["DeploymentJob"] =
       Object({{"job", kText}, {"deployment", kText}, {"last_update", kWhole}});
   (*out)["DeploymentPlan"] = Object({{"deployment", kText},
                                      {"to", kText},
-                                     {"steps", List(Object({{"node", kText},
-                                                            {"step", kText},
-                                                            {"generation", kTextOrNull},
-                                                            {"wave", kWhole},
-                                                            {"why", kText}}))},
-                                     {"unreachable", List(kText)}});
+                                     {"steps", ListOf(Object({{"node", kText},
+                                                              {"step", kText},
+                                                              {"generation", kTextOrNull},
+                                                              {"wave", kWhole},
+                                                              {"why", kText}}))},
+                                     {"unreachable", ListOf(kText)}});
   (*out)["DeploymentUpdate"] =
       Object({{"update", kWhole},
               {"deployment", kText},
@@ -196,7 +196,7 @@ void AddDeployments(Json* out) {
               {"before", OrNull(Ref("DeploymentSpec"))},
               {"after", Ref("DeploymentSpec")},
               {"error", OrNull(Object({{"code", kText}, {"message", kText}, {"hint", kText}}))}},
-             {{"log", List(kText)}});
+             {{"log", ListOf(kText)}});
   (*out)["TestOutcome"] = Object({{"endpoint", kText},
                                   {"query", kText},
                                   {"ok", kFlag},
@@ -225,7 +225,7 @@ std::function<Json()> Answers(const char* name) {
 }
 
 std::function<Json()> AnswersList(const char* name) {
-  return [name] { return List(Ref(name)); };
+  return [name] { return ListOf(Ref(name)); };
 }
 
 }  // namespace slipway

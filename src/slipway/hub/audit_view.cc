@@ -36,7 +36,7 @@ Json Differing(const Json& value, const Json& other, int depth) {
   return out;
 }
 
-std::string Text(const Json& value) {
+std::string AuditedText(const Json& value) {
   std::string text = DumpJson(WithoutSecrets(value));
   if (text.size() <= kMostBytes) return text;
   return DumpJson({{"bytes", text.size()}, {"sha256", Sha256Hex(text)}});
@@ -81,12 +81,12 @@ AuditRecord DescribeChange(const Route& route, const Request& request, const Jso
     if (resource.ok() && resource->kind == "project") record.project = resource->name;
   }
   if (route.details.state) {
-    record.before_json = Text(Differing(before, after, 2));
-    record.after_json = Text(Differing(after, before, 2));
+    record.before_json = AuditedText(Differing(before, after, 2));
+    record.after_json = AuditedText(Differing(after, before, 2));
   } else {
     const Json body = request.body.size() <= kMostBytes ? Parsed(request.body) : Json();
     record.before_json = "null";
-    record.after_json = Text(body);
+    record.after_json = AuditedText(body);
   }
   return record;
 }

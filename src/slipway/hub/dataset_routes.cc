@@ -17,8 +17,8 @@ const std::string kRecipes = "/api/v1/projects/{project}/recipes";
 Json FingerprintOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
 // What `dataset ls` shows: from the registry alone, nothing is read.
-Result<Json> Summary(Registry& registry, const ProjectDefinition& project, const std::string& name,
-                     const DatasetDefinition& definition) {
+Result<Json> DatasetSummary(Registry& registry, const ProjectDefinition& project,
+                            const std::string& name, const DatasetDefinition& definition) {
   Json out = {{"name", project.name + "/" + name},
               {"type", definition.type == DatasetType::kFiles ? "files" : "managed"},
               {"description", definition.description},
@@ -54,7 +54,8 @@ Result<Response> ListDatasets(Hub& hub, const Request& request) {
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   Json out = Json::array();
   for (const auto& [name, definition] : stored.definition.datasets) {
-    ASSIGN_OR_RETURN(Json item, Summary(hub.registry(), stored.definition, name, definition));
+    ASSIGN_OR_RETURN(Json item,
+                     DatasetSummary(hub.registry(), stored.definition, name, definition));
     out.push_back(std::move(item));
   }
   return JsonResponse(out);
@@ -71,8 +72,8 @@ Result<Response> ShowDataset(Hub& hub, const Request& request) {
     ASSIGN_OR_RETURN(int64_t rows, GetInt(count, "rows"));
     data.rows = rows;
   }
-  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name,
-                                     stored.definition.datasets.at(name)));
+  ASSIGN_OR_RETURN(Json out, DatasetSummary(hub.registry(), stored.definition, name,
+                                            stored.definition.datasets.at(name)));
   out["rows"] = *data.rows;
   out["bytes"] = data.bytes;
   out["fingerprint"] = FingerprintOrNull(data.fingerprint);
@@ -174,8 +175,8 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
     RETURN_IF_ERROR(
         hub.registry().datasets().PutFilesState(stored.definition.name, name, *learned));
   }
-  ASSIGN_OR_RETURN(Json out, Summary(hub.registry(), stored.definition, name,
-                                     stored.definition.datasets.at(name)));
+  ASSIGN_OR_RETURN(Json out, DatasetSummary(hub.registry(), stored.definition, name,
+                                            stored.definition.datasets.at(name)));
   RETURN_IF_ERROR(transaction.Commit());
   out["schema"] = schema;
   out["warnings"] = warnings;

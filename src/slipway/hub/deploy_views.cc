@@ -9,7 +9,7 @@ namespace slipway {
 namespace {
 
 // "p/fare" -> 3 for every model of the manifest's endpoints.
-std::vector<std::pair<std::string, int64_t>> ModelsOf(const PublishedVersion& version) {
+std::vector<std::pair<std::string, int64_t>> ModelVersionsIn(const PublishedVersion& version) {
   std::vector<std::pair<std::string, int64_t>> out;
   const auto manifest = ParseJson(version.manifest_json);
   if (!manifest.ok() || !manifest->is_object() || !manifest->contains("endpoints")) return out;
@@ -37,7 +37,7 @@ Status ForEachServed(Registry& registry, const std::string& name, const Visit& v
     for (const auto& [generation, weight] : deployment.applied->generations) {
       for (const PublishedVersion& version : service.versions) {
         if (version.version != generation) continue;
-        for (const auto& [model, number] : ModelsOf(version)) {
+        for (const auto& [model, number] : ModelVersionsIn(version)) {
           if (model == name) visit(deployment, infra, service, generation, weight, number);
         }
       }
@@ -52,7 +52,7 @@ std::string MoveCommand(Registry& registry, const DeploymentRecord& deployment,
                         int64_t version) {
   const std::string update = "slipway deployment update " + deployment.name + " --version ";
   for (auto it = service.versions.rbegin(); it != service.versions.rend(); ++it) {
-    for (const auto& [name, number] : ModelsOf(*it)) {
+    for (const auto& [name, number] : ModelVersionsIn(*it)) {
       if (name == model && number == version) return update + it->version;
     }
   }
@@ -92,7 +92,7 @@ Json PublishedVersionToJson(const PublishedVersion& version) {
               {"published_at", version.published_at},
               {"published_by", version.published_by}};
   Json models = Json::array();
-  for (const auto& [model, number] : ModelsOf(version))
+  for (const auto& [model, number] : ModelVersionsIn(version))
     models.push_back(model + "@" + std::to_string(number));
   out["models"] = std::move(models);
   if (const auto manifest = ParseJson(version.manifest_json); manifest.ok()) {

@@ -50,7 +50,7 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
                       202);
 }
 
-Result<Response> List(Hub& hub, const Request& request) {
+Result<Response> ListDeployments(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(auto records, hub.registry().deployments().List());
   std::erase_if(records,
                 [&](const auto& record) { return !MaySee(request, {"infra", record.infra}); });
@@ -71,7 +71,7 @@ Result<Response> List(Hub& hub, const Request& request) {
   return JsonResponse(out);
 }
 
-Result<Response> Create(Hub& hub, const Request& request) {
+Result<Response> CreateDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"name", "service", "infra", "version",
                                                         "weights", "settings"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
@@ -102,32 +102,32 @@ Result<Response> Create(Hub& hub, const Request& request) {
   return JsonResponse(json, 201);
 }
 
-Result<Response> Show(Hub& hub, const Request& request) {
+Result<Response> ShowDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   ASSIGN_OR_RETURN(const Json json, hub.deployer().Describe(record));
   return JsonResponse(json);
 }
 
-Result<Response> ShowStatus(Hub& hub, const Request& request) {
+Result<Response> ShowDeploymentStatus(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json json, hub.deployer().Examine(request.params.at("deployment")));
   return JsonResponse(json);
 }
 
 // Saved, not brought to the nodes.
-Result<Response> PutSettings(Hub& hub, const Request& request) {
+Result<Response> PutDeploymentSettings(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body,
                    ParseBody(request, {"version", "weights", "settings", "enabled"}));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   ASSIGN_OR_RETURN(DeploymentSpec spec, ReadWish(hub, record, body));
   if (body.contains("enabled")) spec.enabled = BodyFlag(body, "enabled");
   RETURN_IF_ERROR(hub.registry().deployments().SetDesired(record.name, spec));
-  return Show(hub, request);
+  return ShowDeployment(hub, request);
 }
 
 const std::vector<std::string> kUpdateKeys = {"version", "weights", "settings", "canary",
                                               "take_over"};
 
-Result<Response> Plan(Hub& hub, const Request& request) {
+Result<Response> PlanUpdate(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, kUpdateKeys));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   ASSIGN_OR_RETURN(const DeploymentSpec spec, ReadWish(hub, record, body));
@@ -153,7 +153,7 @@ Result<Response> Update(Hub& hub, const Request& request) {
   return StartUpdate(hub, record, std::move(update));
 }
 
-Result<Response> Rollback(Hub& hub, const Request& request) {
+Result<Response> RollbackDeployment(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(ParseBody(request, {}));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   UpdateRequest update;
@@ -186,7 +186,7 @@ Result<Response> Disable(Hub& hub, const Request& request) {
   return SetEnabled(hub, request, false);
 }
 
-Result<Response> Delete(Hub& hub, const Request& request) {
+Result<Response> DeleteDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   const auto force = request.query.find("force");
   RETURN_IF_ERROR(hub.deployer().Remove(
@@ -363,36 +363,38 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
                  [&hub, handler](const Request& r) { return handler(hub, r); },
                  std::move(details)});
   };
-  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", List,
+  add("GET", "/api/v1/deployments", "read", "deployments, as they are stored", ListDeployments,
       {.query = Keys({{"status", "boolean", false,
                        "with the health of each, asked of every node (once for all of them)"}}),
        .paged = ListKey{"name"},
        .filtered = true,
        .answer = AnswersList("Deployment")});
-  add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet", Create,
+  add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet",
+      CreateDeployment,
       {.status = 201,
        .rule = ShapedBody(NewDeploymentBody(), "the deployment"),
        .answer = Answers("Deployment"),
        .resource = infra_of});
-  add("GET", kDeployment, "read", "one deployment, as it is stored", Show,
+  add("GET", kDeployment, "read", "one deployment, as it is stored", ShowDeployment,
       {.answer = Answers("Deployment")});
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
-      PutSettings,
+      PutDeploymentSettings,
       {.rule = ShapedBody(DeploymentSettingsBody(), "the body"), .answer = Answers("Deployment")});
-  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true", Delete,
+  add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true",
+      DeleteDeployment,
       {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}}),
        .answer = Answers("Deleted")});
-  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowStatus,
+  add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowDeploymentStatus,
       {.answer = Answers("DeploymentStatus")});
-  add("POST", kDeployment + "/plan", "deploy", "what an update would do", Plan,
+  add("POST", kDeployment + "/plan", "deploy", "what an update would do", PlanUpdate,
       {.rule = ShapedBody(DeploymentUpdateBody(), "the body"),
        .answer = Answers("DeploymentPlan")});
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
       {.status = 202,
        .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
        .answer = Answers("DeploymentJob")});
-  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job", Rollback,
-      {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
+  add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job",
+      RollbackDeployment, {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
       {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/disable", "deploy", "stops serving: 202 with the job", Disable,

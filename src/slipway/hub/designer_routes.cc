@@ -16,8 +16,7 @@
 namespace slipway {
 namespace {
 
-const std::string kService = "/api/v1/projects/{project}/services/{service}";
-const std::string kEndpoint = kService + "/endpoints/{endpoint}";
+const std::string kEndpoint = kServiceRoute + "/endpoints/{endpoint}";
 const std::string kQueries = kEndpoint + "/test-queries";
 const std::string kQuery = kQueries + "/{query}";
 constexpr size_t kMaxQueryName = 128;
@@ -312,7 +311,7 @@ using State = std::function<Json(const Request&)>;
 
 // Part of a design, when it is there.
 template <typename Part>
-State StateOf(Hub& hub, Part part) {
+State DesignState(Hub& hub, Part part) {
   return [&hub, part](const Request& request) {
     Result<Design> design = Load(hub, request);
     if (!design.ok()) return Json();
@@ -321,21 +320,21 @@ State StateOf(Hub& hub, Part part) {
 }
 
 State EndpointState(Hub& hub) {
-  return StateOf(hub, [](Design& design, const Request&) {
+  return DesignState(hub, [](Design& design, const Request&) {
     const auto endpoint = design.Endpoint();
     return endpoint.ok() ? **endpoint : Json();
   });
 }
 
 State QueriesState(Hub& hub) {
-  return StateOf(hub, [](Design& design, const Request&) {
+  return DesignState(hub, [](Design& design, const Request&) {
     const auto endpoint = design.Endpoint();
     return endpoint.ok() ? Json{{"test_queries", QueriesOf(**endpoint)}} : Json();
   });
 }
 
 State QueryState(Hub& hub) {
-  return StateOf(hub, [](Design& design, const Request& request) {
+  return DesignState(hub, [](Design& design, const Request& request) {
     const auto query = FindQuery(design, request.params.at("query"));
     return query.ok() ? *query : Json();
   });
@@ -366,11 +365,11 @@ void AddDesignerRoutes(Hub& hub, Router* router) {
   };
   const State service = ServiceState(hub), endpoint = EndpointState(hub),
               queries = QueriesState(hub), query = QueryState(hub);
-  add("PUT", kService, "write", "makes a service or gives it another definition", PutService,
+  add("PUT", kServiceRoute, "write", "makes a service or gives it another definition", PutService,
       put(service, ServiceShape(), "the service", true, "Service"));
-  add("DELETE", kService, "write", "takes a service out of the project; its packages are kept",
+  add("DELETE", kServiceRoute, "write", "takes a service out of the project; its packages are kept",
       DeleteService, remove(service));
-  add("GET", kService + "/endpoints", "read", "endpoints of a service", ListEndpoints,
+  add("GET", kServiceRoute + "/endpoints", "read", "endpoints of a service", ListEndpoints,
       {.paged = ListKey{"endpoint"}, .answer = AnswersList("Endpoint")});
   add("GET", kEndpoint, "read", "one endpoint, and the model version that it means now",
       ShowEndpoint,

@@ -101,9 +101,9 @@ Response Read(const Route& route, Request& request) {
 }
 
 // One change with what belongs to it.
-class Change {
+class ChangingRequest {
  public:
-  Change(Hub& hub, const Route& route, const Request& request, const Principal* principal)
+  ChangingRequest(Hub& hub, const Route& route, const Request& request, const Principal* principal)
       : hub_(hub),
         registry_(hub.registry()),
         route_(route),
@@ -257,7 +257,7 @@ Response Hub::Dispatch(Request request, const Principal* principal) {
     if (refused.status >= 400) return refused;
   }
   if (route->method == "GET") return Read(*route, request);
-  return Change(*this, *route, request, principal).Run();
+  return ChangingRequest(*this, *route, request, principal).Run();
 }
 
 }  // namespace slipway

@@ -13,27 +13,22 @@ namespace {
 // What is shown for a key that is stored; sent back, it stays.
 constexpr const char* kStoredKey = "********";
 
-std::string Text(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
-
-Result<Response> ListStages(const DssCall& call) {
+Result<Response> ListDssStages(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json stages, call.Get("stages"));
   Json out = Json::array();
   for (const Json& stage : stages)
-    out.push_back({{"id", stage["name"]}, {"desc", Text(stage, "description")}});
+    out.push_back({{"id", stage["name"]}, {"desc", TextMember(stage, "description")}});
   return JsonResponse(out);
 }
 
 // ---- infrastructures
 
 Json InfraInfo(const Json& infra) {
-  const std::string type = Text(infra, "type");
+  const std::string type = TextMember(infra, "type");
   return {{"id", infra["name"]},
           {"stage", infra["stage"]},
           {"type", type == "static" ? "STATIC" : "SLIPWAY_" + DssUpper(type)},
-          {"createdOn", DssMillis(Text(infra, "created_at"))},
+          {"createdOn", DssMillis(TextMember(infra, "created_at"))},
           {"createdBy", infra["created_by"]}};
 }
 
@@ -55,7 +50,7 @@ Result<Json> InfraOf(const DssCall& call) {
   return infra;
 }
 
-Result<Response> ListInfras(const DssCall& call) {
+Result<Response> ListDssInfras(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json infras, call.Get("infras"));
   Json out = Json::array();
   for (const Json& infra : infras) out.push_back(InfraItem(infra));
@@ -70,7 +65,7 @@ Result<Response> CreateInfra(const DssCall& call) {
   if (type != "STATIC")
     return DssNotSupported("infrastructures of type '" + type.substr(0, 100) + "'",
                            "STATIC: API nodes that run already");
-  if (const std::string policy = Text(body, "governCheckPolicy");
+  if (const std::string policy = TextMember(body, "governCheckPolicy");
       !policy.empty() && policy != "NO_CHECK")
     return DssNotSupported("governance ('" + policy.substr(0, 100) + "')", "NO_CHECK");
   ASSIGN_OR_RETURN(
@@ -80,12 +75,12 @@ Result<Response> CreateInfra(const DssCall& call) {
   return JsonResponse(InfraItem(made));
 }
 
-Result<Response> ShowInfra(const DssCall& call) {
+Result<Response> ShowDssInfra(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json infra, InfraOf(call));
   return JsonResponse(InfraItem(infra));
 }
 
-Json InfraSettings(const Json& infra) {
+Json DssInfraSettings(const Json& infra) {
   Json out = InfraInfo(infra), nodes = Json::array();
   for (const Json& node : infra["nodes"]) {
     nodes.push_back({{"url", node["url"]},
@@ -99,13 +94,13 @@ Json InfraSettings(const Json& infra) {
 
 Result<Response> GetInfraSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json infra, InfraOf(call));
-  return JsonResponse(InfraSettings(infra));
+  return JsonResponse(DssInfraSettings(infra));
 }
 
 Result<Response> PutInfraSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json sent, call.body());
   ASSIGN_OR_RETURN(const Json infra, InfraOf(call));
-  const Json read = InfraSettings(infra);
+  const Json read = DssInfraSettings(infra);
   RETURN_IF_ERROR(DssOnlyChanges(read, sent, {"apiNodes"}, "the infrastructure"));
   ASSIGN_OR_RETURN(const Json* list, GetArray(sent, "apiNodes"));
   if (*list == read["apiNodes"]) return DssOk();
@@ -115,7 +110,7 @@ Result<Response> PutInfraSettings(const DssCall& call) {
     RETURN_IF_ERROR(DssOnlyChanges(Json::object(), each, {"url", "adminAPIKey"},
                                    "the API node " + url.substr(0, 200)));
     Json node = {{"url", url}};
-    const std::string key = Text(each, "adminAPIKey");
+    const std::string key = TextMember(each, "adminAPIKey");
     if (key != kStoredKey) node["key"] = key;
     nodes.push_back(std::move(node));
   }
@@ -124,27 +119,29 @@ Result<Response> PutInfraSettings(const DssCall& call) {
   return DssOk();
 }
 
-Result<Response> DeleteInfra(const DssCall& call) {
+Result<Response> DeleteDssInfra(const DssCall& call) {
   RETURN_IF_ERROR(call.Send("DELETE", "infras/" + call.param("i")));
   return DssOk();
 }
 
 // ---- published services
 
-std::string ServiceOf(const DssCall& call) { return "published-services/" + call.param("s"); }
-std::string VersionOf(const DssCall& call) {
-  return ServiceOf(call) + "/versions/" + call.param("v");
+std::string PublishedServicePath(const DssCall& call) {
+  return "published-services/" + call.param("s");
+}
+std::string PublishedVersionPath(const DssCall& call) {
+  return PublishedServicePath(call) + "/versions/" + call.param("v");
 }
 
 // `deployments`: all that the caller may see.
-Json ServiceItem(const Json& service, const Json& deployments) {
+Json PublishedServiceItem(const Json& service, const Json& deployments) {
   Json packages = Json::array(), on = Json::array();
   for (const Json& version : service["versions"]) {
     packages.push_back({{"id", version["version"]},
-                        {"createdOn", DssMillis(Text(version, "created_at"))},
-                        {"publishedOn", DssMillis(Text(version, "published_at"))},
+                        {"createdOn", DssMillis(TextMember(version, "created_at"))},
+                        {"publishedOn", DssMillis(TextMember(version, "published_at"))},
                         {"publishedBy", version["published_by"]},
-                        {"releaseNotes", Text(version, "notes")}});
+                        {"releaseNotes", TextMember(version, "notes")}});
   }
   for (const Json& each : deployments) {
     if (each["service"] == service["service"])
@@ -152,17 +149,17 @@ Json ServiceItem(const Json& service, const Json& deployments) {
   }
   return {{"serviceBasicInfo",
            {{"id", service["service"]},
-            {"createdOn", DssMillis(Text(service, "created_at"))},
+            {"createdOn", DssMillis(TextMember(service, "created_at"))},
             {"createdBy", service["created_by"]}}},
           {"packages", std::move(packages)},
           {"deployments", std::move(on)}};
 }
 
-Result<Response> ListServices(const DssCall& call) {
+Result<Response> ListDssPublishedServices(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json services, call.Get("published-services"));
   ASSIGN_OR_RETURN(const Json deployments, call.Get("deployments"));
   Json out = Json::array();
-  for (const Json& service : services) out.push_back(ServiceItem(service, deployments));
+  for (const Json& service : services) out.push_back(PublishedServiceItem(service, deployments));
   return JsonResponse(out);
 }
 
@@ -170,17 +167,17 @@ Result<Response> CreateService(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json body, call.body());
   ASSIGN_OR_RETURN(const std::string id, GetString(body, "publishedServiceId"));
   ASSIGN_OR_RETURN(const Json made, call.Send("POST", "published-services", {{"service", id}}));
-  return JsonResponse(ServiceItem(made, Json::array()));
+  return JsonResponse(PublishedServiceItem(made, Json::array()));
 }
 
-Result<Response> ShowService(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json service, call.Get(ServiceOf(call)));
+Result<Response> ShowDssPublishedService(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json service, call.Get(PublishedServicePath(call)));
   ASSIGN_OR_RETURN(const Json deployments, call.Get("deployments"));
-  return JsonResponse(ServiceItem(service, deployments));
+  return JsonResponse(PublishedServiceItem(service, deployments));
 }
 
 Result<Json> ServiceSettings(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json service, call.Get(ServiceOf(call)));
+  ASSIGN_OR_RETURN(const Json service, call.Get(PublishedServicePath(call)));
   return Json{{"id", service["service"]},
               {"projectKey", service["project"]},
               {"owner", service["created_by"]}};
@@ -198,8 +195,8 @@ Result<Response> PutServiceSettings(const DssCall& call) {
   return DssOk();
 }
 
-Result<Response> DeleteService(const DssCall& call) {
-  RETURN_IF_ERROR(call.Send("DELETE", ServiceOf(call)));
+Result<Response> DeleteDssPublishedService(const DssCall& call) {
+  RETURN_IF_ERROR(call.Send("DELETE", PublishedServicePath(call)));
   return DssOk();
 }
 
@@ -214,18 +211,18 @@ Result<Response> ImportVersion(const DssCall& call) {
   ASSIGN_OR_RETURN(const int64_t size,
                    ExtractMultipartFile(request.body_file, type->second, "file", file));
   (void)size;
-  const Result<Json> made = call.SendFile(ServiceOf(call) + "/versions", file, {});
+  const Result<Json> made = call.SendFile(PublishedServicePath(call) + "/versions", file, {});
   RETURN_IF_ERROR(RemoveAll(file));
   if (!made.ok()) return made.error();
   return DssOk();
 }
 
 Result<Response> GetVersion(const DssCall& call) {
-  return call.Fetch(VersionOf(call) + "/archive");
+  return call.Fetch(PublishedVersionPath(call) + "/archive");
 }
 
-Result<Response> DeleteVersion(const DssCall& call) {
-  RETURN_IF_ERROR(call.Send("DELETE", VersionOf(call)));
+Result<Response> DeleteDssPublishedVersion(const DssCall& call) {
+  RETURN_IF_ERROR(call.Send("DELETE", PublishedVersionPath(call)));
   return DssOk();
 }
 
@@ -237,24 +234,25 @@ void AddDssDeployerCalls(DssFacade* facade) {
   const char* const infra_settings = "/api-deployer/infras/{i}/settings";
   const char* const service_settings = "/api-deployer/services/{s}/settings";
   const char* const version = "/api-deployer/services/{s}/versions/{v}";
-  facade->Add("GET", "/api-deployer/stages", "DSSAPIDeployer.list_stages", ListStages);
-  facade->Add("GET", "/api-deployer/infras", "DSSAPIDeployer.list_infras", ListInfras);
+  facade->Add("GET", "/api-deployer/stages", "DSSAPIDeployer.list_stages", ListDssStages);
+  facade->Add("GET", "/api-deployer/infras", "DSSAPIDeployer.list_infras", ListDssInfras);
   facade->Add("POST", "/api-deployer/infras", "DSSAPIDeployer.create_infra", CreateInfra);
-  facade->Add("GET", infra, "DSSAPIDeployerInfra.get_status", ShowInfra);
+  facade->Add("GET", infra, "DSSAPIDeployerInfra.get_status", ShowDssInfra);
   facade->Add("GET", infra_settings, "DSSAPIDeployerInfra.get_settings", GetInfraSettings);
   facade->Add("PUT", infra_settings, "DSSAPIDeployerInfraSettings.save", PutInfraSettings);
-  facade->Add("DELETE", infra, "DSSAPIDeployerInfra.delete", DeleteInfra);
-  facade->Add("GET", "/api-deployer/services", "DSSAPIDeployer.list_services", ListServices);
+  facade->Add("DELETE", infra, "DSSAPIDeployerInfra.delete", DeleteDssInfra);
+  facade->Add("GET", "/api-deployer/services", "DSSAPIDeployer.list_services",
+              ListDssPublishedServices);
   facade->Add("POST", "/api-deployer/services", "DSSAPIDeployer.create_service", CreateService);
-  facade->Add("GET", service, "DSSAPIDeployerService.get_status", ShowService);
-  facade->Add("DELETE", service, "DSSAPIDeployerService.delete", DeleteService);
+  facade->Add("GET", service, "DSSAPIDeployerService.get_status", ShowDssPublishedService);
+  facade->Add("DELETE", service, "DSSAPIDeployerService.delete", DeleteDssPublishedService);
   facade->Add("GET", service_settings, "DSSAPIDeployerService.get_settings", GetServiceSettings);
   facade->Add("PUT", service_settings, "DSSAPIDeployerServiceSettings.save", PutServiceSettings);
   facade->Add("POST", "/api-deployer/services/{s}/versions", "DSSAPIDeployerService.import_version",
               ImportVersion);
   facade->Add("GET", version, "DSSAPIDeployerService.get_version_stream, download_version_to_file",
               GetVersion);
-  facade->Add("DELETE", version, "DSSAPIDeployerService.delete_version", DeleteVersion);
+  facade->Add("DELETE", version, "DSSAPIDeployerService.delete_version", DeleteDssPublishedVersion);
 }
 
 }  // namespace slipway

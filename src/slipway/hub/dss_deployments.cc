@@ -10,11 +10,6 @@ namespace {
 
 constexpr size_t kMaxQueries = 100;  // of one call: each is a request to a node
 
-std::string Text(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
-
 std::string PathOf(const DssCall& call) { return "deployments/" + call.param("d"); }
 
 Json PackagesOf(const Json& spec) {
@@ -39,20 +34,20 @@ Json LightStatus(const Json& deployment) {
           {"outOfSync", deployment["out_of_sync"]}};
 }
 
-Result<Response> List(const DssCall& call) {
+Result<Response> ListDssDeployments(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json deployments, call.Get("deployments"));
   Json out = Json::array();
   for (const Json& each : deployments) out.push_back(LightStatus(each));
   return JsonResponse(out);
 }
 
-Result<Response> Create(const DssCall& call) {
+Result<Response> CreateDssDeployment(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json body, call.body());
   ASSIGN_OR_RETURN(const std::string id, GetString(body, "deploymentId"));
   ASSIGN_OR_RETURN(const std::string service, GetString(body, "publishedServiceId"));
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "infraId"));
   ASSIGN_OR_RETURN(const std::string version, GetString(body, "version"));
-  if (!Text(body, "endpointId").empty())
+  if (!TextMember(body, "endpointId").empty())
     return DssNotSupported("deploying one endpoint of a service", "leave endpoint_id out");
   if (const Json* queries = FindMember(body, "authorizationsToQueryThroughDeployer");
       queries != nullptr && !queries->empty())
@@ -65,14 +60,14 @@ Result<Response> Create(const DssCall& call) {
   return JsonResponse(LightStatus(made));
 }
 
-Result<Response> Show(const DssCall& call) {
+Result<Response> ShowDssDeployment(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json deployment, call.Get(PathOf(call)));
   return JsonResponse(LightStatus(deployment));
 }
 
-Result<Response> ShowStatus(const DssCall& call) {
+Result<Response> ShowDssDeploymentStatus(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json status, call.Get(PathOf(call) + "/status"));
-  const std::string health = DssUpper(Text(status, "health"));
+  const std::string health = DssUpper(TextMember(status, "health"));
   Json messages = Json::array(), nodes = Json::array();
   for (const Json& message : status["messages"]) {
     messages.push_back({{"severity", health == "ERROR" ? "ERROR" : "WARNING"},
@@ -83,7 +78,7 @@ Result<Response> ShowStatus(const DssCall& call) {
   }
   for (const Json& node : status["nodes"]) {
     nodes.push_back({{"url", node["url"]},
-                     {"health", DssUpper(Text(node, "health"))},
+                     {"health", DssUpper(TextMember(node, "health"))},
                      {"reason", node["reason"]},
                      {"generations", node["generations"]}});
   }
@@ -97,7 +92,7 @@ Result<Response> ShowStatus(const DssCall& call) {
 
 // ---- settings
 
-Json SettingsOf(const Json& deployment) {
+Json DssDeploymentSettings(const Json& deployment) {
   const Json& desired = deployment["desired"];
   const Json& generations = desired["generations"];
   Json mapping;
@@ -118,15 +113,15 @@ Json SettingsOf(const Json& deployment) {
           {"slipway", {{"settings", desired["settings"]}}}};
 }
 
-Result<Response> GetSettings(const DssCall& call) {
+Result<Response> GetDssDeploymentSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json deployment, call.Get(PathOf(call)));
-  return JsonResponse(SettingsOf(deployment));
+  return JsonResponse(DssDeploymentSettings(deployment));
 }
 
 // {"version": ..} or {"weights": ..}. Entries decide when there are some: raw settings that were
 // edited may keep an old mode.
 Result<Json> WishOf(const Json& mapping) {
-  if (Text(mapping, "mode") == "SINGLE_GENERATION") {
+  if (TextMember(mapping, "mode") == "SINGLE_GENERATION") {
     ASSIGN_OR_RETURN(const std::string version, GetString(mapping, "generation"));
     return Json{{"version", version}};
   }
@@ -142,11 +137,11 @@ Result<Json> WishOf(const Json& mapping) {
   return Json{{"weights", std::move(weights)}};
 }
 
-Result<Response> PutSettings(const DssCall& call) {
+Result<Response> PutDssDeploymentSettings(const DssCall& call) {
   RETURN_IF_ERROR(call.flag("ignoreWarnings", false));
   ASSIGN_OR_RETURN(const Json sent, call.body());
   ASSIGN_OR_RETURN(const Json deployment, call.Get(PathOf(call)));
-  const Json read = SettingsOf(deployment);
+  const Json read = DssDeploymentSettings(deployment);
   RETURN_IF_ERROR(
       DssOnlyChanges(read, sent, {"enabled", "generationsMapping", "slipway"}, "the deployment"));
   Json wish = Json::object();
@@ -168,7 +163,7 @@ Result<Response> PutSettings(const DssCall& call) {
 
 // ---- updates
 
-Result<Response> StartUpdate(const DssCall& call) {
+Result<Response> StartDssUpdate(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json started, call.Send("POST", PathOf(call) + "/update", Json::object()));
   return JsonResponse({{"jobId", started["job"]},
                        {"hasResult", false},
@@ -180,15 +175,15 @@ Result<Response> StartUpdate(const DssCall& call) {
 // Updates are told apart by this in DSS; ours begin on whole seconds, so the rest of it is the
 // update's number.
 int64_t StampOf(const Json& update) {
-  return DssMillis(Text(update, "started_at")) / 1000 * 1000 +
+  return DssMillis(TextMember(update, "started_at")) / 1000 * 1000 +
          update.value("update", int64_t{0}) % 1000;
 }
 
 Json UpdateItem(const Json& update) {
-  const std::string status = Text(update, "status");
+  const std::string status = TextMember(update, "status");
   Json out = {{"startTimestamp", StampOf(update)},
-              {"endTimestamp", DssMillis(Text(update, "ended_at"))},
-              {"type", DssUpper(Text(update, "kind"))},
+              {"endTimestamp", DssMillis(TextMember(update, "ended_at"))},
+              {"type", DssUpper(TextMember(update, "kind"))},
               {"status", status == "done"      ? "SUCCESS"
                          : status == "running" ? "RUNNING"
                                                : "ERROR"},
@@ -197,7 +192,7 @@ Json UpdateItem(const Json& update) {
   if (const Json* log = FindMember(update, "log")) {
     out["logs"] = {{"lines", *log}};
     if (const Json* error = FindMember(update, "error"))
-      out["logs"]["lines"].push_back("error: " + Text(*error, "message"));
+      out["logs"]["lines"].push_back("error: " + TextMember(*error, "message"));
   }
   return out;
 }
@@ -214,7 +209,7 @@ Result<Response> LastUpdate(const DssCall& call) {
   return JsonResponse(UpdateItem(update));
 }
 
-Result<Response> ShowUpdate(const DssCall& call) {
+Result<Response> ShowDssUpdate(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json updates, call.Get(PathOf(call) + "/updates"));
   for (const Json& each : updates) {
     if (std::to_string(StampOf(each)) != call.param("u")) continue;
@@ -226,7 +221,7 @@ Result<Response> ShowUpdate(const DssCall& call) {
                   call.param("u"));
 }
 
-Result<Response> Delete(const DssCall& call) {
+Result<Response> DeleteDssDeployment(const DssCall& call) {
   ASSIGN_OR_RETURN(const bool force, call.flag("ignorePreDeleteErrors", false));
   DssCall::Query query;
   if (force) query["force"] = "true";
@@ -236,10 +231,10 @@ Result<Response> Delete(const DssCall& call) {
 
 // ---- queries
 
-Result<Json> VersionOf(const DssCall& call) {
+Result<Json> DeployedVersion(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json deployment, call.Get(PathOf(call)));
   ASSIGN_OR_RETURN(const Json service,
-                   call.Get("published-services/" + Text(deployment, "service")));
+                   call.Get("published-services/" + TextMember(deployment, "service")));
   for (const Json& version : service["versions"]) {
     if (version["version"] == deployment["desired"]["generations"].front()["generation"])
       return version;
@@ -247,15 +242,15 @@ Result<Json> VersionOf(const DssCall& call) {
   return NotFound("deployment '" + call.param("d") + "' has no version");
 }
 
-Result<Response> OpenApi(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json version, VersionOf(call));
-  return call.Fetch("published-services/" + Text(version, "service") + "/versions/" +
-                    Text(version, "version") + "/openapi.json");
+Result<Response> ShowDssOpenApi(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json version, DeployedVersion(call));
+  return call.Fetch("published-services/" + TextMember(version, "service") + "/versions/" +
+                    TextMember(version, "version") + "/openapi.json");
 }
 
 Result<std::string> EndpointOf(const DssCall& call, const char* parameter) {
   if (std::string asked = call.query(parameter); !asked.empty()) return asked;
-  ASSIGN_OR_RETURN(const Json version, VersionOf(call));
+  ASSIGN_OR_RETURN(const Json version, DeployedVersion(call));
   ASSIGN_OR_RETURN(const std::vector<std::string> all, GetStrings(version, "endpoints"));
   if (all.size() == 1) return all.front();
   return InvalidArgument("the deployment has " + std::to_string(all.size()) + " endpoints",
@@ -318,24 +313,26 @@ Result<Response> RunGivenQueries(const DssCall& call) {
 void AddDssDeploymentCalls(DssFacade* facade) {
   const char* const one = "/api-deployer/deployments/{d}";
   const char* const settings = "/api-deployer/deployments/{d}/settings";
-  facade->Add("GET", "/api-deployer/deployments", "DSSAPIDeployer.list_deployments", List);
-  facade->Add("POST", "/api-deployer/deployments", "DSSAPIDeployer.create_deployment", Create);
-  facade->Add("GET", one, "DSSAPIDeployerDeployment.get_status", Show);
-  facade->Add("DELETE", one, "DSSAPIDeployerDeployment.delete", Delete);
+  facade->Add("GET", "/api-deployer/deployments", "DSSAPIDeployer.list_deployments",
+              ListDssDeployments);
+  facade->Add("POST", "/api-deployer/deployments", "DSSAPIDeployer.create_deployment",
+              CreateDssDeployment);
+  facade->Add("GET", one, "DSSAPIDeployerDeployment.get_status", ShowDssDeployment);
+  facade->Add("DELETE", one, "DSSAPIDeployerDeployment.delete", DeleteDssDeployment);
   facade->Add("GET", "/api-deployer/deployments/{d}/status", "DSSAPIDeployerDeployment.get_status",
-              ShowStatus);
-  facade->Add("GET", settings, "DSSAPIDeployerDeployment.get_settings", GetSettings);
-  facade->Add("PUT", settings, "DSSAPIDeployerDeploymentSettings.save", PutSettings);
+              ShowDssDeploymentStatus);
+  facade->Add("GET", settings, "DSSAPIDeployerDeployment.get_settings", GetDssDeploymentSettings);
+  facade->Add("PUT", settings, "DSSAPIDeployerDeploymentSettings.save", PutDssDeploymentSettings);
   facade->Add("POST", "/api-deployer/deployments/{d}/actions/update",
-              "DSSAPIDeployerDeployment.start_update", StartUpdate);
+              "DSSAPIDeployerDeployment.start_update", StartDssUpdate);
   facade->Add("GET", "/api-deployer/deployments/{d}/update",
               "DSSAPIDeployerDeployment.list_updates", ListUpdates);
   facade->Add("GET", "/api-deployer/deployments/{d}/last-update",
               "DSSAPIDeployerDeployment.get_update", LastUpdate);
   facade->Add("GET", "/api-deployer/deployments/{d}/update/{u}",
-              "DSSAPIDeployerDeployment.get_update", ShowUpdate);
+              "DSSAPIDeployerDeployment.get_update", ShowDssUpdate);
   facade->Add("GET", "/api-deployer/deployments/{d}/get-open-api",
-              "DSSAPIDeployerDeployment.get_open_api", OpenApi);
+              "DSSAPIDeployerDeployment.get_open_api", ShowDssOpenApi);
   facade->AddSlow("POST", "/api-deployer/deployments/{d}/actions/run-test-queries",
                   "DSSAPIDeployerDeployment.run_test_queries", RunTestQueries);
   facade->AddSlow("POST", "/api-deployer/deployments/{d}/actions/run-queries",

@@ -16,17 +16,12 @@ constexpr Mode kModes[] = {{"NON_RECURSIVE_FORCED_BUILD", "this"},
                            {"RECURSIVE_FORCED_BUILD", "all"},
                            {"RECURSIVE_MISSING_ONLY_BUILD", "missing"}};
 
-std::string Text(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
-}
-
 bool Runs(const Json& job) {
-  const std::string status = Text(job, "status");
+  const std::string status = TextMember(job, "status");
   return status == "queued" || status == "running";
 }
 
-std::string StateOf(const std::string& status) {
+std::string DssJobState(const std::string& status) {
   if (status == "queued") return "NOT_STARTED";
   if (status == "running") return "RUNNING";
   if (status == "done" || status == "skipped") return "DONE";
@@ -36,31 +31,31 @@ std::string StateOf(const std::string& status) {
 // The one error that tells most: an activity's own, else the job's.
 std::string WhyOf(const Json& job) {
   for (const Json& activity : job["activities"]) {
-    if (const std::string why = Text(activity, "error"); !why.empty()) return why;
+    if (const std::string why = TextMember(activity, "error"); !why.empty()) return why;
   }
-  return Text(job, "error");
+  return TextMember(job, "error");
 }
 
 Json JobItem(const Json& job) {
-  const std::string id = Text(job, "job"), project = Text(job, "project");
+  const std::string id = TextMember(job, "job"), project = TextMember(job, "project");
   Json outputs = Json::array();
   for (const Json& target : job["targets"])
     outputs.push_back({{"projectKey", project}, {"id", target}});
-  std::string type = Text(job, "mode");
+  std::string type = TextMember(job, "mode");
   for (const Mode& mode : kModes) {
     if (type == mode.ours) type = mode.dss;
   }
   return {{"jobId", id},
           {"projectKey", project},
-          {"state", StateOf(Text(job, "status"))},
-          {"startTime", DssMillis(Text(job, "started_at"))},
-          {"endTime", DssMillis(Text(job, "finished_at"))},
+          {"state", DssJobState(TextMember(job, "status"))},
+          {"startTime", DssMillis(TextMember(job, "started_at"))},
+          {"endTime", DssMillis(TextMember(job, "finished_at"))},
           {"def",
            {{"id", id},
-            {"name", Text(job, "kind")},
+            {"name", TextMember(job, "kind")},
             {"projectKey", project},
-            {"initiator", Text(job, "who")},
-            {"initiationTimestamp", DssMillis(Text(job, "created_at"))},
+            {"initiator", TextMember(job, "who")},
+            {"initiationTimestamp", DssMillis(TextMember(job, "created_at"))},
             {"type", type},
             {"outputs", std::move(outputs)}}}};
 }
@@ -68,7 +63,7 @@ Json JobItem(const Json& job) {
 // The job of the path; one of another project is not there.
 Result<Json> JobOf(const DssCall& call) {
   ASSIGN_OR_RETURN(Json job, call.Get("jobs/" + call.param("j")));
-  if (Text(job, "project") == call.param("p")) return job;
+  if (TextMember(job, "project") == call.param("p")) return job;
   return NotFound("project '" + call.param("p") + "' has no job '" + call.param("j") + "'");
 }
 
@@ -83,7 +78,7 @@ Result<Json> JobItems(const DssCall& call, const std::string& project, bool runn
   return out;
 }
 
-Result<Response> ListJobs(const DssCall& call) {
+Result<Response> ListDssJobs(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json out, JobItems(call, call.param("p"), false));
   return JsonResponse(out);
 }
@@ -111,7 +106,7 @@ Result<Response> ListAllRunningJobs(const DssCall& call) {
 
 Result<Response> StartJob(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json body, call.body());
-  const std::string type = Text(body, "type");
+  const std::string type = TextMember(body, "type");
   const char* mode = nullptr;
   std::vector<std::string> known;
   for (const Mode& each : kModes) {
@@ -125,15 +120,15 @@ Result<Response> StartJob(const DssCall& call) {
   Json targets = Json::array();
   for (const Json& output : *outputs) {
     ASSIGN_OR_RETURN(const std::string id, GetString(output, "id"));
-    const std::string project = Text(output, "projectKey");
+    const std::string project = TextMember(output, "projectKey");
     if (!project.empty() && project != call.param("p"))
       return InvalidArgument("a job builds what is in its own project; '" + id.substr(0, 100) +
                              "' is in '" + project.substr(0, 100) + "'");
-    const std::string partition = Text(output, "partition");
+    const std::string partition = TextMember(output, "partition");
     if (!partition.empty() && partition != "NP")
       return DssNotSupported("partitions ('" + partition.substr(0, 100) + "')",
                              "leave the output's partition out");
-    const std::string kind = Text(output, "type");
+    const std::string kind = TextMember(output, "type");
     if (!kind.empty() && kind != "DATASET" && kind != "SAVED_MODEL")
       return DssNotSupported("building a " + kind.substr(0, 100),
                              "build datasets and saved models");
@@ -145,12 +140,12 @@ Result<Response> StartJob(const DssCall& call) {
   return JsonResponse({{"id", started["job"]}});
 }
 
-Result<Response> ShowStatus(const DssCall& call) {
+Result<Response> ShowDssJobStatus(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json job, JobOf(call));
   Json base = JobItem(job), activities = Json::object();
   int64_t done = 0, failed = 0, running = 0, total = 0;
   for (const Json& activity : job["activities"]) {
-    const std::string state = StateOf(Text(activity, "status"));
+    const std::string state = DssJobState(TextMember(activity, "status"));
     done += state == "DONE";
     failed += state == "FAILED" || state == "ABORTED";
     running += state == "RUNNING";
@@ -159,7 +154,7 @@ Result<Response> ShowStatus(const DssCall& call) {
                  {"recipeName", activity["recipe"]},
                  {"state", state},
                  {"totalTime", static_cast<int64_t>(activity.value("seconds", 0.0) * 1000)}};
-    if (const std::string why = Text(activity, "error"); !why.empty())
+    if (const std::string why = TextMember(activity, "error"); !why.empty())
       item["firstFailure"] = {{"message", why}};
     activities[activity.value("recipe", "")] = std::move(item);
   }
@@ -177,7 +172,7 @@ Result<Response> AbortJob(const DssCall& call) {
   return DssOk();
 }
 
-Result<Response> JobLog(const DssCall& call) {
+Result<Response> ShowDssJobLog(const DssCall& call) {
   RETURN_IF_ERROR(JobOf(call));
   return call.Fetch("jobs/" + call.param("j") + "/log");
 }
@@ -186,7 +181,7 @@ Result<Response> JobLog(const DssCall& call) {
 Result<Response> GetFuture(const DssCall& call) {
   RETURN_IF_ERROR(call.flag("peek", false));
   ASSIGN_OR_RETURN(const Json job, call.Get("jobs/" + call.param("j")));
-  const std::string status = Text(job, "status");
+  const std::string status = TextMember(job, "status");
   if (Runs(job) || status == "done") return JsonResponse(DssFutureOf(job));
   const std::string why = WhyOf(job);
   return Internal(call.param("j") + (status == "aborted" ? " was aborted" : " failed") +
@@ -207,7 +202,7 @@ Result<Response> ListFutures(const DssCall& call) {
   if (!others) return JsonResponse(out);  // scenarios: there are none
   ASSIGN_OR_RETURN(const Json jobs, call.Get("jobs"));
   for (const Json& job : jobs) {
-    if (Runs(job) && (!mine || Text(job, "who") == call.request().who))
+    if (Runs(job) && (!mine || TextMember(job, "who") == call.request().who))
       out.push_back(DssFutureOf(job));
   }
   return JsonResponse(out);
@@ -217,13 +212,13 @@ Result<Response> ListFutures(const DssCall& call) {
 
 Json DssFutureOf(const Json& job) {
   const bool runs = Runs(job);
-  Json out = {{"jobId", Text(job, "job")},
+  Json out = {{"jobId", TextMember(job, "job")},
               {"alive", runs},
               {"aborted", false},
               {"hasResult", !runs},
-              {"owner", Text(job, "who")},
-              {"startTime", DssMillis(Text(job, "started_at"))},
-              {"payload", {{"displayName", Text(job, "kind")}}}};
+              {"owner", TextMember(job, "who")},
+              {"startTime", DssMillis(TextMember(job, "started_at"))},
+              {"payload", {{"displayName", TextMember(job, "kind")}}}};
   if (runs) return out;
   // Of a job of one step: what that step made.
   const Json& activities = job["activities"];
@@ -236,12 +231,12 @@ Json DssFutureOf(const Json& job) {
 void AddDssJobCalls(DssFacade* facade) {
   const char* const jobs = "/projects/{p}/jobs";
   facade->Add("GET", "/jobs/running", "DSSClient.list_running_jobs", ListAllRunningJobs);
-  facade->Add("GET", jobs, "DSSProject.list_jobs", ListJobs);
+  facade->Add("GET", jobs, "DSSProject.list_jobs", ListDssJobs);
   facade->Add("POST", jobs, "DSSProject.start_job", StartJob);
   facade->Add("GET", "/projects/{p}/jobs/running", "DSSProject.list_running_jobs", ListRunningJobs);
-  facade->Add("GET", "/projects/{p}/jobs/{j}", "DSSJob.get_status", ShowStatus);
+  facade->Add("GET", "/projects/{p}/jobs/{j}", "DSSJob.get_status", ShowDssJobStatus);
   facade->Add("POST", "/projects/{p}/jobs/{j}/abort", "DSSJob.abort", AbortJob);
-  facade->Add("GET", "/projects/{p}/jobs/{j}/log", "DSSJob.get_log", JobLog);
+  facade->Add("GET", "/projects/{p}/jobs/{j}/log", "DSSJob.get_log", ShowDssJobLog);
   facade->Add("GET", "/futures", "DSSClient.list_futures", ListFutures);
   facade->Add("GET", "/futures/{j}", "DSSFuture.get_state, peek_state", GetFuture);
   facade->Add("DELETE", "/futures/{j}", "DSSFuture.abort", AbortFuture);

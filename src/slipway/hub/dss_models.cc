@@ -8,26 +8,26 @@
 namespace slipway {
 namespace {
 
-std::string ModelsOf(const DssCall& call) { return "projects/" + call.param("p") + "/models"; }
-std::string ModelOf(const DssCall& call) { return ModelsOf(call) + "/" + call.param("m"); }
+std::string ModelsPath(const DssCall& call) { return "projects/" + call.param("p") + "/models"; }
+std::string ModelPath(const DssCall& call) { return ModelsPath(call) + "/" + call.param("m"); }
 
 // Versions of DSS's are ids; ours are numbers.
-Result<std::string> VersionOf(const DssCall& call, const std::string& id) {
+Result<std::string> VersionPath(const DssCall& call, const std::string& id) {
   const auto number = ParseInt64(id);
-  if (number && *number > 0) return ModelOf(call) + "/versions/" + std::to_string(*number);
+  if (number && *number > 0) return ModelPath(call) + "/versions/" + std::to_string(*number);
   return NotFound("'" + call.param("p") + "/" + call.param("m") + "' has no version '" +
                       id.substr(0, 100) + "'",
                   "versions are numbers: 1, 2, ...");
 }
 
-Json Text(const Json& object, const char* key) {
+Json ValueOf(const Json& object, const char* key) {
   const Json* value = FindMember(object, key);
   return value != nullptr ? *value : Json();
 }
 
 Json PredictionType(const Json& version) {
   const Json* info = FindMember(version, "info");
-  const Json kind = info != nullptr ? Text(*info, "prediction") : Json();
+  const Json kind = info != nullptr ? ValueOf(*info, "prediction") : Json();
   if (kind == "regression") return "REGRESSION";
   if (kind == "binary") return "BINARY_CLASSIFICATION";
   if (kind == "multiclass") return "MULTICLASS";
@@ -49,7 +49,7 @@ std::string MetricName(const std::string& name) {
 
 Json ModelItem(const std::string& project, const Json& model) {
   const std::string name = model.value("name", "");
-  const Json active = Text(model, "active");
+  const Json active = ValueOf(model, "active");
   return {{"id", name.substr(name.find('/') + 1)},
           {"name", name.substr(name.find('/') + 1)},
           {"projectKey", project},
@@ -64,10 +64,10 @@ Json FullId(const DssCall& call, const Json& version) {
 
 Json TrainInfo(const Json& version) {
   const Json* info = FindMember(version, "info");
-  const Json seconds = Text(version, "train_seconds");
+  const Json seconds = ValueOf(version, "train_seconds");
   return {
-      {"trainRows", Text(version, "rows")},
-      {"testRows", info != nullptr ? Text(*info, "metrics_rows") : Json()},
+      {"trainRows", ValueOf(version, "rows")},
+      {"testRows", info != nullptr ? ValueOf(*info, "metrics_rows") : Json()},
       {"endTime", DssMillis(version.value("created_at", ""))},
       {"trainingTime",
        seconds.is_number() ? Json(static_cast<int64_t>(seconds.get<double>() * 1000)) : Json()}};
@@ -75,13 +75,13 @@ Json TrainInfo(const Json& version) {
 
 Json UserMeta(const DssCall& call, const Json& version) {
   return {{"name", call.param("m") + " " + DumpJson(version["version"])},
-          {"description", Text(version, "note")},
+          {"description", ValueOf(version, "note")},
           {"labels", Json::array()}};
 }
 
 Json Snippet(const DssCall& call, const Json& version) {
   Json out = {{"fullModelId", FullId(call, version)},
-              {"algorithm", Text(version, "algorithm")},
+              {"algorithm", ValueOf(version, "algorithm")},
               {"predictionType", PredictionType(version)},
               {"trainDate", DssMillis(version.value("created_at", ""))},
               {"trainInfo", TrainInfo(version)},
@@ -113,39 +113,39 @@ Json Details(const DssCall& call, const Json& version) {
       remapping.push_back({{"sourceValue", (*classes)[i]}, {"mappedValue", i}});
   }
   const Json* parameters = FindMember(info, "parameters");
-  return {
-      {"fullModelId", FullId(call, version)},
-      {"coreParams",
-       {{"prediction_type", PredictionType(version)}, {"target_variable", Text(info, "target")}}},
-      {"trainInfo", TrainInfo(version)},
-      {"userMeta", UserMeta(call, version)},
-      {"perf", {{"metrics", Text(version, "metrics")}}},
-      {"iperf", {{"rawImportance", Text(info, "importance")}}},
-      {"preprocessing",
-       {{"target_remapping", std::move(remapping)}, {"per_feature", Features(info)}}},
-      {"modeling", {{"algorithm", Text(version, "algorithm")}}},
-      {"actualParams",
-       {{"resolved", parameters != nullptr ? Text(*parameters, "effective") : Json()}}},
-      {"mlDiagnostics", {{"diagnostics", Json::array()}}},
-      {"slipway", version}};
+  return {{"fullModelId", FullId(call, version)},
+          {"coreParams",
+           {{"prediction_type", PredictionType(version)},
+            {"target_variable", ValueOf(info, "target")}}},
+          {"trainInfo", TrainInfo(version)},
+          {"userMeta", UserMeta(call, version)},
+          {"perf", {{"metrics", ValueOf(version, "metrics")}}},
+          {"iperf", {{"rawImportance", ValueOf(info, "importance")}}},
+          {"preprocessing",
+           {{"target_remapping", std::move(remapping)}, {"per_feature", Features(info)}}},
+          {"modeling", {{"algorithm", ValueOf(version, "algorithm")}}},
+          {"actualParams",
+           {{"resolved", parameters != nullptr ? ValueOf(*parameters, "effective") : Json()}}},
+          {"mlDiagnostics", {{"diagnostics", Json::array()}}},
+          {"slipway", version}};
 }
 
-Result<Response> List(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json models, call.Get(ModelsOf(call)));
+Result<Response> ListDssModels(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json models, call.Get(ModelsPath(call)));
   Json out = Json::array();
   for (const Json& model : models) out.push_back(ModelItem(call.param("p"), model));
   return JsonResponse(out);
 }
 
-Result<Json> SettingsOf(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json model, call.Get(ModelOf(call)));
+Result<Json> DssModelSettings(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json model, call.Get(ModelPath(call)));
   Json out = ModelItem(call.param("p"), model);
   Json type, metrics = Json::object();
   if (const Json* latest = FindMember(model, "latest")) {
     ASSIGN_OR_RETURN(const Json version,
-                     call.Get(ModelOf(call) + "/versions/" + DumpJson(*latest)));
+                     call.Get(ModelPath(call) + "/versions/" + DumpJson(*latest)));
     type = PredictionType(version);
-    metrics["evaluationMetric"] = Text(version["info"], "watched_metric");
+    metrics["evaluationMetric"] = ValueOf(version["info"], "watched_metric");
   }
   out["miniTask"] = {{"taskType", "PREDICTION"},
                      {"predictionType", std::move(type)},
@@ -153,25 +153,25 @@ Result<Json> SettingsOf(const DssCall& call) {
   return out;
 }
 
-Result<Response> GetSettings(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json settings, SettingsOf(call));
+Result<Response> GetDssModelSettings(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json settings, DssModelSettings(call));
   return JsonResponse(settings);
 }
 
 // What a saved model is made of stands in its recipe; there is nothing that could be set here.
-Result<Response> PutSettings(const DssCall& call) {
+Result<Response> PutDssModelSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json sent, call.body());
-  ASSIGN_OR_RETURN(const Json read, SettingsOf(call));
+  ASSIGN_OR_RETURN(const Json read, DssModelSettings(call));
   RETURN_IF_ERROR(DssOnlyChanges(read, sent, {}, "the saved model"));
   return DssOk();
 }
 
 // A saved model and the recipe that trains it go together. What else uses it keeps it.
-Result<Response> Delete(const DssCall& call) {
+Result<Response> DeleteDssModel(const DssCall& call) {
   const std::string& name = call.param("m");
   std::string etag;
   ASSIGN_OR_RETURN(Json project, call.GetToChange("projects/" + call.param("p"), &etag));
-  RETURN_IF_ERROR(call.Get(ModelOf(call)));
+  RETURN_IF_ERROR(call.Get(ModelPath(call)));
   Json& definition = project["definition"];
   if (definition.contains("models")) definition["models"].erase(name);
   Json kept = Json::object();
@@ -187,34 +187,34 @@ Result<Response> Delete(const DssCall& call) {
   return DssOk();
 }
 
-Result<Response> ListVersions(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json versions, call.Get(ModelOf(call) + "/versions"));
+Result<Response> ListDssVersions(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json versions, call.Get(ModelPath(call) + "/versions"));
   Json out = Json::array();
   for (const Json& version : versions) {
     const std::string id = DumpJson(version["version"]);
     out.push_back({{"id", id},
                    {"active", version["active"]},
                    {"createdOn", DssMillis(version.value("created_at", ""))},
-                   {"createdBy", Text(version, "created_by")},
+                   {"createdBy", ValueOf(version, "created_by")},
                    {"snippet", Snippet(call, version)}});
   }
   return JsonResponse(out);
 }
 
 Result<Response> GetDetails(const DssCall& call) {
-  ASSIGN_OR_RETURN(const std::string path, VersionOf(call, call.param("v")));
+  ASSIGN_OR_RETURN(const std::string path, VersionPath(call, call.param("v")));
   ASSIGN_OR_RETURN(const Json version, call.Get(path));
   return JsonResponse(Details(call, version));
 }
 
 Result<Response> GetSnippet(const DssCall& call) {
-  ASSIGN_OR_RETURN(const std::string path, VersionOf(call, call.param("v")));
+  ASSIGN_OR_RETURN(const std::string path, VersionPath(call, call.param("v")));
   ASSIGN_OR_RETURN(const Json version, call.Get(path));
   return JsonResponse(Snippet(call, version));
 }
 
 Result<Response> SetActive(const DssCall& call) {
-  ASSIGN_OR_RETURN(const std::string path, VersionOf(call, call.param("v")));
+  ASSIGN_OR_RETURN(const std::string path, VersionPath(call, call.param("v")));
   RETURN_IF_ERROR(call.Send("POST", path + "/activate", {{"reason", "asked for by a DSS client"}}));
   return DssOk();
 }
@@ -225,7 +225,7 @@ Result<Response> DeleteVersions(const DssCall& call) {
   ASSIGN_OR_RETURN(const std::vector<std::string> ids, GetStrings(body, "versions"));
   std::vector<std::string> paths;
   for (const std::string& id : ids) {
-    ASSIGN_OR_RETURN(std::string path, VersionOf(call, id));
+    ASSIGN_OR_RETURN(std::string path, VersionPath(call, id));
     RETURN_IF_ERROR(call.Get(path));
     paths.push_back(std::move(path));
   }
@@ -235,7 +235,7 @@ Result<Response> DeleteVersions(const DssCall& call) {
 
 // As DSS shows metrics: each with its last value.
 Result<Response> Metrics(const DssCall& call) {
-  ASSIGN_OR_RETURN(const std::string path, VersionOf(call, call.param("v")));
+  ASSIGN_OR_RETURN(const std::string path, VersionPath(call, call.param("v")));
   ASSIGN_OR_RETURN(const Json version, call.Get(path));
   Json out = Json::array();
   if (const Json* metrics = FindMember(version, "metrics"); metrics && metrics->is_object()) {
@@ -253,12 +253,12 @@ Result<Response> Metrics(const DssCall& call) {
 void AddDssModelCalls(DssFacade* facade) {
   const char* const m = "/projects/{p}/savedmodels/{m}";
   const std::string version = std::string(m) + "/versions/{v}";
-  facade->Add("GET", "/projects/{p}/savedmodels", "DSSProject.list_saved_models", List);
-  facade->Add("GET", m, "DSSSavedModel.get_settings", GetSettings);
-  facade->Add("PUT", m, "DSSSavedModelSettings.save", PutSettings);
-  facade->Add("DELETE", m, "DSSSavedModel.delete", Delete);
+  facade->Add("GET", "/projects/{p}/savedmodels", "DSSProject.list_saved_models", ListDssModels);
+  facade->Add("GET", m, "DSSSavedModel.get_settings", GetDssModelSettings);
+  facade->Add("PUT", m, "DSSSavedModelSettings.save", PutDssModelSettings);
+  facade->Add("DELETE", m, "DSSSavedModel.delete", DeleteDssModel);
   facade->Add("GET", "/projects/{p}/savedmodels/{m}/versions",
-              "DSSSavedModel.list_versions, get_active_version", ListVersions);
+              "DSSSavedModel.list_versions, get_active_version", ListDssVersions);
   facade->Add("GET", "/projects/{p}/savedmodels/{m}/versions/{v}/details",
               "DSSSavedModel.get_version_details", GetDetails);
   facade->Add("GET", "/projects/{p}/savedmodels/{m}/versions/{v}/snippet",

@@ -13,14 +13,14 @@ Json Item(const Json& project) {
           {"ownerLogin", project["updated_by"]}};
 }
 
-Result<Response> List(const DssCall& call) {
+Result<Response> ListDssProjects(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json projects, call.Get("projects"));
   Json out = Json::array();
   for (const Json& project : projects) out.push_back(Item(project));
   return JsonResponse(out);
 }
 
-Result<Response> Show(const DssCall& call) {
+Result<Response> ShowDssProject(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json project, call.Get("projects/" + call.param("p")));
   Json out = Item(project);
   out["shortDesc"] = project["definition"].value("description", "");
@@ -53,8 +53,8 @@ Result<Response> InstanceInfo(const DssCall&) {
 }  // namespace
 
 void AddDssProjectCalls(DssFacade* facade) {
-  facade->Add("GET", "/projects", "DSSClient.list_projects, list_project_keys", List);
-  facade->Add("GET", "/projects/{p}", "DSSProject.get_summary", Show);
+  facade->Add("GET", "/projects", "DSSClient.list_projects, list_project_keys", ListDssProjects);
+  facade->Add("GET", "/projects/{p}", "DSSProject.get_summary", ShowDssProject);
   facade->Add("GET", "/projects/{p}/metadata", "DSSProject.get_metadata", Metadata);
   facade->Add("GET", "/auth/info", "DSSClient.get_auth_info", AuthInfo);
   facade->Add("GET", "/instance-info", "DSSClient.get_instance_info", InstanceInfo);

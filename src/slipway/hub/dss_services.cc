@@ -6,22 +6,19 @@
 namespace slipway {
 namespace {
 
-std::string ServicesOf(const DssCall& call) { return "projects/" + call.param("p") + "/services"; }
-std::string ServiceOf(const DssCall& call) { return ServicesOf(call) + "/" + call.param("s"); }
-std::string PackageOf(const DssCall& call) {
-  return ServiceOf(call) + "/packages/" + call.param("v");
+std::string ServicesPath(const DssCall& call) {
+  return "projects/" + call.param("p") + "/services";
 }
-
-std::string Text(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+std::string ServicePath(const DssCall& call) { return ServicesPath(call) + "/" + call.param("s"); }
+std::string PackagePath(const DssCall& call) {
+  return ServicePath(call) + "/packages/" + call.param("v");
 }
 
 // Ours with their names in DSS; what DSS has no key for travels in 'slipway' and comes back.
 Json EndpointItem(const std::string& id, const Json& definition) {
   const bool lookup = definition.contains("lookup");
   Json out = {{"id", id}, {"type", lookup ? "DATASETS_LOOKUP" : "STD_PREDICTION"}};
-  if (!lookup) out["modelRef"] = Text(definition, "prediction");
+  if (!lookup) out["modelRef"] = TextMember(definition, "prediction");
   out["slipway"] = definition;
   return out;
 }
@@ -35,30 +32,30 @@ Json ServiceItem(const DssCall& call, const std::string& id, const Json& definit
   return {{"id", id},
           {"name", id},
           {"projectKey", call.param("p")},
-          {"description", Text(definition, "description")},
-          {"authMethod", Text(definition, "auth") == "api_keys" ? "API_KEYS" : "PUBLIC"},
+          {"description", TextMember(definition, "description")},
+          {"authMethod", TextMember(definition, "auth") == "api_keys" ? "API_KEYS" : "PUBLIC"},
           {"endpoints", std::move(endpoints)}};
 }
 
 Result<Json> DefinitionOf(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json service, call.Get(ServiceOf(call)));
+  ASSIGN_OR_RETURN(const Json service, call.Get(ServicePath(call)));
   if (const Json* definition = FindMember(service, "definition")) return *definition;
   return NotFound("service '" + call.param("s") + "' is not defined any more",
                   "its packages are still there");
 }
 
-Result<Response> List(const DssCall& call) {
+Result<Response> ListDssServices(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json project, call.Get("projects/" + call.param("p")));
-  ASSIGN_OR_RETURN(const Json services, call.Get(ServicesOf(call)));
+  ASSIGN_OR_RETURN(const Json services, call.Get(ServicesPath(call)));
   Json out = Json::array();
   for (const Json& service : services) {
-    const std::string name = Text(service, "name"), id = name.substr(name.find('/') + 1);
+    const std::string name = TextMember(service, "name"), id = name.substr(name.find('/') + 1);
     out.push_back(ServiceItem(call, id, project["definition"]["services"][id]));
   }
   return JsonResponse(out);
 }
 
-Status Apply(const DssCall& call, const Json& definition, const std::string& etag) {
+Status ApplyService(const DssCall& call, const Json& definition, const std::string& etag) {
   RETURN_IF_ERROR(
       call.Send("POST", "apply",
                 {{"definition",
@@ -67,17 +64,17 @@ Status Apply(const DssCall& call, const Json& definition, const std::string& eta
   return {};
 }
 
-Result<Response> Create(const DssCall& call) {
+Result<Response> CreateDssService(const DssCall& call) {
   std::string etag;
   ASSIGN_OR_RETURN(const Json project, call.GetToChange("projects/" + call.param("p"), &etag));
   const Json* services = FindMember(project["definition"], "services");
   if (services != nullptr && services->contains(call.param("s")))
     return Conflict("service '" + call.param("p") + "/" + call.param("s") + "' exists already");
-  RETURN_IF_ERROR(Apply(call, {{"endpoints", Json::object()}}, etag));
+  RETURN_IF_ERROR(ApplyService(call, {{"endpoints", Json::object()}}, etag));
   return DssOk();
 }
 
-Result<Response> GetSettings(const DssCall& call) {
+Result<Response> GetDssServiceSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json definition, DefinitionOf(call));
   return JsonResponse(ServiceItem(call, call.param("s"), definition));
 }
@@ -85,7 +82,7 @@ Result<Response> GetSettings(const DssCall& call) {
 Result<Json> ReadEndpoint(const DssCall& call, const Json& sent) {
   ASSIGN_OR_RETURN(const std::string id, GetString(sent, "id"));
   const std::string place = "endpoint '" + id.substr(0, 100) + "'";
-  const std::string type = Text(sent, "type");
+  const std::string type = TextMember(sent, "type");
   if (type != "STD_PREDICTION" && type != "DATASETS_LOOKUP")
     return InvalidArgument(
         "Slipway does not support endpoints of type '" + type.substr(0, 100) + "' (" + place + ")",
@@ -105,7 +102,7 @@ Result<Json> ReadEndpoint(const DssCall& call, const Json& sent) {
   return definition;
 }
 
-Result<Response> PutSettings(const DssCall& call) {
+Result<Response> PutDssServiceSettings(const DssCall& call) {
   ASSIGN_OR_RETURN(const Json sent, call.body());
   std::string etag;
   RETURN_IF_ERROR(call.GetToChange("projects/" + call.param("p"), &etag));
@@ -117,34 +114,34 @@ Result<Response> PutSettings(const DssCall& call) {
   Json endpoints = Json::object();
   for (const Json& each : *list) {
     ASSIGN_OR_RETURN(Json endpoint, ReadEndpoint(call, each));
-    const std::string id = Text(each, "id");
+    const std::string id = TextMember(each, "id");
     if (endpoints.contains(id)) return InvalidArgument("endpoint '" + id + "' is there twice");
     endpoints[id] = std::move(endpoint);
   }
   definition["endpoints"] = std::move(endpoints);
   if (sent.contains("authMethod") && sent["authMethod"] != read["authMethod"]) {
-    const std::string method = Text(sent, "authMethod");
+    const std::string method = TextMember(sent, "authMethod");
     if (method != "PUBLIC" && method != "API_KEYS")
       return InvalidArgument(
           "Slipway does not support the authMethod '" + method.substr(0, 100) + "'",
           "PUBLIC or API_KEYS");
     definition["auth"] = method == "PUBLIC" ? "public" : "api_keys";
   }
-  if (const std::string text = Text(sent, "description"); text.empty()) {
+  if (const std::string text = TextMember(sent, "description"); text.empty()) {
     definition.erase("description");
   } else {
     definition["description"] = text;
   }
-  RETURN_IF_ERROR(Apply(call, definition, etag));
+  RETURN_IF_ERROR(ApplyService(call, definition, etag));
   return DssOk();
 }
 
-Result<Response> ListPackages(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json packages, call.Get(ServiceOf(call) + "/packages"));
+Result<Response> ListDssPackages(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json packages, call.Get(ServicePath(call) + "/packages"));
   Json out = Json::array();
   for (const Json& package : packages) {
     out.push_back({{"id", package["package"]},
-                   {"createdOn", DssMillis(Text(package, "created_at"))},
+                   {"createdOn", DssMillis(TextMember(package, "created_at"))},
                    {"createdBy", package["created_by"]},
                    {"releaseNotes", package["notes"]}});
   }
@@ -154,7 +151,7 @@ Result<Response> ListPackages(const DssCall& call) {
 // DSS lets its users name a package; ours are numbered. The name must be the next number's.
 Result<Response> CreatePackage(const DssCall& call) {
   const std::string& asked = call.param("v");
-  ASSIGN_OR_RETURN(const Json packages, call.Get(ServiceOf(call) + "/packages"));
+  ASSIGN_OR_RETURN(const Json packages, call.Get(ServicePath(call) + "/packages"));
   int64_t last = 0;
   for (const Json& package : packages) {
     if (package["package"] == asked)
@@ -166,37 +163,40 @@ Result<Response> CreatePackage(const DssCall& call) {
     return InvalidArgument(
         "Slipway numbers packages: '" + asked + "' cannot be the next one's name",
         "the next one of '" + call.param("s") + "' is 'v" + std::to_string(last + 1) + "'");
-  ASSIGN_OR_RETURN(const Json started, call.Send("POST", ServiceOf(call) + "/packages",
+  ASSIGN_OR_RETURN(const Json started, call.Send("POST", ServicePath(call) + "/packages",
                                                  {{"notes", call.query("releaseNotes")}}));
   RETURN_IF_ERROR(call.WaitForJob(started.value("job", "")));
-  ASSIGN_OR_RETURN(const Json made, call.Get(ServiceOf(call) + "/packages/latest"));
+  ASSIGN_OR_RETURN(const Json made, call.Get(ServicePath(call) + "/packages/latest"));
   if (made["package"] == asked) return DssOk();
-  return Conflict("the package was made, as '" + Text(made, "package") + "', not '" + asked + "'",
-                  "its number was given to another package before, or meanwhile");
+  return Conflict(
+      "the package was made, as '" + TextMember(made, "package") + "', not '" + asked + "'",
+      "its number was given to another package before, or meanwhile");
 }
 
-Result<Response> Summary(const DssCall& call) {
-  ASSIGN_OR_RETURN(const Json package, call.Get(PackageOf(call)));
+Result<Response> ShowDssPackageSummary(const DssCall& call) {
+  ASSIGN_OR_RETURN(const Json package, call.Get(PackagePath(call)));
   Json out = {{"id", package["package"]},
-              {"createdOn", DssMillis(Text(package, "created_at"))},
+              {"createdOn", DssMillis(TextMember(package, "created_at"))},
               {"releaseNotes", package["notes"]},
               {"slipway", package}};
   return JsonResponse(out);
 }
 
-Result<Response> DeletePackage(const DssCall& call) {
-  RETURN_IF_ERROR(call.Send("DELETE", PackageOf(call)));
+Result<Response> DeleteDssPackage(const DssCall& call) {
+  RETURN_IF_ERROR(call.Send("DELETE", PackagePath(call)));
   return DssOk();
 }
 
-Result<Response> Archive(const DssCall& call) { return call.Fetch(PackageOf(call) + "/archive"); }
+Result<Response> GetDssPackageArchive(const DssCall& call) {
+  return call.Fetch(PackagePath(call) + "/archive");
+}
 
-Result<Response> Publish(const DssCall& call) {
+Result<Response> PublishDssPackage(const DssCall& call) {
   const std::string name = call.query("publishedServiceId", call.param("s"));
   if (name != call.param("s"))
     return DssNotSupported("publishing under another name ('" + name.substr(0, 100) + "')",
                            "a service is published as '" + call.param("s") + "'");
-  RETURN_IF_ERROR(call.Send("POST", PackageOf(call) + "/publish", Json::object()));
+  RETURN_IF_ERROR(call.Send("POST", PackagePath(call) + "/publish", Json::object()));
   return DssOk();
 }
 
@@ -205,20 +205,22 @@ Result<Response> Publish(const DssCall& call) {
 void AddDssServiceCalls(DssFacade* facade) {
   const char* const package = "/projects/{p}/apiservices/{s}/packages/{v}";
   const char* const settings = "/projects/{p}/apiservices/{s}/settings";
-  facade->Add("GET", "/projects/{p}/apiservices", "DSSProject.list_api_services", List);
-  facade->Add("POST", "/projects/{p}/apiservices/{s}", "DSSProject.create_api_service", Create);
-  facade->Add("GET", settings, "DSSAPIService.get_settings", GetSettings);
-  facade->Add("PUT", settings, "DSSAPIServiceSettings.save", PutSettings);
+  facade->Add("GET", "/projects/{p}/apiservices", "DSSProject.list_api_services", ListDssServices);
+  facade->Add("POST", "/projects/{p}/apiservices/{s}", "DSSProject.create_api_service",
+              CreateDssService);
+  facade->Add("GET", settings, "DSSAPIService.get_settings", GetDssServiceSettings);
+  facade->Add("PUT", settings, "DSSAPIServiceSettings.save", PutDssServiceSettings);
   facade->Add("GET", "/projects/{p}/apiservices/{s}/packages", "DSSAPIService.list_packages",
-              ListPackages);
+              ListDssPackages);
   facade->AddSlow("POST", package, "DSSAPIService.create_package", CreatePackage);
-  facade->Add("DELETE", package, "DSSAPIService.delete_package", DeletePackage);
+  facade->Add("DELETE", package, "DSSAPIService.delete_package", DeleteDssPackage);
   facade->Add("GET", "/projects/{p}/apiservices/{s}/packages/{v}/summary",
-              "DSSAPIService.get_package_summary", Summary);
+              "DSSAPIService.get_package_summary", ShowDssPackageSummary);
   facade->Add("GET", "/projects/{p}/apiservices/{s}/packages/{v}/archive",
-              "DSSAPIService.download_package_stream, download_package_to_file", Archive);
+              "DSSAPIService.download_package_stream, download_package_to_file",
+              GetDssPackageArchive);
   facade->Add("POST", "/projects/{p}/apiservices/{s}/packages/{v}/publish",
-              "DSSAPIService.publish_package", Publish);
+              "DSSAPIService.publish_package", PublishDssPackage);
 }
 
 }  // namespace slipway

@@ -168,7 +168,7 @@ Result<Response> StopNodes(Hub& hub, const Request& request) {
 }
 
 // {package} as elsewhere: "v3", "3" or "latest".
-Result<Response> Publish(Hub& hub, const Request& request) {
+Result<Response> PublishPackage(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(ParseBody(request, {}));
   Registry& registry = hub.registry();
   const std::string& project = request.params.at("project");
@@ -231,7 +231,7 @@ Result<Response> ShowPublished(Hub& hub, const Request& request) {
   return JsonResponse(PublishedToJson(request, service, deployments));
 }
 
-Result<Response> Archive(Hub& hub, const Request& request) {
+Result<Response> PublishedArchive(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PublishedVersion version,
                    hub.registry().published().GetVersion(request.params.at("published"),
                                                          request.params.at("version")));
@@ -306,14 +306,14 @@ void AddInfraRoutes(Hub& hub, Router* router) {
   add("POST", infra + "/stop", "deploy", "stops the nodes of a local infrastructure", StopNodes,
       {.body = NoKeys()});
   add("POST", "/api/v1/projects/{project}/services/{service}/packages/{package}/publish", "deploy",
-      "publishes a package to the API Deployer", Publish,
+      "publishes a package to the API Deployer", PublishPackage,
       {.body = NoKeys(), .status = 201, .answer = Answers("PublishedVersion")});
   add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished,
       {.paged = ListKey{"service"}, .filtered = true, .answer = AnswersList("PublishedService")});
   add("GET", published, "read", "one published service with its versions", ShowPublished,
       {.answer = Answers("PublishedService")});
-  add("GET", published + "/versions/{version}/archive", "read", "the version's zip", Archive,
-      {.content_type = "application/zip"});
+  add("GET", published + "/versions/{version}/archive", "read", "the version's zip",
+      PublishedArchive, {.content_type = "application/zip"});
   add("DELETE", published + "/versions/{version}", "deploy",
       "deletes a version that no deployment needs", DeletePublished,
       {.atomic = true, .answer = Answers("Deleted")});

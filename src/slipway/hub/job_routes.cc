@@ -71,7 +71,7 @@ Result<std::vector<std::string>> Targets(const ProjectDefinition& project,
   return out;
 }
 
-Result<Response> Plan(Hub& hub, const Request& request) {
+Result<Response> PlanBuild(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   const auto get = [&](const char* key, const char* fallback) {
@@ -123,7 +123,7 @@ void AddJobRoutes(Hub& hub, Router* router) {
   add("POST", "/api/v1/jobs/{job}/abort", "write", "asks a running job to stop", Abort,
       {.body = NoKeys(), .query = NoKeys(), .resource = project_of_job});
   add("GET", "/api/v1/projects/{project}/plan", "read",
-      "what a build of ?targets in ?mode would do, and why", Plan,
+      "what a build of ?targets in ?mode would do, and why", PlanBuild,
       {.query = Keys({{"targets", "string", true, "datasets and models, comma-separated"},
                       {"mode", "this|upstream|all|missing"}})});
   add("POST", "/api/v1/projects/{project}/build", "write",

@@ -25,11 +25,6 @@ struct Origin {
   Json answer, node;  // null where the caller read the log
 };
 
-std::string TextOf(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 Result<std::vector<std::string>> InfrasToAsk(Hub& hub, const Request& request) {
   const std::string deployment = QueryOf(request, "deployment");
   if (!deployment.empty()) {
@@ -77,9 +72,9 @@ Result<Origin> FindOrigin(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const std::vector<std::string> infras, InfrasToAsk(hub, request));
   ASSIGN_OR_RETURN(const FoundAnswer found, hub.deployer().FindAnswer(id, infras));
   const Json& line = found.lines.front();
-  origin.service = TextOf(line, "service");
-  origin.endpoint = TextOf(line, "endpoint");
-  origin.generation = TextOf(line, "generation");
+  origin.service = TextMember(line, "service");
+  origin.endpoint = TextMember(line, "endpoint");
+  origin.generation = TextMember(line, "generation");
   origin.manifest_sha256 = found.manifest_sha256;
   origin.answer = AnswerToJson(found, MayDeploy(request, found.infra));
   ASSIGN_OR_RETURN(const InfraRecord infra, hub.registry().infras().Get(found.infra));

@@ -11,11 +11,6 @@ namespace {
 
 constexpr size_t kMostBundleBytes = size_t{1} << 30;
 
-std::string TextOf(const Json& object, const char* key) {
-  const Json* value = FindMember(object, key);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 std::string HashOf(const PackageManifest& manifest, const std::string& part) {
   const PackagePart* found = manifest.FindPart(part);
   return found != nullptr ? found->sha256 : std::string();
@@ -41,10 +36,11 @@ Json TrainedOn(const VersionRecord& version, const Json& build) {
 Json TrainedOn(const Json& info) {
   Json out = Json::array();
   const Json* lineage = FindMember(info, "lineage");
-  if (lineage == nullptr || TextOf(*lineage, "dataset").empty()) return out;
-  out.push_back({{"dataset", TextOf(*lineage, "project") + "/" + TextOf(*lineage, "dataset")},
-                 {"fingerprint", TextOf(*lineage, "dataset_fingerprint")},
-                 {"files", Json::array()}});
+  if (lineage == nullptr || TextMember(*lineage, "dataset").empty()) return out;
+  out.push_back(
+      {{"dataset", TextMember(*lineage, "project") + "/" + TextMember(*lineage, "dataset")},
+       {"fingerprint", TextMember(*lineage, "dataset_fingerprint")},
+       {"files", Json::array()}});
   return out;
 }
 

@@ -29,8 +29,8 @@ Result<VersionRecord> FindVersion(Registry& registry, const Request& request,
 
 // The models of a project by name, after `after`, `most` of them or one more: those with versions,
 // and those that are only defined.
-Result<std::vector<ModelRecord>> ModelsOf(Registry& registry, const std::string& project,
-                                          const std::string& after, int64_t most) {
+Result<std::vector<ModelRecord>> ModelsOfProject(Registry& registry, const std::string& project,
+                                                 const std::string& after, int64_t most) {
   ASSIGN_OR_RETURN(std::vector<ModelRecord> models,
                    registry.models().List(project, after, most + 1));
   // Of the definition no more than the names is read: a page may take those of many projects.
@@ -77,7 +77,7 @@ Result<Response> ListModels(Hub& hub, const Request& request) {
     if (project < after_project || !MaySee(request, {"project", project})) continue;
     ASSIGN_OR_RETURN(
         const auto models,
-        ModelsOf(registry, project, project == after_project ? after_model : "", most));
+        ModelsOfProject(registry, project, project == after_project ? after_model : "", most));
     for (const ModelRecord& model : models) out.push_back(ModelToJson(model));
   }
   return JsonResponse(out);
@@ -160,7 +160,7 @@ Result<Response> Activate(Hub& hub, const Request& request) {
   return ActiveNow(hub, version);
 }
 
-Result<Response> Rollback(Hub& hub, const Request& request) {
+Result<Response> RollbackModel(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"reason"}));
   ASSIGN_OR_RETURN(
       VersionRecord version,
@@ -317,7 +317,8 @@ void AddModelRoutes(Hub& hub, Router* router) {
                       {"b", "string", false, "the other one", version}})});
   add("POST", kModel + "/versions/{version}/activate", "write", "makes the version the active one",
       Activate, {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
-  add("POST", kModel + "/rollback", "write", "activates the previously active version", Rollback,
+  add("POST", kModel + "/rollback", "write", "activates the previously active version",
+      RollbackModel,
       {.body = reason, .query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("POST", kModel + "/import", "write", "adds a version from a bundle or a LightGBM text file",
       Import,

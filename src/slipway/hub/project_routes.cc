@@ -156,7 +156,7 @@ Result<Looks> LookAtFiles(Hub& hub, const Proposed& proposed) {
   return looks;
 }
 
-Result<Response> Apply(Hub& hub, const Request& request) {
+Result<Response> ApplyProject(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(Json body, ParseBody(request, {"definition", "prune", "force"}));
   ASSIGN_OR_RETURN(Proposed proposed, Propose(hub, body, BodyFlag(body, "prune")));
   if (proposed.changes.empty()) return Answer(proposed, Json::array());
@@ -213,7 +213,7 @@ void AddProjectRoutes(Hub& hub, Router* router) {
   add("GET", "/api/v1/projects/{project}/flow", "read",
       "the Flow: nodes and edges with state and reason", ShowFlow, {.query = NoKeys()});
   add("POST", "/api/v1/apply", "write",
-      "creates or changes what a definition describes; all or nothing", Apply,
+      "creates or changes what a definition describes; all or nothing", ApplyProject,
       {.body = Keys({definition, prune, force}),
        .query = NoKeys(),
        .etag = true,

@@ -25,7 +25,7 @@ Json ServiceToJson(const PublishedService& service) {
           {"created_at", service.created_at}, {"created_by", service.created_by}};
 }
 
-Result<Response> Create(Hub& hub, const Request& request) {
+Result<Response> CreatePublished(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"service", "project"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "service"));
   if (!IsValidName(name))
@@ -38,7 +38,7 @@ Result<Response> Create(Hub& hub, const Request& request) {
   return JsonResponse(ServiceToJson(made), 201);
 }
 
-Result<Response> Delete(Hub& hub, const Request& request) {
+Result<Response> DeletePublishedService(Hub& hub, const Request& request) {
   const std::string& name = request.params.at("published");
   RETURN_IF_ERROR(hub.registry().published().Delete(name));
   return JsonResponse({{"deleted", name}});
@@ -77,7 +77,7 @@ Result<Response> Upload(Hub& hub, const Request& request) {
   return JsonResponse(out, 201);
 }
 
-Result<Response> OpenApi(Hub& hub, const Request& request) {
+Result<Response> ShowPublishedOpenApi(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PublishedVersion version,
                    hub.registry().published().GetVersion(request.params.at("published"),
                                                          request.params.at("version")));
@@ -138,14 +138,15 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
     return Json{{"nodes", std::move(urls)}};
   };
   add("POST", "/api/v1/published-services", "deploy", "makes a published service without versions",
-      Create,
+      CreatePublished,
       {.body = Keys({{"service", "string", true, "its name", kNamePattern},
                      {"project", "string", false, "that it belongs to; empty: to none",
                       "^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"}}),
        .query = NoKeys(),
        .status = 201,
        .answer = Answers("PublishedService")});
-  add("DELETE", service, "deploy", "deletes a published service that no deployment needs", Delete,
+  add("DELETE", service, "deploy", "deletes a published service that no deployment needs",
+      DeletePublishedService,
       {.query = NoKeys(), .atomic = true, .answer = Answers("Deleted"), .state = versions});
   add("POST", service + "/versions", "deploy", "publishes a package that was made elsewhere",
       Upload,
@@ -155,7 +156,7 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
        .answer = Answers("PublishedVersion"),
        .state = versions});
   add("GET", service + "/versions/{version}/openapi.json", "read",
-      "what the version's endpoints take and answer", OpenApi, {.query = NoKeys()});
+      "what the version's endpoints take and answer", ShowPublishedOpenApi, {.query = NoKeys()});
   add("PUT", "/api/v1/infras/{infra}/nodes", "admin",
       "replaces the nodes of a static infrastructure; without a key, the stored one stays",
       SetNodes,

@@ -16,6 +16,9 @@ namespace slipway {
 
 class Hub;
 
+// What the routes of a service, its endpoints and packages begin with.
+inline const std::string kServiceRoute = "/api/v1/projects/{project}/services/{service}";
+
 // The request's JSON object; unknown keys are errors with a suggestion.
 Result<Json> ParseBody(const Request& request, const std::vector<std::string>& keys);
 // A key of the body, or `fallback` when absent.

@@ -14,8 +14,6 @@
 namespace slipway {
 namespace {
 
-const std::string kService = "/api/v1/projects/{project}/services/{service}";
-
 // A service that is defined, or was and still has packages.
 Status CheckServiceKnown(Registry& registry, const StoredProject& stored,
                          const std::string& service) {
@@ -144,7 +142,7 @@ Result<Response> ShowPackage(Hub& hub, const Request& request) {
   return JsonResponse(out.back());
 }
 
-Result<Response> Archive(Hub& hub, const Request& request) {
+Result<Response> PackageArchive(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const PackageRecord package, FindPackage(hub, request));
   Response response;
   response.content_type = "application/zip";
@@ -184,25 +182,25 @@ void AddServiceRoutes(Hub& hub, Router* router) {
       {.query = NoKeys(), .paged = ListKey{"name"}, .filtered = true});
   add("GET", "/api/v1/projects/{project}/services", "read", "API services of a project",
       ListServices, {.query = NoKeys(), .paged = ListKey{"name"}});
-  add("GET", kService, "read", "one service: endpoints, packages, changes since the last one",
+  add("GET", kServiceRoute, "read", "one service: endpoints, packages, changes since the last one",
       ShowService, {.query = NoKeys(), .etag = true, .wider = true, .state = ServiceState(hub)});
-  add("GET", kService + "/packages", "read", "packages, oldest first", ListPackages,
+  add("GET", kServiceRoute + "/packages", "read", "packages, oldest first", ListPackages,
       {.query = NoKeys(),
        .paged = ListKey{"number", ListOrder::kNumbers},
        .answer = AnswersList("Package")});
-  add("POST", kService + "/packages", "write", "makes the next package: 202 with the job to follow",
-      MakePackage,
+  add("POST", kServiceRoute + "/packages", "write",
+      "makes the next package: 202 with the job to follow", MakePackage,
       {.body = Keys({{"notes", "string", false, "kept with the package"},
                      {"force", "boolean", false, "also when a test query fails"}}),
        .query = NoKeys(),
        .status = 202,
        .answer = Answers("StartedJob"),
        .state = state});
-  add("GET", kService + "/packages/{package}", "read", "one package; also 'latest'", ShowPackage,
-      {.query = NoKeys(), .answer = Answers("Package")});
-  add("GET", kService + "/packages/{package}/archive", "read", "the package's zip", Archive,
-      {.query = NoKeys(), .content_type = "application/zip"});
-  add("DELETE", kService + "/packages/{package}", "write", "deletes a package", DeletePackage,
+  add("GET", kServiceRoute + "/packages/{package}", "read", "one package; also 'latest'",
+      ShowPackage, {.query = NoKeys(), .answer = Answers("Package")});
+  add("GET", kServiceRoute + "/packages/{package}/archive", "read", "the package's zip",
+      PackageArchive, {.query = NoKeys(), .content_type = "application/zip"});
+  add("DELETE", kServiceRoute + "/packages/{package}", "write", "deletes a package", DeletePackage,
       {.query = NoKeys(), .atomic = true, .state = state});
 }
 

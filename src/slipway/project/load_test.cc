@@ -63,7 +63,7 @@ TEST(LoadProject, ExportThenLoadGivesTheSameProject) {
 }
 
 // A valid frame, so that a case shows only what is wrong: lines 1 to 6.
-std::string Framed(const std::string& recipes) {
+std::string WithRecipes(const std::string& recipes) {
   return "project: p\n"
          "datasets:\n"
          "  raw: {type: files, path: a.csv}\n"
@@ -114,44 +114,48 @@ TEST(LoadProject, SaysWhatIsWrongAndWhere) {
        "p.yaml:2:12: '-x' is not a valid dataset name"},
       {"project: p\nmodels: {m: {activation: {if_better: rsme}}}\n",
        "p.yaml:2:38: unknown metric 'rsme'; did you mean 'rmse'?"},
-      {Framed("  r: {type: evaluate}\n"),
+      {WithRecipes("  r: {type: evaluate}\n"),
        "p.yaml:8:13: recipe type 'evaluate' comes with a later part of Slipway"},
-      {Framed("  r: {type: sync, input: rwa, output: out}\n"),
+      {WithRecipes("  r: {type: sync, input: rwa, output: out}\n"),
        "p.yaml:8:26: recipe 'r' reads an unknown dataset 'rwa'; did you mean 'raw'?"},
-      {Framed("  r: {type: sync, input: clean, output: raw}\n"),
+      {WithRecipes("  r: {type: sync, input: clean, output: raw}\n"),
        "p.yaml:8:41: recipe 'r' cannot write dataset 'raw' of type files; recipes write managed "
        "datasets only"},
-      {Framed("  r: {type: sync, input: clean, output: clean}\n"),
+      {WithRecipes("  r: {type: sync, input: clean, output: clean}\n"),
        "p.yaml:8:41: recipe 'r' writes 'clean', which it reads"},
-      {Framed("  r1: {type: sync, input: raw, output: out}\n  r2: {type: sync, input: raw, output: "
-              "out}\n"),
+      {WithRecipes(
+           "  r1: {type: sync, input: raw, output: out}\n  r2: {type: sync, input: raw, output: "
+           "out}\n"),
        "p.yaml:9:40: dataset 'out' is the output of two recipes, 'r1' (p.yaml:8:40) and 'r2'"},
-      {Framed("  r1: {type: sync, input: out, output: clean}\n  r2: {type: sync, input: clean, "
-              "output: out}\n"),
+      {WithRecipes(
+           "  r1: {type: sync, input: out, output: clean}\n  r2: {type: sync, input: clean, "
+           "output: out}\n"),
        "p.yaml:9:3: the Flow has a cycle: clean -> r2 -> out -> r1 -> clean"},
-      {Framed("  r: {type: sql, input: raw, output: out}\n"),
+      {WithRecipes("  r: {type: sql, input: raw, output: out}\n"),
        "p.yaml:8:6: missing key 'query' (or 'query_file')"},
-      {Framed("  t: {type: train, input: raw, output: clean, target: y, prediction: binary}\n"),
+      {WithRecipes(
+           "  t: {type: train, input: raw, output: clean, target: y, prediction: binary}\n"),
        "p.yaml:8:40: the output of train recipe 't' must be a model; 'clean' is a dataset"},
-      {Framed("  t: {type: train, input: raw, output: fare, target: y, prediction: regresion}\n"),
+      {WithRecipes(
+           "  t: {type: train, input: raw, output: fare, target: y, prediction: regresion}\n"),
        "'prediction' must be one of 'regression', 'binary' and 'multiclass', not 'regresion'; did "
        "you mean 'regression'?"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
-              "prediction: binary\n    validation: {holdot: 0.2}\n"),
+      {WithRecipes("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+                   "prediction: binary\n    validation: {holdot: 0.2}\n"),
        "p.yaml:14:18: unknown key 'holdot' in validation; did you mean 'holdout'?"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
-              "prediction: binary\n    validation: {holdout: 1.5}\n"),
+      {WithRecipes("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+                   "prediction: binary\n    validation: {holdout: 1.5}\n"),
        "p.yaml:14:27: 'holdout' must be a number between (and not equal to) 0 and 1, not the "
        "number 1.5"},
-      {Framed("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
-              "prediction: binary\n    prepare:\n      - {filter: a}\n      - {filtr: b}\n"),
+      {WithRecipes("  t:\n    type: train\n    input: raw\n    output: fare\n    target: y\n    "
+                   "prediction: binary\n    prepare:\n      - {filter: a}\n      - {filtr: b}\n"),
        "p.yaml:16:10: prepare step 2: unknown key 'filtr'; did you mean 'filter'?"},
-      {Framed("  t: {type: train, input: raw, output: fare, target: y, prediction: binary, "
-              "algorithm: xgboost}\n"),
+      {WithRecipes("  t: {type: train, input: raw, output: fare, target: y, prediction: binary, "
+                   "algorithm: xgboost}\n"),
        "algorithm 'xgboost' comes with a later part of Slipway"},
-      {Framed("  s: {type: score, inputs: {model: far, data: raw}, output: out}\n"),
+      {WithRecipes("  s: {type: score, inputs: {model: far, data: raw}, output: out}\n"),
        "p.yaml:8:36: recipe 's' uses an unknown model 'far'; did you mean 'fare'?"},
-      {Framed("  s: {type: score, inputs: {model: fare@x, data: raw}, output: out}\n"),
+      {WithRecipes("  s: {type: score, inputs: {model: fare@x, data: raw}, output: out}\n"),
        "p.yaml:8:36: 'fare@x' is not a model version; write fare@3, fare@active or fare@latest"},
       {"project: p\nmodels: {m: {}}\nservices: {s: {endpoints: {e: {}}}}\n",
        "p.yaml:3:31: an endpoint has exactly one of 'prediction' and 'lookup'"},

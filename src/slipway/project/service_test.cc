@@ -9,7 +9,7 @@ namespace slipway {
 namespace {
 
 // Lines 1 to 7; the service's endpoints follow, indented by six.
-std::string Framed(const std::string& endpoints) {
+std::string WithEndpoints(const std::string& endpoints) {
   return "project: p\n"
          "datasets:\n"
          "  zones: {type: files, path: z.csv}\n"
@@ -169,7 +169,7 @@ TEST(ServiceKeys, SayWhatIsWrongAndWhere) {
        "'prediction'?"},
   };
   for (const auto& [endpoint, message] : cases) {
-    auto project = LoadProjectText(Framed(endpoint), "p.yaml");
+    auto project = LoadProjectText(WithEndpoints(endpoint), "p.yaml");
     ASSERT_FALSE(project.ok()) << endpoint;
     EXPECT_THAT(project.error().message, testing::HasSubstr(message)) << endpoint;
   }
@@ -186,8 +186,9 @@ TEST(ServiceKeys, ArePublishedAsJsonSchema) {
 
 TEST(ReadService, ACommaInAFlowListDoesNotSplitADraw) {
   auto project = LoadProjectText(
-      Framed("e: {prediction: fare, test_queries: [from_dataset(rides, 5), {features: {a: 1}}, "
-             "from_dataset(zones, 2)]}"),
+      WithEndpoints(
+          "e: {prediction: fare, test_queries: [from_dataset(rides, 5), {features: {a: 1}}, "
+          "from_dataset(zones, 2)]}"),
       "p.yaml");
   ASSERT_TRUE(project.ok()) << project.error().message;
   const auto queries = ReadService("s", project->services["s"]).endpoints.at(0).queries;

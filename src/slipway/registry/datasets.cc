@@ -16,12 +16,12 @@
 namespace slipway {
 namespace {
 
-constexpr const char* kSelect =
+constexpr const char* kSelectDatasets =
     "SELECT project, dataset, version, file, schema, row_count, bytes, fingerprint, build, at, "
     "made_by, "
     "previous_version, previous_file FROM dataset_data ";
 
-Result<DatasetState> FromRow(const Home& home, const SqlRow& row) {
+Result<DatasetState> DatasetFromRow(const Home& home, const SqlRow& row) {
   DatasetState state;
   state.project = row.Text(0);
   state.dataset = row.Text(1);
@@ -75,21 +75,21 @@ Status MakeDataFolder(const Home& home, std::string_view project, std::string_vi
 
 Result<std::optional<DatasetState>> Datasets::Find(std::string_view project,
                                                    std::string_view dataset) const {
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query(std::string(kSelect) + "WHERE project = ? AND dataset = ?",
-                                   {SqlText(project), SqlText(dataset)}));
+  ASSIGN_OR_RETURN(
+      auto rows, database_.Query(std::string(kSelectDatasets) + "WHERE project = ? AND dataset = ?",
+                                 {SqlText(project), SqlText(dataset)}));
   if (rows.empty()) return std::optional<DatasetState>();
-  ASSIGN_OR_RETURN(DatasetState state, FromRow(home_, rows[0]));
+  ASSIGN_OR_RETURN(DatasetState state, DatasetFromRow(home_, rows[0]));
   return std::optional<DatasetState>(std::move(state));
 }
 
 Result<std::vector<DatasetState>> Datasets::List(std::string_view project) const {
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query(std::string(kSelect) + "WHERE project = ? ORDER BY dataset",
-                                   {SqlText(project)}));
+  ASSIGN_OR_RETURN(auto rows, database_.Query(std::string(kSelectDatasets) +
+                                                  "WHERE project = ? ORDER BY dataset",
+                                              {SqlText(project)}));
   std::vector<DatasetState> states;
   for (const SqlRow& row : rows) {
-    ASSIGN_OR_RETURN(DatasetState state, FromRow(home_, row));
+    ASSIGN_OR_RETURN(DatasetState state, DatasetFromRow(home_, row));
     states.push_back(std::move(state));
   }
   return states;

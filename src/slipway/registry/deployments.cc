@@ -30,7 +30,7 @@ Status ReadOptionalSpec(const SqlRow& row, size_t column, std::optional<Deployme
   return {};
 }
 
-Result<DeploymentRecord> FromRow(const SqlRow& row) {
+Result<DeploymentRecord> DeploymentFromRow(const SqlRow& row) {
   DeploymentRecord out;
   out.id = row.Int(0);
   out.name = row.Text(1);
@@ -112,7 +112,7 @@ Result<std::vector<DeploymentRecord>> Deployments::List() const {
   ASSIGN_OR_RETURN(auto rows, database_.Query(std::string(kColumns) + "ORDER BY name"));
   std::vector<DeploymentRecord> out;
   for (const SqlRow& row : rows) {
-    ASSIGN_OR_RETURN(DeploymentRecord record, FromRow(row));
+    ASSIGN_OR_RETURN(DeploymentRecord record, DeploymentFromRow(row));
     out.push_back(std::move(record));
   }
   return out;
@@ -121,7 +121,7 @@ Result<std::vector<DeploymentRecord>> Deployments::List() const {
 Result<DeploymentRecord> Deployments::Get(std::string_view name) const {
   ASSIGN_OR_RETURN(auto rows,
                    database_.Query(std::string(kColumns) + "WHERE name = ?", {SqlText(name)}));
-  if (!rows.empty()) return FromRow(rows[0]);
+  if (!rows.empty()) return DeploymentFromRow(rows[0]);
   ASSIGN_OR_RETURN(rows, database_.Query("SELECT name FROM deployments ORDER BY name"));
   std::vector<std::string> names;
   for (const SqlRow& row : rows) names.push_back(row.Text(0));

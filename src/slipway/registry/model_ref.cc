@@ -41,6 +41,10 @@ Status ParseNameAndVersion(std::string_view part, std::string_view whole, ModelR
 
 }  // namespace
 
+std::string FullModelName(std::string_view project, std::string_view model) {
+  return std::string(project) + "/" + std::string(model);
+}
+
 std::string ModelRef::ToText() const {
   std::string text = project + "/" + model;
   if (select == Select::kLatest) text += "@latest";

@@ -18,6 +18,9 @@ struct ModelRef {
   std::string ToText() const;
 };
 
+// "demo/fare"
+std::string FullModelName(std::string_view project, std::string_view model);
+
 Result<ModelRef> ParseModelRef(std::string_view text);
 // Within a project, as recipes write it: "fare" or "fare@3".
 Result<ModelRef> ParseModelRefIn(std::string_view project, std::string_view text);

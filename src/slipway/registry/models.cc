@@ -9,10 +9,6 @@
 namespace slipway {
 namespace {
 
-std::string NameOf(std::string_view project, std::string_view model) {
-  return std::string(project) + "/" + std::string(model);
-}
-
 // The keys of "models" in a project's definition.
 std::vector<std::string> DefinedModels(const std::string& definition) {
   std::vector<std::string> names;
@@ -60,7 +56,7 @@ Error Models::NoModel(std::string_view project, std::string_view model) const {
     return NotFound("no project '" + std::string(project) + "'", std::move(hint));
   }
   names = DefinedModels((*found)[0].Text(0));
-  const std::string name = NameOf(project, model);
+  const std::string name = FullModelName(project, model);
   for (const std::string& defined : names) {
     if (defined != model) continue;
     return NotFound("model '" + name + "' has no version yet",
@@ -179,7 +175,7 @@ Result<VersionRecord> Models::GetVersion(std::string_view project, std::string_v
   ASSIGN_OR_RETURN(auto found, SelectVersions(row.id, "AND v.number = ?", {number}));
   if (!found.empty()) return std::move(found[0]);
   ASSIGN_OR_RETURN(const std::set<int64_t> numbers, Numbers(row.id));
-  const std::string name = NameOf(project, model);
+  const std::string name = FullModelName(project, model);
   if (numbers.empty()) {
     return NotFound("model '" + name + "' has no version yet",
                     "train one with `slipway build " + name + "`");
@@ -214,13 +210,14 @@ Result<std::string> Models::BundlePath(const VersionRecord& version) const {
 Result<std::string> Models::ReferencePath(const VersionRecord& version) const {
   if (!version.reference_hash.empty()) return blobs_.Path(version.reference_hash);
   return NotFound("version " + std::to_string(version.number) + " of '" +
-                  NameOf(version.project, version.model) + "' keeps no reference statistics");
+                  FullModelName(version.project, version.model) +
+                  "' keeps no reference statistics");
 }
 
 Result<std::string> Models::HoldoutPath(const VersionRecord& version) const {
   if (!version.holdout_hash.empty()) return blobs_.Path(version.holdout_hash);
   return NotFound("version " + std::to_string(version.number) + " of '" +
-                  NameOf(version.project, version.model) + "' keeps no held-out rows");
+                  FullModelName(version.project, version.model) + "' keeps no held-out rows");
 }
 
 Result<std::vector<Activation>> Models::History(std::string_view project,

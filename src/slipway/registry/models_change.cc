@@ -9,10 +9,6 @@
 namespace slipway {
 namespace {
 
-std::string NameOf(std::string_view project, std::string_view model) {
-  return std::string(project) + "/" + std::string(model);
-}
-
 // The files of a version as blobs, on disk and durable; their rows are written with the version's.
 struct VersionBlobs {
   Blob bundle;
@@ -89,7 +85,7 @@ Status Models::SetActive(const Row& row, int64_t number, std::string_view kind,
 
 Result<VersionRecord> Models::AddVersion(std::string_view project, std::string_view model,
                                          const NewVersion& version) {
-  const std::string name = NameOf(project, model);
+  const std::string name = FullModelName(project, model);
   if (!IsValidName(model)) {
     return InvalidArgument("'" + std::string(model) + "' is not a valid model name",
                            "use letters, digits, '_', '-' and '.', not first '-' or '.'");
@@ -142,10 +138,10 @@ Result<VersionRecord> Models::Rollback(std::string_view project, std::string_vie
   const std::optional<int64_t> target = RollbackTarget(history, numbers, row.active);
   if (!target) {
     return Conflict(
-        "model '" + NameOf(project, model) +
+        "model '" + FullModelName(project, model) +
             "' cannot be rolled back: no version that was active before " +
             std::to_string(row.active) + " exists",
-        "choose a version with `slipway model activate " + NameOf(project, model) + "@N`");
+        "choose a version with `slipway model activate " + FullModelName(project, model) + "@N`");
   }
   RETURN_IF_ERROR(SetActive(row, *target, "rollback", who, why));
   ASSIGN_OR_RETURN(VersionRecord version, GetVersion(project, model, *target));
@@ -169,7 +165,7 @@ Status Models::DeleteVersion(std::string_view project, std::string_view model, i
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const VersionRecord version, GetVersion(project, model, number));
   const std::string what =
-      "version " + std::to_string(number) + " of '" + NameOf(project, model) + "'";
+      "version " + std::to_string(number) + " of '" + FullModelName(project, model) + "'";
   if (version.active) {
     return Conflict(what + " is the active one", "activate another version first");
   }
@@ -212,7 +208,8 @@ Status Models::DeleteModel(std::string_view project, std::string_view model, boo
   if (!row) return {};
   ASSIGN_OR_RETURN(const std::set<int64_t> numbers, Numbers(row->id));
   if (!numbers.empty() && !force) {
-    return Conflict("model '" + NameOf(project, model) + "' has " + std::to_string(numbers.size()) +
+    return Conflict("model '" + FullModelName(project, model) + "' has " +
+                        std::to_string(numbers.size()) +
                         (numbers.size() == 1 ? " version" : " versions"),
                     "add --force to delete them too");
   }

@@ -9,12 +9,12 @@
 namespace slipway {
 namespace {
 
-std::string NameOf(std::string_view project, std::string_view service) {
+std::string FullServiceName(std::string_view project, std::string_view service) {
   return std::string(project) + "/" + std::string(service);
 }
 
 std::string SequenceOf(std::string_view project, std::string_view service) {
-  return "service/" + NameOf(project, service);
+  return "service/" + FullServiceName(project, service);
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ Result<int64_t> Packages::NextNumber(std::string_view project, std::string_view 
 }
 
 Result<PackageRecord> Packages::Add(const NewPackage& package) {
-  const std::string name = NameOf(package.project, package.service);
+  const std::string name = FullServiceName(package.project, package.service);
   ASSIGN_OR_RETURN(const Blob blob, blobs_.PutFile(package.path, package.move_file));
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const int64_t number,
@@ -114,7 +114,7 @@ Result<PackageRecord> Packages::Get(std::string_view project, std::string_view s
   ASSIGN_OR_RETURN(auto found, Select("WHERE p.project = ? AND p.service = ? AND p.number = ?",
                                       {SqlText(project), SqlText(service), number}));
   if (!found.empty()) return std::move(found[0]);
-  const std::string name = NameOf(project, service);
+  const std::string name = FullServiceName(project, service);
   ASSIGN_OR_RETURN(const std::vector<PackageRecord> all, List(project, service));
   if (all.empty()) {
     return NotFound("service '" + name + "' has no package yet",

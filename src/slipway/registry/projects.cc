@@ -9,11 +9,11 @@
 namespace slipway {
 namespace {
 
-constexpr const char* kSelect =
+constexpr const char* kSelectProjects =
     "SELECT name, definition, revision, etag, created_at, created_by, updated_at, updated_by FROM "
     "projects ";
 
-ProjectRecord FromRow(const SqlRow& row) {
+ProjectRecord ProjectFromRow(const SqlRow& row) {
   return {row.Text(0), row.Text(1), row.Int(2),  row.Text(3),
           row.Text(4), row.Text(5), row.Text(6), row.Text(7)};
 }
@@ -26,9 +26,9 @@ Error Changed(std::string_view name) {
 }  // namespace
 
 Result<std::vector<ProjectRecord>> Projects::List() const {
-  ASSIGN_OR_RETURN(auto rows, database_.Query(std::string(kSelect) + "ORDER BY name"));
+  ASSIGN_OR_RETURN(auto rows, database_.Query(std::string(kSelectProjects) + "ORDER BY name"));
   std::vector<ProjectRecord> projects;
-  for (const SqlRow& row : rows) projects.push_back(FromRow(row));
+  for (const SqlRow& row : rows) projects.push_back(ProjectFromRow(row));
   return projects;
 }
 
@@ -46,9 +46,9 @@ Result<bool> Projects::Exists(std::string_view name) const {
 }
 
 Result<ProjectRecord> Projects::Get(std::string_view name) const {
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query(std::string(kSelect) + "WHERE name = ?", {SqlText(name)}));
-  if (!rows.empty()) return FromRow(rows[0]);
+  ASSIGN_OR_RETURN(
+      auto rows, database_.Query(std::string(kSelectProjects) + "WHERE name = ?", {SqlText(name)}));
+  if (!rows.empty()) return ProjectFromRow(rows[0]);
   ASSIGN_OR_RETURN(const std::vector<std::string> names, Names());
   std::string hint = DidYouMean(name, names);
   if (hint.empty()) {
@@ -65,8 +65,8 @@ Result<ProjectRecord> Projects::Put(std::string_view name, std::string_view defi
                            "use letters, digits, '_', '-' and '.', not first '-' or '.'");
   }
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query(std::string(kSelect) + "WHERE name = ?", {SqlText(name)}));
+  ASSIGN_OR_RETURN(
+      auto rows, database_.Query(std::string(kSelectProjects) + "WHERE name = ?", {SqlText(name)}));
   if (expected_etag == "new" && !rows.empty()) {
     return Conflict("project '" + std::string(name) + "' exists already");
   }
@@ -74,10 +74,10 @@ Result<ProjectRecord> Projects::Put(std::string_view name, std::string_view defi
       (rows.empty() || rows[0].Text(3) != expected_etag)) {
     return Changed(name);
   }
-  if (!rows.empty() && rows[0].Text(1) == definition_json) return FromRow(rows[0]);
+  if (!rows.empty() && rows[0].Text(1) == definition_json) return ProjectFromRow(rows[0]);
 
   ProjectRecord record;
-  if (!rows.empty()) record = FromRow(rows[0]);
+  if (!rows.empty()) record = ProjectFromRow(rows[0]);
   record.name = name;
   record.definition_json = definition_json;
   record.revision += 1;

@@ -10,7 +10,6 @@
 namespace slipway {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr size_t kMaxCategory = 1 << 20;
 constexpr int kMaxCategoryCodes = 60'000;
 constexpr uint8_t kNoLookup = 0x80;
@@ -57,7 +56,8 @@ std::vector<uint32_t> RanksOf(const std::vector<RankTable>& tables,
 // and one in [-1e-35, 0) sends right.
 double FoldZero(ValueRule rule, double threshold) {
   if (rule != ValueRule::kLightGbm || std::fabs(threshold) > kZeroThreshold) return threshold;
-  return threshold >= 0 ? kZeroThreshold : std::nextafter(-kZeroThreshold, -kInfinity);
+  return threshold >= 0 ? kZeroThreshold
+                        : std::nextafter(-kZeroThreshold, -std::numeric_limits<double>::infinity());
 }
 
 Result<Coder> Coder::Make(const Forest& forest) {

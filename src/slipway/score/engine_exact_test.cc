@@ -9,10 +9,8 @@
 #include "slipway/score/isa.h"
 #include "slipway/score/lightgbm_for_test.h"
 
-namespace slipway {
+namespace slipway::lightgbm_for_test {
 namespace {
-
-using namespace lightgbm_for_test;  // NOLINT(google-build-using-namespace)
 
 void ExpectSameBits(const std::vector<double>& ours, const std::vector<double>& theirs,
                     const char* what) {
@@ -30,7 +28,7 @@ struct Seen {
       bitvector = 0;
 };
 
-void Check(const Library& lib, const Case& test, uint32_t seed, Seen* seen) {
+void CheckLightGbm(const Library& lib, const Case& test, uint32_t seed, Seen* seen) {
   SCOPED_TRACE(test.name);
   const std::vector<double> matrix =
       TrainingRows(600, seed, test.parameters.find("dense") == std::string::npos);
@@ -79,7 +77,7 @@ TEST(EngineAgainstLightGbm, EveryKindOfModelGivesTheSameBits) {
   uint32_t seed = 100;
   for (int repeat = 0; repeat < 2; ++repeat) {
     for (const Case& test : Cases()) {
-      Check(lib, test, seed += 10, &seen);
+      CheckLightGbm(lib, test, seed += 10, &seen);
       if (HasFatalFailure()) return;
     }
   }
@@ -94,4 +92,4 @@ TEST(EngineAgainstLightGbm, EveryKindOfModelGivesTheSameBits) {
 }
 
 }  // namespace
-}  // namespace slipway
+}  // namespace slipway::lightgbm_for_test

@@ -7,10 +7,8 @@
 #include "slipway/score/engine.h"
 #include "slipway/score/xgboost_for_test.h"
 
-namespace slipway {
+namespace slipway::xgboost_for_test {
 namespace {
-
-using namespace xgboost_for_test;  // NOLINT(google-build-using-namespace)
 
 void ExpectSameScores(const std::vector<double>& ours, const std::vector<double>& theirs,
                       const char* what) {
@@ -176,7 +174,7 @@ void Note(const Forest& forest, SeenModels* seen) {
   }
 }
 
-void Check(const Library& lib, const Case& test, uint32_t seed, SeenModels* seen) {
+void CheckXgboost(const Library& lib, const Case& test, uint32_t seed, SeenModels* seen) {
   SCOPED_TRACE(test.words);
   const std::vector<double> matrix = TrainingRows(300, seed, !test.Has("dense"));
   const Saved saved = Train(lib, test, matrix, Labels(matrix, test, seed));
@@ -260,7 +258,7 @@ TEST(EngineAgainstXGBoost, EveryKindOfModelGivesTheSameBits) {
   for (int repeat = 0; repeat < 2; ++repeat) {
     for (const Case& test : Cases()) {
       if (test.least_release > lib.release) continue;
-      Check(lib, test, seed += 10, &seen);
+      CheckXgboost(lib, test, seed += 10, &seen);
       if (HasFailure()) return;
     }
   }
@@ -274,4 +272,4 @@ TEST(EngineAgainstXGBoost, EveryKindOfModelGivesTheSameBits) {
 }
 
 }  // namespace
-}  // namespace slipway
+}  // namespace slipway::xgboost_for_test

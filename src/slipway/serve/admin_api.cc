@@ -12,19 +12,13 @@
 #include "slipway/serve/admin_queue.h"
 #include "slipway/serve/admin_routes.h"
 #include "slipway/serve/node.h"
+#include "slipway/serve/request_scan.h"
 
 namespace slipway {
 namespace {
 
 constexpr size_t kMaxAdminBody = 1 << 20;
 constexpr std::string_view kServices = "/admin/api/services/";
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Decoded once; what is no escape stays as it is.
 std::string DecodeUrl(std::string_view text, bool plus_is_blank) {

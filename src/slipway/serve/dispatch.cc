@@ -5,11 +5,11 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kMember = "\"dispatch\"";
+constexpr std::string_view kDispatchMember = "\"dispatch\"";
 
 // A key may be written with escapes, so a backslash needs a look too.
 bool MayHaveDispatch(std::string_view body) {
-  return FindQuotedKey(body, kMember) != std::string_view::npos ||
+  return FindQuotedKey(body, kDispatchMember) != std::string_view::npos ||
          std::memchr(body.data(), '\\', body.size()) != nullptr;
 }
 

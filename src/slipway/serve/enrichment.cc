@@ -9,8 +9,6 @@
 namespace slipway {
 namespace {
 
-constexpr size_t kWidths[] = {1, 8, 8, 16, 4, 8};  // by Type
-
 // What a policy makes of a record whose lookup failed.
 void Apply(LookupPolicy policy, std::string_view reason, std::string message,
            EnrichmentOutcome* outcome) {
@@ -120,7 +118,7 @@ void TableJoin::Fill(const RecordLayout& layout, RecordRows* rows, int row, Text
       const Type type = layout.field(to).type;
       CellState state = CellState::kValue;
       if (type == cell.type) {
-        std::memcpy(rows->Cell(to, row), cell.data, kWidths[static_cast<size_t>(type)]);
+        std::memcpy(rows->Cell(to, row), cell.data, kTypeWidths[static_cast<size_t>(type)]);
       } else {
         scratch->text.clear();
         AppendCell(cell, 0, &scratch->text);

@@ -8,7 +8,7 @@
 namespace slipway {
 namespace {
 
-constexpr std::string_view kMember = "\"explanations\"";
+constexpr std::string_view kExplanationsMember = "\"explanations\"";
 
 bool WholeNumber(RequestScanner* scanner, std::string_view name, int64_t most,
                  std::optional<int64_t>* out, std::optional<Error>* error) {
@@ -79,9 +79,9 @@ bool ReadExplainRequest(RequestScanner* scanner, ExplainRequest* ask, std::optio
 }
 
 bool LikelyExplained(std::string_view body, bool by_default) {
-  const size_t at = FindQuotedKey(body, kMember);
+  const size_t at = FindQuotedKey(body, kExplanationsMember);
   if (at == std::string_view::npos) return by_default;
-  const std::string_view rest = body.substr(at + kMember.size(), 200);
+  const std::string_view rest = body.substr(at + kExplanationsMember.size(), 200);
   const size_t enabled = rest.find("\"enabled\"");
   if (enabled == std::string_view::npos) return by_default;
   const size_t value = rest.find_first_not_of(" \t\r\n:", enabled + 9);

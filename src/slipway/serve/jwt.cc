@@ -25,7 +25,7 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 16 << 10;
 constexpr size_t kShards = 16, kTokensPerShard = 512;
-constexpr double kLeastRefetchSeconds = 30, kRetrySeconds = 5;
+constexpr double kLeastRefetchSeconds = 30, kRefetchRetrySeconds = 5;
 constexpr size_t kMostTries = 4;  // keys that are tried for a token that names none
 
 using KeySet = std::vector<JwtKey>;
@@ -261,7 +261,7 @@ void LiveVerifier::Run() {
       if (const Status fetched = Refresh(); !fetched.ok()) {
         LogWarning("the keys of tokens (JWKS) could not be had; the old ones stay",
                    {{"error", fetched.error().message}});
-        wait = std::min(wait, kRetrySeconds);
+        wait = std::min(wait, kRefetchRetrySeconds);
       }
     }
     fetch_now = true;

@@ -18,21 +18,15 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/text.h"
+#include "slipway/serve/jwt_keys.h"
 
 namespace slipway {
 namespace {
 
 constexpr size_t kMaxHead = 32 << 10;
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
-using TlsContext = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
-using TlsSession = std::unique_ptr<SSL, Freer<SSL_free>>;
+using TlsContext = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
+using TlsSession = std::unique_ptr<SSL, FreeWith<SSL_free>>;
 
 Error Failed(const FetchUrl& url, const std::string& why) {
   return Unavailable("the document at " + url.host_header + " could not be fetched: " + why);
@@ -90,7 +84,7 @@ Status FetchConnection::Connect(const FetchUrl& url) {
   if (const int error = ::getaddrinfo(url.host.c_str(), url.port.c_str(), &hints, &found);
       error != 0)
     return Unavailable(std::string("the host is not known (") + ::gai_strerror(error) + ")");
-  const std::unique_ptr<addrinfo, Freer<::freeaddrinfo>> owned(found);
+  const std::unique_ptr<addrinfo, FreeWith<::freeaddrinfo>> owned(found);
   std::string why = "the host has no address";
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
     if (fd_ >= 0) ::close(fd_);
@@ -200,7 +194,7 @@ Result<size_t> FetchConnection::Read(std::string* out) {
 }
 
 // The value of a header of `head` by its lower-case name.
-std::optional<std::string> HeaderOf(std::string_view head, std::string_view name) {
+std::optional<std::string> ReplyHeader(std::string_view head, std::string_view name) {
   for (const std::string& line : Split(head, '\n')) {
     const size_t colon = line.find(':');
     if (colon != std::string::npos && ToLower(line.substr(0, colon)) == name)
@@ -246,10 +240,11 @@ Result<std::string> Fetch(const FetchUrl& url, const FetchOptions& options) {
   if (head.substr(8, 4) != " 200")
     return Unavailable("the answer is '" + head.substr(0, head.find('\r')) + "'");
   answer.erase(0, body);
-  const bool chunked = ToLower(HeaderOf(head, "transfer-encoding").value_or("")).find("chunked") !=
-                       std::string::npos;
+  const bool chunked =
+      ToLower(ReplyHeader(head, "transfer-encoding").value_or("")).find("chunked") !=
+      std::string::npos;
   std::optional<int64_t> length;
-  if (const auto text = HeaderOf(head, "content-length"); text && !chunked) {
+  if (const auto text = ReplyHeader(head, "content-length"); text && !chunked) {
     length = ParseInt64(*text);
     if (!length || *length < 0) return Unavailable("the answer's length is no number");
   }

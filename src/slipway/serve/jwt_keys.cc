@@ -40,19 +40,12 @@ constexpr size_t kMaxKeys = 200;
 constexpr int kLeastRsaBits = 2048, kMostRsaBits = 8192;
 constexpr size_t kMostExponentBytes = 8;
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* p) const {
-    Free(p);
-  }
-};
-using BigNumber = std::unique_ptr<BIGNUM, Freer<BN_free>>;
-using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Freer<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
-using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
+using BigNumber = std::unique_ptr<BIGNUM, FreeWith<BN_free>>;
+using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, FreeWith<OSSL_PARAM_BLD_free>>;
+using Params = std::unique_ptr<OSSL_PARAM, FreeWith<OSSL_PARAM_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
+using EcdsaSignature = std::unique_ptr<ECDSA_SIG, FreeWith<ECDSA_SIG_free>>;
 
 const unsigned char* Bytes(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
@@ -60,11 +53,6 @@ const unsigned char* Bytes(std::string_view text) {
 
 BigNumber Number(std::string_view bytes) {
   return BigNumber(BN_bin2bn(Bytes(bytes), static_cast<int>(bytes.size()), nullptr));
-}
-
-std::string Member(const Json& object, std::string_view name) {
-  const Json* member = FindMember(object, name);
-  return member != nullptr && member->is_string() ? member->get<std::string>() : std::string();
 }
 
 std::shared_ptr<EVP_PKEY> MakeKey(const char* type, const OSSL_PARAM_BLD* builder) {
@@ -82,8 +70,8 @@ std::shared_ptr<EVP_PKEY> MakeKey(const char* type, const OSSL_PARAM_BLD* builde
 }
 
 std::shared_ptr<EVP_PKEY> RsaKey(const Json& json) {
-  const std::optional<std::string> n = DecodeBase64Url(Member(json, "n"));
-  const std::optional<std::string> e = DecodeBase64Url(Member(json, "e"));
+  const std::optional<std::string> n = DecodeBase64Url(TextMember(json, "n"));
+  const std::optional<std::string> e = DecodeBase64Url(TextMember(json, "e"));
   if (!n || !e || n->empty() || e->empty() || n->size() > kMostRsaBits / 8 + 1 ||
       e->size() > kMostExponentBytes)
     return nullptr;
@@ -98,8 +86,8 @@ std::shared_ptr<EVP_PKEY> RsaKey(const Json& json) {
 }
 
 std::shared_ptr<EVP_PKEY> EcKey(const Json& json, const JwtAlgorithm& algorithm) {
-  const std::optional<std::string> x = DecodeBase64Url(Member(json, "x"));
-  const std::optional<std::string> y = DecodeBase64Url(Member(json, "y"));
+  const std::optional<std::string> x = DecodeBase64Url(TextMember(json, "x"));
+  const std::optional<std::string> y = DecodeBase64Url(TextMember(json, "y"));
   if (!x || !y || x->size() != algorithm.half || y->size() != algorithm.half) return nullptr;
   const std::string point = "\x04" + *x + *y;  // uncompressed
   const std::string curve(algorithm.curve);
@@ -136,16 +124,16 @@ class JwtKeyReader {
  public:
   static std::optional<JwtKey> Read(const Json& json) {
     if (!json.is_object()) return std::nullopt;
-    const std::string use = Member(json, "use");
+    const std::string use = TextMember(json, "use");
     if (!use.empty() && use != "sig") return std::nullopt;
     JwtKey key;
-    key.id_ = Member(json, "kid");
-    key.algorithm_ = Member(json, "alg");
-    const std::string type = Member(json, "kty");
+    key.id_ = TextMember(json, "kid");
+    key.algorithm_ = TextMember(json, "alg");
+    const std::string type = TextMember(json, "kty");
     if (type == "RSA") {
       key.key_ = RsaKey(json);
     } else if (type == "EC") {
-      key.curve_ = Member(json, "crv");
+      key.curve_ = TextMember(json, "crv");
       for (const JwtAlgorithm& algorithm : kAlgorithms) {
         if (!algorithm.curve.empty() && algorithm.curve == key.curve_)
           key.key_ = EcKey(json, algorithm);

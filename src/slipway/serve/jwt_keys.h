@@ -15,6 +15,15 @@ struct evp_pkey_st;
 
 namespace slipway {
 
+// Deletes with the function of a C library that frees such things.
+template <auto Free>
+struct FreeWith {
+  template <typename T>
+  void operator()(T* p) const {
+    Free(p);
+  }
+};
+
 // The algorithm of a token's header: RS256, PS384, ES512, ...; nullptr: none that we accept.
 struct JwtAlgorithm;
 const JwtAlgorithm* FindJwtAlgorithm(std::string_view name);

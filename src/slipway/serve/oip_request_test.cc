@@ -25,7 +25,7 @@ const Schema& Columns() {
   static const Schema columns{{{"a", Type::kDouble}, {"b", Type::kInt64}, {"c", Type::kString}}};
   return columns;
 }
-const Schema& Numbers() {
+const Schema& NumberColumns() {
   static const Schema columns{{{"x", Type::kDouble}, {"y", Type::kInt64}}};
   return columns;
 }
@@ -70,15 +70,17 @@ TEST(OipRequest, OneInputPerColumn) {
 
 TEST(OipRequest, AMatrixIsInTheOrderOfTheColumns) {
   const std::string expected = R"({"features":{"x":1,"y":2}},{"features":{"x":3.25,"y":null}})";
-  EXPECT_EQ(Records(Infer(Input("input-0", "FP32", "[2,2]", "[[1,2],[3.25,NaN]]")), Numbers()),
+  EXPECT_EQ(
+      Records(Infer(Input("input-0", "FP32", "[2,2]", "[[1,2],[3.25,NaN]]")), NumberColumns()),
+      expected);
+  EXPECT_EQ(Records(Infer(Input("any", "FP64", "[2,2]", "[1,2,3.25,null]")), NumberColumns()),
             expected);
-  EXPECT_EQ(Records(Infer(Input("any", "FP64", "[2,2]", "[1,2,3.25,null]")), Numbers()), expected);
 }
 
 TEST(OipRequest, AMatrixIsNotForTexts) {
   EXPECT_EQ(Records(Infer(Input("m", "FP64", "[1,3]", "[1,2,3]")), Columns()),
             "error: a matrix holds numbers, but column 'c' is string");
-  EXPECT_EQ(Records(Infer(Input("m", "FP64", "[1,3]", "[1,2,3]")), Numbers()),
+  EXPECT_EQ(Records(Infer(Input("m", "FP64", "[1,3]", "[1,2,3]")), NumberColumns()),
             "error: input 'm' has 3 columns, but the model takes 2");
 }
 
@@ -136,9 +138,9 @@ TEST(OipRequest, ARawRequestIsOneTensor) {
   const Schema one{{{"x", Type::kInt64}}};
   EXPECT_EQ(Records(Bytes<int64_t>({5, 6}), one, "0"),
             R"({"features":{"x":5}},{"features":{"x":6}})");
-  EXPECT_EQ(Records(Bytes<double>({1, 2, 3, 4}), Numbers(), "0"),
+  EXPECT_EQ(Records(Bytes<double>({1, 2, 3, 4}), NumberColumns(), "0"),
             R"({"features":{"x":1,"y":2}},{"features":{"x":3,"y":4}})");
-  EXPECT_EQ(Records(Bytes<double>({1, 2, 3}), Numbers(), "0"),
+  EXPECT_EQ(Records(Bytes<double>({1, 2, 3}), NumberColumns(), "0"),
             "error: input 'input-0' has 24 bytes, but shape [1,2] of FP64 is something else");
   EXPECT_EQ(Records(Bytes<double>({1, 2, 3}), Columns(), "0"),
             "error: a raw request holds numbers, but column 'c' is string");
@@ -150,7 +152,7 @@ TEST(OipRequest, IdAndOutputs) {
       R"({"name":"prediction"},{"name":"p","parameters":{"binary_data":false}}],"inputs":[)" +
       Input("x", "FP64", "[1]", "[1]") + "]}");
   TextArena arena;
-  const Result<OipRequest> request = ParseOipRequest(body.view(), "", Numbers(), &arena);
+  const Result<OipRequest> request = ParseOipRequest(body.view(), "", NumberColumns(), &arena);
   ASSERT_TRUE(request.ok()) << request.error().message;
   EXPECT_EQ(request->id, R"("a\"b")");
   EXPECT_TRUE(request->binary_output);
@@ -206,9 +208,9 @@ TEST(OipRequest, WhatIsWrongIsSaid) {
 TEST(OipRequest, RowsComeInChunks) {
   const Body body(Infer(Input("x", "INT32", "[5]", "[1,2,3,4,5]")));
   TextArena arena;
-  const Result<OipRequest> request = ParseOipRequest(body.view(), "", Numbers(), &arena);
+  const Result<OipRequest> request = ParseOipRequest(body.view(), "", NumberColumns(), &arena);
   ASSERT_TRUE(request.ok()) << request.error().message;
-  Result<OipRows> rows = OipRows::Make(*request, Numbers());
+  Result<OipRows> rows = OipRows::Make(*request, NumberColumns());
   ASSERT_TRUE(rows.ok());
   std::string out;
   EXPECT_EQ(rows->AppendItems(2, 1000, &out), 2);

@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kNoMemory = "there is not enough memory";
 constexpr size_t kFrameBytes = 1 << 20;  // of text, then the frame is written
-constexpr double kRetrySeconds = 1;      // after an error of the disk
+constexpr double kDiskRetrySeconds = 1;  // after an error of the disk
 constexpr size_t kTexts = 9;
 constexpr size_t kMessageBytes = 1000;
 
@@ -299,7 +299,7 @@ class FileQueryLog final : public QueryLog {
       status = Unavailable(kNoMemory);
     }
     if (!status.ok()) {
-      retry_at_ = time + std::min(kRetrySeconds, options_.flush_seconds);
+      retry_at_ = time + std::min(kDiskRetrySeconds, options_.flush_seconds);
       if (!failing_) {
         LogError("the query log cannot be written; its lines are dropped and counted until it can",
                  {{"folder", options_.folder}, {"error", status.error().message}});

@@ -10,7 +10,6 @@ namespace {
 
 // Keys beyond this place in a record are always found by their name.
 constexpr size_t kMostRemembered = 8192;
-constexpr size_t kWidths[] = {1, 8, 8, 16, 4, 8};  // by Type
 
 bool NeedsEscape(std::string_view name) {
   return std::any_of(name.begin(), name.end(), [](char c) {
@@ -84,7 +83,7 @@ RecordRows::RecordRows(const RecordLayout& layout, int capacity)
   std::vector<size_t> offsets;
   for (int i = 0; i < layout.size(); ++i) {
     Place& place = places_.emplace_back();
-    place.width = kWidths[static_cast<size_t>(layout.field(i).type)];
+    place.width = kTypeWidths[static_cast<size_t>(layout.field(i).type)];
     offsets.push_back(cell_bytes_);
     cell_bytes_ += (place.width * static_cast<size_t>(capacity) + 15) / 16 * 16;
   }

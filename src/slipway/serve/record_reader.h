@@ -22,6 +22,8 @@
 
 namespace slipway {
 
+inline constexpr size_t kTypeWidths[] = {1, 8, 8, 16, 4, 8};  // bytes of a value, by Type
+
 // The columns that records are read into. Immutable and thread-safe.
 class RecordLayout {
  public:

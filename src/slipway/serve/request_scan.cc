@@ -24,12 +24,6 @@ constexpr std::array<uint8_t, 256> kPlain = [] {
   return plain;
 }();
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = static_cast<char>(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // The four digits of \uXXXX; -1: they are none. REQUIRES: four readable bytes.
 int HexCode(const char* p) {
   int code = 0;
@@ -42,6 +36,12 @@ int HexCode(const char* p) {
 }
 
 }  // namespace
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
 
 char* TextArena::Room(size_t size) {
   while (block_ < blocks_.size() && blocks_[block_].size - used_ < size) {

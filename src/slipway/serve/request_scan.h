@@ -22,6 +22,9 @@ namespace slipway {
 
 inline constexpr int kRequestDepth = 64;
 
+// 0 to 15; -1: it is no hexadecimal digit.
+int HexDigit(char c);
+
 // Texts that live until Reset(): what escapes of JSON and of query strings stand for. Keeps its
 // memory. Confined to one thread.
 class TextArena {

@@ -130,19 +130,19 @@ void SystemApi::SetServer(const HttpServer* server) {
 
 bool SystemApi::Handle(std::string_view path, const HttpRequest& request, HttpReply* reply) {
   enum class What { kAlive, kReady, kMetrics, kOpenApi, kPage, kIcon };
-  struct Route {
+  struct SystemRoute {
     std::string_view path;
     What what;
     bool anyone;  // also without a key off loopback
   };
-  static constexpr Route kRoutes[] = {
+  static constexpr SystemRoute kRoutes[] = {
       {"/isAlive", What::kAlive, true},    {"/ready", What::kReady, true},
       {"/metrics", What::kMetrics, false}, {"/openapi.json", What::kOpenApi, false},
       {"/", What::kPage, false},           {"/favicon.ico", What::kIcon, true},
   };
-  const Route* route = nullptr;
+  const SystemRoute* route = nullptr;
   if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  for (const Route& each : kRoutes)
+  for (const SystemRoute& each : kRoutes)
     if (each.path == path) route = &each;
   if (route == nullptr) return false;
 

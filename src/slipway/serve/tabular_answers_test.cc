@@ -25,7 +25,7 @@ EndpointColumns Classes() {
   return columns;
 }
 
-EndpointColumns Numbers() {
+EndpointColumns NumberAnswers() {
   EndpointColumns columns;
   columns.inputs.fields = {{"x", Type::kDouble}};
   columns.outputs.fields = {{"prediction", Type::kDouble}};
@@ -72,7 +72,7 @@ TEST(TabularAnswers, LabelsAndProbabilities) {
 }
 
 TEST(TabularAnswers, AWrongRecordIsTheRequestsError) {
-  const EndpointColumns columns = Numbers();
+  const EndpointColumns columns = NumberAnswers();
   TabularAnswers answers(&columns);
   EXPECT_EQ(AppendError(&answers, R"({"results":[{"prediction":0.30000000000000004}]})"), "");
   EXPECT_EQ(answers.value(0, 0), 0.1 + 0.2);
@@ -133,7 +133,7 @@ TEST(MlflowRequest, BodiesAsRecords) {
     EXPECT_EQ(MlflowItems(body, columns, false), one) << body;
   EXPECT_EQ(MlflowItems("x,other,c\n1,2,\"a,\"\"]\"\n", columns, true),
             R"({"features":{"x":"1","c":"a,\"]"}})");
-  EXPECT_EQ(MlflowItems(R"({"instances":[1,2]})", Numbers(), false),
+  EXPECT_EQ(MlflowItems(R"({"instances":[1,2]})", NumberAnswers(), false),
             R"({"features":{"x":1}}{"features":{"x":2}})");
 }
 

@@ -12,12 +12,6 @@
 namespace slipway {
 namespace {
 
-int64_t NanosNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 Answered AnsweredWith(int status) {
   if (status < 400) return Answered::kOk;
   if (status == 503 || status == 504 || status == 429) return Answered::kRejected;
@@ -172,14 +166,14 @@ void TabularCalls::State::Answer(int slot, const TabularCall& call, const HttpRe
     Fail(status, answered.error(), *call.dialect, reply);
     if (session) session->LogRefusal(status, answered.error());
   }
-  call.stats().Observe(slot, AnsweredWith(status), NanosNow() - request.arrived_ns, records,
+  call.stats().Observe(slot, AnsweredWith(status), TabularNanos() - request.arrived_ns, records,
                        ignored, failed);
 }
 
 void TabularCalls::State::Refuse(int status, const Error& error, TabularCall* call) {
   Fail(status, error, *call->dialect, call->pending->reply());
   call->stats().Observe(call->slot, Answered::kRejected,
-                        NanosNow() - call->pending->request().arrived_ns, 0, 0, 0);
+                        TabularNanos() - call->pending->request().arrived_ns, 0, 0, 0);
   call->pending->Send();
 }
 

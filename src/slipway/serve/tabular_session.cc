@@ -14,12 +14,6 @@ constexpr int64_t kPartRows = 2048;
 constexpr size_t kPartBytes = size_t{4} << 20;
 constexpr size_t kKeptColumns = 8;
 
-int64_t NanosNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 bool SameOwner(const std::weak_ptr<const Generation>& a,
                const std::shared_ptr<const Generation>& b) {
   return !a.owner_before(b) && !b.owner_before(a);
@@ -60,7 +54,7 @@ void LiveTabularSession::Log(int status, const Error* error) {
   query.key_label = call_->key_label;
   query.trace_id = call_->trace_id;
   query.verb = call_->dialect->verb();
-  query.latency_us = (NanosNow() - arrived_ns_) / 1000;
+  query.latency_us = (TabularNanos() - arrived_ns_) / 1000;
   query.records = thread_->outcome.logged;
   query.redact = call_->model.service->settings.redact;
   parts_->query_log->Submit(slot_, query);

@@ -2,6 +2,7 @@
 // its rows are scored part by part. Internal to tabular_call.cc.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +12,12 @@
 #include "slipway/serve/tabular_call.h"
 
 namespace slipway {
+
+inline int64_t TabularNanos() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 // What one thread of the node keeps between requests.
 struct alignas(64) TabularThread {

@@ -16,7 +16,7 @@
 namespace slipway {
 namespace {
 
-void AppendMember(std::string_view name, int64_t value, std::string* out) {
+void AppendTiming(std::string_view name, int64_t value, std::string* out) {
   out->append(name);
   AppendJsonInt(value, out);
 }
@@ -24,12 +24,12 @@ void AppendMember(std::string_view name, int64_t value, std::string* out) {
 // What follows the result; the names need no escapes (IsValidName). At most kAnswerTail bytes.
 void AppendTail(const CallTiming& timing, std::string_view service, std::string_view endpoint,
                 std::string_view generation, std::string* out) {
-  AppendMember(",\"timing\":{\"preProcessing\":", timing.pre_processing, out);
-  AppendMember(",\"wait\":", timing.wait, out);
-  AppendMember(",\"enrich\":", timing.enrich, out);
-  AppendMember(",\"preparation\":", timing.preparation, out);
-  AppendMember(",\"prediction\":", timing.prediction, out);
-  AppendMember(",\"postProcessing\":", timing.post_processing, out);
+  AppendTiming(",\"timing\":{\"preProcessing\":", timing.pre_processing, out);
+  AppendTiming(",\"wait\":", timing.wait, out);
+  AppendTiming(",\"enrich\":", timing.enrich, out);
+  AppendTiming(",\"preparation\":", timing.preparation, out);
+  AppendTiming(",\"prediction\":", timing.prediction, out);
+  AppendTiming(",\"postProcessing\":", timing.post_processing, out);
   out->append("},\"apiContext\":{\"serviceId\":\"");
   out->append(service);
   out->append("\",\"endpointId\":\"");

@@ -14,7 +14,6 @@ namespace slipway {
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
 double Ratio(double a, double b) { return b == 0 ? 0 : a / b; }
@@ -53,7 +52,7 @@ double Auc(const std::vector<Tie>& ties) {
     negatives.Add(tie.negative);
   }
   const double pairs = above.value() * negatives.value();
-  return pairs > 0 ? right.value() / pairs : kNaN;
+  return pairs > 0 ? right.value() / pairs : kUndefinedMetric;
 }
 
 double AveragePrecision(const std::vector<Tie>& ties) {
@@ -63,7 +62,7 @@ double AveragePrecision(const std::vector<Tie>& ties) {
     all.Add(tie.positive + tie.negative);
     if (tie.positive != 0) area.Add(tie.positive * Ratio(positives.value(), all.value()));
   }
-  return positives.value() > 0 ? area.value() / positives.value() : kNaN;
+  return positives.value() > 0 ? area.value() / positives.value() : kUndefinedMetric;
 }
 
 double Clip(double p) { return std::clamp(p, kEpsilon, 1 - kEpsilon); }
@@ -114,7 +113,7 @@ Metrics BinaryMetrics(std::span<const uint8_t> label, std::span<const double> pr
   const auto ties = Ranked(
       n, weight, [&](size_t row) { return probability[row]; },
       [&](size_t row) { return label[row] != 0; });
-  auto when_defined = [&](double value) { return defined ? value : kNaN; };
+  auto when_defined = [&](double value) { return defined ? value : kUndefinedMetric; };
   return {{"auc", Auc(ties)},
           {"log_loss", when_defined(loss.value() / total)},
           {"accuracy", when_defined((tp + tn) / (tp + tn + fp + fn))},
@@ -165,7 +164,9 @@ Metrics MulticlassMetrics(std::span<const int32_t> label, std::span<const double
     auc_support += scores[c].support;
   }
   const bool defined = n > 0 && total > 0;
-  auto over = [&](double value, double by) { return defined && by > 0 ? value / by : kNaN; };
+  auto over = [&](double value, double by) {
+    return defined && by > 0 ? value / by : kUndefinedMetric;
+  };
   return {{"log_loss", over(loss.value(), total)},
           {"accuracy", over(hits.value(), total)},
           {"precision", over(macro.precision, occurring)},

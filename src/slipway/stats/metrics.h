@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@ namespace slipway {
 // Ordered name -> value. NaN where a metric is not defined for the rows (one class only, ...): null
 // in JSON.
 using Metrics = std::vector<std::pair<std::string, double>>;
+inline constexpr double kUndefinedMetric = std::numeric_limits<double>::quiet_NaN();
 
 // mean_error: the mean of prediction - label. median_absolute_error with weights: the lower
 // weighted median. rmse, mae, mape, r2, explained_variance, median_absolute_error, max_error,

@@ -10,8 +10,6 @@ namespace slipway {
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // scikit-learn's two: without weights the mean of the middle two, with weights the lower weighted
 // median.
 double MedianOf(std::vector<double> values, std::span<const double> weight) {
@@ -72,14 +70,16 @@ Metrics RegressionMetrics(std::span<const double> label, std::span<const double>
     spread.Add(w * d * d);
     error_spread.Add(w * e * e);
   }
-  auto mean = [&](const Sum& sum) { return defined ? sum.value() / total : kNaN; };
+  auto mean = [&](const Sum& sum) { return defined ? sum.value() / total : kUndefinedMetric; };
   return {{"rmse", std::sqrt(mean(square))},
           {"mae", mean(absolute)},
           {"mape", mean(percentage)},
-          {"r2", defined && n > 1 ? Explained(square.value(), spread.value()) : kNaN},
-          {"explained_variance", defined ? Explained(error_spread.value(), spread.value()) : kNaN},
-          {"median_absolute_error", defined ? MedianOf(std::move(magnitude), weight) : kNaN},
-          {"max_error", defined ? worst : kNaN},
+          {"r2", defined && n > 1 ? Explained(square.value(), spread.value()) : kUndefinedMetric},
+          {"explained_variance",
+           defined ? Explained(error_spread.value(), spread.value()) : kUndefinedMetric},
+          {"median_absolute_error",
+           defined ? MedianOf(std::move(magnitude), weight) : kUndefinedMetric},
+          {"max_error", defined ? worst : kUndefinedMetric},
           {"mean_error", mean(error)}};
 }
 

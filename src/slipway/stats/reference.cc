@@ -12,17 +12,16 @@ namespace slipway {
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kMostBins = 255;
 constexpr size_t kMostDistinct = 100'000;
 
-Error Bad(const std::string& what) { return Corruption("reference statistics: " + what); }
+Error BadReference(const std::string& what) { return Corruption("reference statistics: " + what); }
 
 Result<int64_t> CountMember(const Json& json, std::string_view key) {
   const Json* value = FindMember(json, key);
   if (value == nullptr || !value->is_number_integer() || *value < 0 || *value > INT64_MAX) {
-    return Bad("'" + std::string(key) + "' is not a count");
+    return BadReference("'" + std::string(key) + "' is not a count");
   }
   return value->get<int64_t>();
 }
@@ -93,9 +92,9 @@ void NumericReferenceBuilder::Count(std::span<const double> values) {
 NumericReference NumericReferenceBuilder::Finish() {
   NumericReference& r = reference_;
   if (r.counts.empty()) r.counts.assign(r.bounds.size() + 1, 0);
-  r.mean = finite_ == 0 ? kNaN : mean_;
-  r.stddev = finite_ == 0 ? kNaN : std::sqrt(m2_ / static_cast<double>(finite_));
-  if (r.count == 0) r.min = r.max = kNaN;
+  r.mean = finite_ == 0 ? kNoStatistic : mean_;
+  r.stddev = finite_ == 0 ? kNoStatistic : std::sqrt(m2_ / static_cast<double>(finite_));
+  if (r.count == 0) r.min = r.max = kNoStatistic;
   NumericReference out = std::move(reference_);
   *this = NumericReferenceBuilder();
   return out;
@@ -117,7 +116,8 @@ Json NumericReference::ToJson() const {
 
 Result<NumericReference> NumericReference::FromJson(const Json& json) {
   if (!json.is_object() || json.size() != 9) {
-    return Bad("the keys are not count, missing, mean, stddev, min, max, bounds, counts, sketch");
+    return BadReference(
+        "the keys are not count, missing, mean, stddev, min, max, bounds, counts, sketch");
   }
   NumericReference out;
   ASSIGN_OR_RETURN(out.count, CountMember(json, "count"));
@@ -125,34 +125,34 @@ Result<NumericReference> NumericReference::FromJson(const Json& json) {
   for (auto [key, to] : {std::pair{"mean", &out.mean}, std::pair{"stddev", &out.stddev},
                          std::pair{"min", &out.min}, std::pair{"max", &out.max}}) {
     const Json* value = FindMember(json, key);
-    auto number = value == nullptr ? Result<double>(Bad("")) : DoubleFromJson(*value);
-    if (!number.ok()) return Bad("'" + std::string(key) + "' is not a number");
+    auto number = value == nullptr ? Result<double>(BadReference("")) : DoubleFromJson(*value);
+    if (!number.ok()) return BadReference("'" + std::string(key) + "' is not a number");
     *to = *number;
   }
   const Json* bounds = FindMember(json, "bounds");
   const Json* counts = FindMember(json, "counts");
   if (bounds == nullptr || counts == nullptr || !bounds->is_array() || !counts->is_array() ||
       bounds->size() >= kMostBins || counts->size() != bounds->size() + 1) {
-    return Bad("'bounds' and 'counts' are not up to 255 bins");
+    return BadReference("'bounds' and 'counts' are not up to 255 bins");
   }
   for (const Json& bound : *bounds) {
-    if (!bound.is_number()) return Bad("a bound is not a number");
+    if (!bound.is_number()) return BadReference("a bound is not a number");
     const double value = bound.get<double>();
     if (!std::isfinite(value) || (!out.bounds.empty() && value <= out.bounds.back())) {
-      return Bad("the bounds do not ascend");
+      return BadReference("the bounds do not ascend");
     }
     out.bounds.push_back(value);
   }
   int64_t left = out.count;
   for (const Json& count : *counts) {
     if (!count.is_number_integer() || count < 0 || count > left)
-      return Bad("'counts' do not add up to 'count'");
+      return BadReference("'counts' do not add up to 'count'");
     out.counts.push_back(count.get<int64_t>());
     left -= out.counts.back();
   }
-  if (left != 0) return Bad("'counts' do not add up to 'count'");
+  if (left != 0) return BadReference("'counts' do not add up to 'count'");
   const Json* sketch = FindMember(json, "sketch");
-  if (sketch == nullptr) return Bad("'sketch' is missing");
+  if (sketch == nullptr) return BadReference("'sketch' is missing");
   ASSIGN_OR_RETURN(out.sketch, QuantileSketch::FromJson(*sketch));
   return out;
 }
@@ -199,7 +199,7 @@ Json CategoryReference::ToJson() const {
 
 Result<CategoryReference> CategoryReference::FromJson(const Json& json) {
   if (!json.is_object() || json.size() != 5) {
-    return Bad("the keys are not count, missing, counts, other, distinct");
+    return BadReference("the keys are not count, missing, counts, other, distinct");
   }
   CategoryReference out;
   ASSIGN_OR_RETURN(out.count, CountMember(json, "count"));
@@ -208,26 +208,26 @@ Result<CategoryReference> CategoryReference::FromJson(const Json& json) {
   ASSIGN_OR_RETURN(out.distinct, CountMember(json, "distinct"));
   const Json* counts = FindMember(json, "counts");
   if (counts == nullptr || !counts->is_array() || counts->size() > kMostDistinct)
-    return Bad("'counts' is not a list");
+    return BadReference("'counts' is not a list");
   int64_t left = out.count;
   for (const Json& item : *counts) {
     if (!item.is_array() || item.size() != 2 || !item[0].is_string() ||
         !item[1].is_number_integer() || item[1] < 0 || item[1] > left) {
-      return Bad("a category is not [text, count], or the counts exceed 'count'");
+      return BadReference("a category is not [text, count], or the counts exceed 'count'");
     }
     std::pair<std::string, int64_t> category{item[0].get<std::string>(), item[1].get<int64_t>()};
     if (!out.counts.empty()) {
       const auto& last = out.counts.back();
       const bool falls = last.second > category.second ||
                          (last.second == category.second && last.first < category.first);
-      if (!falls) return Bad("the categories are not by falling count, then text");
+      if (!falls) return BadReference("the categories are not by falling count, then text");
     }
     left -= category.second;
     out.counts.push_back(std::move(category));
   }
-  if (left != out.other) return Bad("the counts do not add up to 'count'");
+  if (left != out.other) return BadReference("the counts do not add up to 'count'");
   if (out.distinct < static_cast<int64_t>(out.counts.size()))
-    return Bad("'distinct' is less than the categories");
+    return BadReference("'distinct' is less than the categories");
   return out;
 }
 

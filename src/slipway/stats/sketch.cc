@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -19,8 +18,6 @@ constexpr size_t kMaxLevels = 56;    // count stays below 2^63
 constexpr size_t kMinCapacity = 8;   // smaller levels cost more compactions than they save
 constexpr double kShrink = 2.0 / 3;  // of a level's capacity to the next one's above
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
 // A fair but repeatable coin: splitmix64 of its number.
 bool Coin(uint64_t number) {
   uint64_t z = (number + 1) * 0x9E3779B97F4A7C15u;
@@ -29,7 +26,7 @@ bool Coin(uint64_t number) {
   return ((z ^ (z >> 31)) & 1) != 0;
 }
 
-Error Bad(const std::string& what) { return Corruption("quantile sketch: " + what); }
+Error BadSketch(const std::string& what) { return Corruption("quantile sketch: " + what); }
 
 }  // namespace
 
@@ -91,13 +88,13 @@ void QuantileSketch::Merge(const QuantileSketch& other) {
   Compact();
 }
 
-double QuantileSketch::min() const { return count_ == 0 ? kNaN : min_; }
-double QuantileSketch::max() const { return count_ == 0 ? kNaN : max_; }
+double QuantileSketch::min() const { return count_ == 0 ? kNoStatistic : min_; }
+double QuantileSketch::max() const { return count_ == 0 ? kNoStatistic : max_; }
 
 double QuantileSketch::Quantile(double q) const { return Quantiles({&q, 1}).front(); }
 
 std::vector<double> QuantileSketch::Quantiles(std::span<const double> q) const {
-  std::vector<double> out(q.size(), kNaN);
+  std::vector<double> out(q.size(), kNoStatistic);
   if (count_ == 0) return out;
   std::vector<std::pair<double, int64_t>>
       items;  // value, how many it stands for; then: how many up to here
@@ -143,14 +140,14 @@ Json QuantileSketch::ToJson() const {
 
 Result<QuantileSketch> QuantileSketch::FromJson(const Json& json) {
   if (!json.is_object() || json.size() != 6)
-    return Bad("its keys are not k, count, coin, min, max, levels");
+    return BadSketch("its keys are not k, count, coin, min, max, levels");
   auto number = [&](std::string_view key, int64_t least, int64_t most) -> Result<int64_t> {
     const Json* value = FindMember(json, key);
     if (value == nullptr || !value->is_number_integer())
-      return Bad("'" + std::string(key) + "' is not a whole number");
+      return BadSketch("'" + std::string(key) + "' is not a whole number");
     const bool huge = value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX};
     if (huge || value->get<int64_t>() < least || value->get<int64_t>() > most) {
-      return Bad("'" + std::string(key) + "' is out of range");
+      return BadSketch("'" + std::string(key) + "' is out of range");
     }
     return value->get<int64_t>();
   };
@@ -161,12 +158,12 @@ Result<QuantileSketch> QuantileSketch::FromJson(const Json& json) {
   sketch.coin_ = static_cast<uint64_t>(coin);
   for (auto [key, to] : {std::pair{"min", &sketch.min_}, std::pair{"max", &sketch.max_}}) {
     const Json* value = FindMember(json, key);
-    if (value == nullptr) return Bad("'" + std::string(key) + "' is missing");
+    if (value == nullptr) return BadSketch("'" + std::string(key) + "' is missing");
     ASSIGN_OR_RETURN(*to, DoubleFromJson(*value));
   }
   const Json* levels = FindMember(json, "levels");
   if (levels == nullptr || !levels->is_array() || levels->empty() || levels->size() > kMaxLevels) {
-    return Bad("'levels' is not a list of 1 to 56 levels");
+    return BadSketch("'levels' is not a list of 1 to 56 levels");
   }
   sketch.levels_.resize(levels->size());
   sketch.lowest_capacity_ = sketch.Capacity(0);
@@ -174,19 +171,19 @@ Result<QuantileSketch> QuantileSketch::FromJson(const Json& json) {
   for (size_t h = 0; h < levels->size(); ++h) {
     const Json& values = (*levels)[h];
     if (!values.is_array() || values.size() > static_cast<size_t>(kMaxK) * 2)
-      return Bad("a level is not a short list");
+      return BadSketch("a level is not a short list");
     for (const Json& item : values) {
       ASSIGN_OR_RETURN(const double value, DoubleFromJson(item));
       if (!(value >= sketch.min_ && value <= sketch.max_))
-        return Bad("a value is not between min and max");
+        return BadSketch("a value is not between min and max");
       if (h > 0 && !sketch.levels_[h].empty() && value < sketch.levels_[h].back())
-        return Bad("a level is not sorted");
-      if (left < int64_t{1} << h) return Bad("its values stand for more than its count");
+        return BadSketch("a level is not sorted");
+      if (left < int64_t{1} << h) return BadSketch("its values stand for more than its count");
       left -= int64_t{1} << h;
       sketch.levels_[h].push_back(value);
     }
   }
-  if (left != 0) return Bad("its values stand for less than its count");
+  if (left != 0) return BadSketch("its values stand for less than its count");
   return sketch;
 }
 

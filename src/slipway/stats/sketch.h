@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "slipway/base/result.h"
 
 namespace slipway {
+
+// A statistic of no values.
+inline constexpr double kNoStatistic = std::numeric_limits<double>::quiet_NaN();
 
 class QuantileSketch {
  public:

@@ -23,6 +23,7 @@ struct BadRow {
   std::string reason;
   std::string text;  // the row as it stands, cut at 64 KiB
 };
+inline constexpr size_t kMaxBadText = 64 << 10;
 // "trips.csv:17: column 'fare': 'abc' is not a double"
 std::string BadRowMessage(const BadRow& row);
 

@@ -13,7 +13,7 @@
 namespace slipway {
 namespace {
 
-constexpr int64_t kBlockRows = 16384;
+constexpr int64_t kFeedBlockRows = 16384;
 constexpr double kZeroThreshold = 1e-35;  // LightGBM's kZeroThreshold, a float there
 constexpr double kTickSeconds = 0.05;
 
@@ -47,7 +47,7 @@ Result<Sample> TakeSample(const LightGbm& lib, const RowFile& file, int features
   for (auto& column : sample.places) column.reserve(static_cast<size_t>(count));
   int next = 0;
   RETURN_IF_ERROR(ForEachBlock(
-      file, kBlockRows, [&](int64_t first, int64_t rows, const double* block) -> Status {
+      file, kFeedBlockRows, [&](int64_t first, int64_t rows, const double* block) -> Status {
         for (; next < count && chosen[static_cast<size_t>(next)] < first + rows; ++next) {
           const double* row = block + (chosen[static_cast<size_t>(next)] - first) * file.width();
           for (int f = 0; f < features; ++f) {
@@ -107,7 +107,7 @@ Status Trainer::Push(const RowFile& file, void* dataset, double from, double to)
   // With linear trees LightGBM's PushRows keeps raw values for one block only; so all rows are one
   // block then.
   const int64_t block =
-      linear != nullptr && *linear != "false" && *linear != "0" ? file.rows() : kBlockRows;
+      linear != nullptr && *linear != "false" && *linear != "0" ? file.rows() : kFeedBlockRows;
   std::vector<double> dense;
   return ForEachBlock(
       file, block, [&](int64_t first, int64_t rows, const double* values) -> Status {
@@ -132,7 +132,7 @@ Status Trainer::SetFields(const RowFile& file, void* dataset, bool training) {
   const bool by_class = training && !data_.class_weights.empty();
   std::vector<float> label(rows), weight(data_.weighted || by_class ? rows : 0);
   double sum = 0;
-  RETURN_IF_ERROR(ForEachBlock(file, kBlockRows,
+  RETURN_IF_ERROR(ForEachBlock(file, kFeedBlockRows,
                                [&](int64_t first, int64_t count, const double* values) -> Status {
                                  for (int64_t r = 0; r < count; ++r) {
                                    const double* row = values + r * file.width();

@@ -11,7 +11,7 @@
 namespace slipway {
 namespace {
 
-constexpr int64_t kBlockRows = 4096;
+constexpr int64_t kScoreBlockRows = 4096;
 constexpr int kMaxReferenceClasses = 100;  // classes whose probabilities get a reference
 
 // The statistics of one side and one numeric value per row, read off a block.
@@ -19,16 +19,18 @@ template <typename Value>
 Status SeeOrCount(const RowFile& file, bool count, const Value& value,
                   NumericReferenceBuilder* builder) {
   std::vector<double> values;
-  return ForEachBlock(file, kBlockRows, [&](int64_t, int64_t rows, const double* block) -> Status {
-    values.clear();
-    for (int64_t r = 0; r < rows; ++r) values.push_back(value(block + r * file.width()));
-    if (count) {
-      builder->Count(values);
-    } else {
-      builder->See(values);
-    }
-    return {};
-  });
+  return ForEachBlock(file, kScoreBlockRows,
+                      [&](int64_t, int64_t rows, const double* block) -> Status {
+                        values.clear();
+                        for (int64_t r = 0; r < rows; ++r)
+                          values.push_back(value(block + r * file.width()));
+                        if (count) {
+                          builder->Count(values);
+                        } else {
+                          builder->See(values);
+                        }
+                        return {};
+                      });
 }
 
 struct TwoSides {
@@ -56,8 +58,8 @@ Result<TwoSides> CategorySides(const RowFile& train, const RowFile& holdout,
   for (const auto& [file, json] :
        {std::pair{&train, &out.training}, std::pair{&holdout, &out.holdout}}) {
     std::vector<int64_t> counts(classes.size(), 0);
-    RETURN_IF_ERROR(
-        ForEachBlock(*file, kBlockRows, [&](int64_t, int64_t rows, const double* block) -> Status {
+    RETURN_IF_ERROR(ForEachBlock(
+        *file, kScoreBlockRows, [&](int64_t, int64_t rows, const double* block) -> Status {
           for (int64_t r = 0; r < rows; ++r)
             ++counts[static_cast<size_t>(class_of(block + r * file->width()))];
           return {};
@@ -88,16 +90,16 @@ Result<Scorer> Scorer::FromText(const std::string& model_text) {
 Result<RowFile> Scorer::Score(const RowFile& rows, const std::string& temp_dir, int threads) const {
   ASSIGN_OR_RETURN(RowFile scores, RowFile::Make(temp_dir, outputs()));
   scores.Resize(rows.rows());
-  const int64_t blocks = (rows.rows() + kBlockRows - 1) / kBlockRows;
+  const int64_t blocks = (rows.rows() + kScoreBlockRows - 1) / kScoreBlockRows;
   const int workers = static_cast<int>(std::clamp<int64_t>(blocks, 1, std::max(threads, 1)));
   std::atomic<int64_t> next{0};
   std::vector<Status> outcomes(static_cast<size_t>(workers));
   const auto work = [&](Status* outcome) {
-    std::vector<double> in(static_cast<size_t>(kBlockRows * rows.width()));
-    std::vector<double> out(static_cast<size_t>(kBlockRows * outputs()));
+    std::vector<double> in(static_cast<size_t>(kScoreBlockRows * rows.width()));
+    std::vector<double> out(static_cast<size_t>(kScoreBlockRows * outputs()));
     for (int64_t block; outcome->ok() && (block = next.fetch_add(1)) < blocks;) {
-      const int64_t first = block * kBlockRows;
-      const int64_t count = std::min(kBlockRows, rows.rows() - first);
+      const int64_t first = block * kScoreBlockRows;
+      const int64_t count = std::min(kScoreBlockRows, rows.rows() - first);
       *outcome = rows.Read(first, count, in.data());
       if (!outcome->ok()) break;
       engine_->PredictRaw(in.data(), count, rows.width(), out.data());
@@ -126,8 +128,8 @@ Status AppendScores(const RowFile& rows, const RowFile& scores, bool weighted, i
   const int64_t most = std::max<int64_t>(max_values / scores.width(), 1);
   const int64_t step = std::max<int64_t>((rows.rows() + most - 1) / most, 1);
   const int label = rows.width() - 2;
-  std::vector<double> block_scores(static_cast<size_t>(kBlockRows * scores.width()));
-  return ForEachBlock(rows, kBlockRows,
+  std::vector<double> block_scores(static_cast<size_t>(kScoreBlockRows * scores.width()));
+  return ForEachBlock(rows, kScoreBlockRows,
                       [&](int64_t first, int64_t count, const double* block) -> Status {
                         RETURN_IF_ERROR(scores.Read(first, count, block_scores.data()));
                         for (int64_t r = 0; r < count; ++r) {
