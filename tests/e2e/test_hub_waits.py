@@ -1,5 +1,4 @@
-"""Calls that wait for API nodes or for processes hold up no other call of the hub."""
-import os
+"""Calls that wait for API nodes hold up no other call of the hub."""
 import socket
 import threading
 
@@ -60,22 +59,3 @@ def test_nodes_that_hang_hold_up_those_who_ask_them_only(hub, path):
     for thread in threads:
         thread.join(60)
     assert ended == [200] * 8
-
-
-def test_looks_into_files_hold_up_no_other_call(slipway, hubs):
-    """The rows of a dataset are read by a process: here, from a pipe that nobody writes to."""
-    slipway("init")
-    data = slipway.write("rows.csv", "a,b\n1,2\n")
-    hub = hubs(slipway, "--allow-path", slipway.folder)
-    assert hub.local("POST", "/api/v1/projects", {"name": "p"}).status in (200, 201)
-    assert hub.local("POST", "/api/v1/projects/p/datasets", {"name": "d", "files": [str(data)]}).status == 201
-    os.unlink(data)
-    os.mkfifo(data)
-    threads, ended = together(6, lambda: hub.local("GET", "/api/v1/projects/p/datasets/d/head", timeout=60).status)
-    assert hub.local("GET", "/api/v1/projects").status == 200
-    print(ended)
-    fd = os.open(data, os.O_RDWR | os.O_NONBLOCK)
-    os.write(fd, b"a,b\n1,2\n")
-    os.close(fd)
-    for thread in threads:
-        thread.join(60)

@@ -296,18 +296,24 @@ void AddDatasetRoutes(Hub& hub, Router* router) {
   add("GET", kDatasets, "read", "datasets of a project", ListDatasets,
       {.query = NoKeys(), .paged = ListKey{"name"}});
   add("POST", kDatasets, "write", "adds a dataset after a look at its files", AddDataset,
-      {.body = added, .query = NoKeys(), .status = 201, .etag = true, .state = state});
+      {.body = added,
+       .query = NoKeys(),
+       .status = 201,
+       .etag = true,
+       .state = state,
+       .waits = AlwaysWaits});
   add("GET", kDatasets + "/{dataset}", "read", "one dataset: schema, rows, size, fingerprint",
-      ShowDataset, {.query = NoKeys()});
+      ShowDataset, {.query = NoKeys(), .waits = AlwaysWaits});
   add("DELETE", kDatasets + "/{dataset}", "write", "takes a dataset out of the project",
       RemoveDataset, {.query = NoKeys(), .etag = true, .atomic = true, .state = state});
   add("GET", kDatasets + "/{dataset}/schema", "read", "columns and types", ShowSchema,
       {.query = NoKeys()});
   add("POST", kDatasets + "/{dataset}/refresh", "write",
       "looks at the files again and pins what it finds", Refresh,
-      {.body = NoKeys(), .query = NoKeys()});
+      {.body = NoKeys(), .query = NoKeys(), .waits = AlwaysWaits});
   add("GET", kDatasets + "/{dataset}/head", "read", "the first ?rows", Head,
-      {.query = Keys({{"rows", "integer", false, "how many (10)", "", 0, 100'000}})});
+      {.query = Keys({{"rows", "integer", false, "how many (10)", "", 0, 100'000}}),
+       .waits = AlwaysWaits});
   add("POST", kDatasets + "/{dataset}/clear", "write", "deletes the data of a managed dataset",
       ClearDataset, {.body = NoKeys(), .query = NoKeys(), .atomic = true});
   add("GET", kRecipes, "read", "recipes of a project", ListRecipes,

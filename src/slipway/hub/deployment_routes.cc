@@ -368,7 +368,8 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
                        "with the health of each, asked of every node (once for all of them)"}}),
        .paged = ListKey{"name"},
        .filtered = true,
-       .answer = AnswersList("Deployment")});
+       .answer = AnswersList("Deployment"),
+       .waits = [](const Request& r) { return r.query.contains("status"); }});
   add("POST", "/api/v1/deployments", "deploy", "makes a deployment; nothing is pushed yet",
       CreateDeployment,
       {.status = 201,
@@ -383,12 +384,14 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
   add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true",
       DeleteDeployment,
       {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}}),
-       .answer = Answers("Deleted")});
+       .answer = Answers("Deleted"),
+       .waits = AlwaysWaits});
   add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowDeploymentStatus,
-      {.answer = Answers("DeploymentStatus")});
+      {.answer = Answers("DeploymentStatus"), .waits = AlwaysWaits});
   add("POST", kDeployment + "/plan", "deploy", "what an update would do", PlanUpdate,
       {.rule = ShapedBody(DeploymentUpdateBody(), "the body"),
-       .answer = Answers("DeploymentPlan")});
+       .answer = Answers("DeploymentPlan"),
+       .waits = AlwaysWaits});
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
       {.status = 202,
        .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
@@ -405,9 +408,11 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
        .rule = ShapedBody(PromoteBody(), "the body"),
        .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test,
-      {.body = NoKeys(), .answer = AnswersList("TestOutcome")});
+      {.body = NoKeys(), .answer = AnswersList("TestOutcome"), .waits = AlwaysWaits});
   add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query,
-      {.rule = ShapedBody(QueryBody(), "the query"), .answer = Answers("NodeAnswer")});
+      {.rule = ShapedBody(QueryBody(), "the query"),
+       .answer = Answers("NodeAnswer"),
+       .waits = AlwaysWaits});
   add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,
       {.query = Keys({{"limit", "integer", false, "how many (50)", "", 1, 1000}}),
        .answer = AnswersList("DeploymentUpdate")});
@@ -419,10 +424,12 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
              "what was recorded in this span (24h); else what the nodes "
              "count now",
              "^[1-9][0-9]{0,4}[smhd]$"}});
+  // What the nodes count now is asked of them, what was recorded is here.
+  const auto counted_now = [](const Request& r) { return !r.query.contains("since"); };
   add("GET", "/api/v1/activity", "read", "requests, errors, latencies; ?stage", Activity,
-      {.query = stage, .filtered = true, .answer = AnswersList("Activity")});
+      {.query = stage, .filtered = true, .answer = AnswersList("Activity"), .waits = counted_now});
   add("GET", kDeployment + "/activity", "read", "requests, errors, latencies of a deployment",
-      Activity, {.query = stage, .answer = AnswersList("Activity")});
+      Activity, {.query = stage, .answer = AnswersList("Activity"), .waits = counted_now});
 }
 
 }  // namespace slipway

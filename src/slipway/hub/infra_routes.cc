@@ -298,13 +298,13 @@ void AddInfraRoutes(Hub& hub, Router* router) {
        .rule = ShapedBody(NewInfraBody(), "the infrastructure"),
        .answer = Answers("Infra")});
   add("GET", infra, "read", "one infrastructure; asks its nodes", ShowInfra,
-      {.answer = Answers("Infra")});
+      {.answer = Answers("Infra"), .waits = AlwaysWaits});
   add("DELETE", infra, "admin", "removes an infrastructure without deployments", DeleteInfra,
-      {.answer = Answers("Deleted"), .state = infra_state});
+      {.answer = Answers("Deleted"), .state = infra_state, .waits = AlwaysWaits});
   add("POST", infra + "/start", "deploy", "starts the nodes of a local infrastructure", StartNodes,
-      {.body = NoKeys(), .answer = Answers("InfraNodes")});
+      {.body = NoKeys(), .answer = Answers("InfraNodes"), .waits = AlwaysWaits});
   add("POST", infra + "/stop", "deploy", "stops the nodes of a local infrastructure", StopNodes,
-      {.body = NoKeys()});
+      {.body = NoKeys(), .waits = AlwaysWaits});
   add("POST", "/api/v1/projects/{project}/services/{service}/packages/{package}/publish", "deploy",
       "publishes a package to the API Deployer", PublishPackage,
       {.body = NoKeys(), .status = 201, .answer = Answers("PublishedVersion")});

@@ -125,7 +125,8 @@ void AddJobRoutes(Hub& hub, Router* router) {
   add("GET", "/api/v1/projects/{project}/plan", "read",
       "what a build of ?targets in ?mode would do, and why", PlanBuild,
       {.query = Keys({{"targets", "string", true, "datasets and models, comma-separated"},
-                      {"mode", "this|upstream|all|missing"}})});
+                      {"mode", "this|upstream|all|missing"}}),
+       .waits = AlwaysWaits});
   add("POST", "/api/v1/projects/{project}/build", "write",
       "starts a build: 202 with the job to follow", Build,
       {.body = Keys({{"targets", "strings", true, "datasets and models"},

@@ -168,7 +168,8 @@ void AddLineageRoutes(Hub& hub, Router* router) {
                {.query = Keys(
                     {{"request_id", "string", true, "the answer's X-Request-Id", kRequestIdPattern},
                      {"deployment", "string", false, "ask its nodes alone", kNamePattern}}),
-                .filtered = true}});
+                .filtered = true,
+                .waits = AlwaysWaits}});
   router->Add({"GET",
                "/api/v1/lineage/{published}/{generation}/{endpoint}",
                "read",

@@ -211,16 +211,21 @@ void AddProjectRoutes(Hub& hub, Router* router) {
        .atomic = true,
        .state = state});
   add("GET", "/api/v1/projects/{project}/flow", "read",
-      "the Flow: nodes and edges with state and reason", ShowFlow, {.query = NoKeys()});
+      "the Flow: nodes and edges with state and reason", ShowFlow,
+      {.query = NoKeys(), .waits = AlwaysWaits});
   add("POST", "/api/v1/apply", "write",
       "creates or changes what a definition describes; all or nothing", ApplyProject,
       {.body = Keys({definition, prune, force}),
        .query = NoKeys(),
        .etag = true,
        .resource = ProjectOfBody,
-       .state = state});
+       .state = state,
+       .waits = AlwaysWaits});
   add("POST", "/api/v1/diff", "read", "what apply would change", DiffRoute,
-      {.body = Keys({definition, prune}), .query = NoKeys(), .resource = ProjectOfBody});
+      {.body = Keys({definition, prune}),
+       .query = NoKeys(),
+       .resource = ProjectOfBody,
+       .waits = AlwaysWaits});
 }
 
 }  // namespace slipway

@@ -27,6 +27,8 @@ bool BodyFlag(const Json& body, const char* key);
 
 // A route that takes no keys.
 inline std::vector<RouteKey> NoKeys() { return {}; }
+// RouteDetails::waits of a route all of whose calls do.
+inline bool AlwaysWaits(const Request&) { return true; }
 inline std::vector<RouteKey> Keys(std::initializer_list<RouteKey> keys) { return keys; }
 
 // The definition of the project that a request is about, as it is now: what its changes are.
