@@ -22,6 +22,7 @@
 #include "slipway/http/server.h"
 #include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
+#include "slipway/serve/public_notice.h"
 
 namespace slipway {
 namespace {
@@ -206,6 +207,7 @@ Result<int> Serve(const Flags& flags) {
   ASSIGN_OR_RETURN(std::unique_ptr<Node> node, Node::Open(config, config.loops));
   if (!config.package.empty())
     RETURN_IF_ERROR(ActivatePackage(*node->parts().state, config.package));
+  NotePublicTraffic(node->parts());
 
   HttpServerOptions options;
   options.listen = config.listen;

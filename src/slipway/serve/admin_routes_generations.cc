@@ -6,6 +6,7 @@
 #include "slipway/base/text.h"
 #include "slipway/http/multipart.h"
 #include "slipway/serve/admin_routes.h"
+#include "slipway/serve/public_notice.h"
 
 namespace slipway {
 namespace {
@@ -32,6 +33,7 @@ Json GenerationToJson(const GenerationInfo& generation) {
 
 Response Imported(NodeParts* parts, const std::string& service,
                   const ImportedGeneration& generation) {
+  NotePublicPackage(*parts, service, generation.id, generation.auth);
   Json json = {{"serviceId", service},
                {"generation", generation.id},
                {"generationId", generation.id},

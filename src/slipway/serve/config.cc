@@ -1,9 +1,12 @@
 #include "slipway/serve/config.h"
 
+#include <algorithm>
+
 #include <toml++/toml.h>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/http/listen_address.h"
 #include "slipway/serve/config_keys.h"
 
 namespace slipway {
@@ -102,6 +105,10 @@ Status ReadFileInto(const std::string& file, NodeConfig* config) {
 }
 
 }  // namespace
+
+bool IsOpen(const NodeConfig& config) {
+  return config.allow_public || std::all_of(config.listen.begin(), config.listen.end(), IsLoopback);
+}
 
 Result<NodeConfig> LoadNodeConfig(NodeConfig base, const ConfigSources& sources) {
   NodeConfig config = std::move(base);

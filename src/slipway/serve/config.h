@@ -49,6 +49,9 @@ struct ConfigSources {
 };
 // Errors name the file with line and column, or the variable; unknown keys get a suggestion.
 Result<NodeConfig> LoadNodeConfig(NodeConfig base, const ConfigSources& sources);
+// Whether whoever reaches the node may score what does not ask for keys or tokens itself: it
+// listens on loopback alone, or auth.allow_public says so.
+bool IsOpen(const NodeConfig& config);
 // What must not be started: open off loopback by accident, unreadable certificates, ... Every
 // finding at once; empty: fine. Warnings go to `warnings`.
 std::vector<std::string> CheckNodeConfig(const NodeConfig& config,

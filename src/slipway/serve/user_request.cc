@@ -122,26 +122,6 @@ std::string_view RequestIds::Next() {
 
 double RequestIds::Random() { return static_cast<double>(Mix() >> 11) * 0x1p-53; }
 
-// What the node's administrator says wins over the package; of several generations the stricter.
-static bool NeedsKey(const ServedService& service, const std::string& setting, bool open) {
-  if (!setting.empty()) return setting != "public";
-  bool all_public = !service.generations.empty();
-  for (const ServedGeneration& served : service.generations) {
-    const std::string& auth = served.generation->manifest().auth;
-    if (!auth.empty() && auth != "public") return true;
-    all_public = all_public && auth == "public";
-  }
-  return !all_public && !open;
-}
-
-bool ServiceNeedsKey(const ServedService& service, bool open) {
-  return NeedsKey(service, service.settings.auth, open);
-}
-
-bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open) {
-  return NeedsKey(service, service.RulesOf(endpoint).settings->auth, open);
-}
-
 // Whether it says so itself, not only by the node's rule.
 static bool AsksForKeys(const ServedService& service, const std::string& setting) {
   if (!setting.empty()) return setting != "public";
@@ -150,6 +130,20 @@ static bool AsksForKeys(const ServedService& service, const std::string& setting
                        const std::string& auth = served.generation->manifest().auth;
                        return !auth.empty() && auth != "public";
                      });
+}
+
+// What the node's administrator says wins over the package, and a package may only ask for more
+// than the node does: it opens nothing.
+static bool NeedsKey(const ServedService& service, const std::string& setting, bool open) {
+  return (!open && setting.empty()) || AsksForKeys(service, setting);
+}
+
+bool ServiceNeedsKey(const ServedService& service, bool open) {
+  return NeedsKey(service, service.settings.auth, open);
+}
+
+bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open) {
+  return NeedsKey(service, service.RulesOf(endpoint).settings->auth, open);
 }
 
 UserAccess UserGate::Check(const ServedService& service, const CallRules& rules,
