@@ -126,6 +126,10 @@ def test_tokens(nodes, shop, provider):
     assert node.predict(record).status == 401
     key = node.admin("POST", "keys", {"label": "k"}).json["key"]
     assert node.predict(record, headers=bearer(key)).status == 401, "a service that asks for tokens takes no keys"
+    document = node.get("/openapi.json", headers=bearer(good)).json
+    assert "/public/api/v1/shop/fare/predict" in document["paths"], "who may score sees what to send"
+    for headers in ({}, bearer(key), bearer(provider.token())):
+        assert not node.get("/openapi.json", headers=headers).json["paths"], headers
     assert provider.asked == 1
 
 

@@ -111,6 +111,19 @@ def test_one_openapi_document_of_every_service(nodes, shop, tmp_path):
     assert f"{API}/other/fare/predict" not in node.get("/openapi.json").json["paths"]
 
 
+def test_a_service_under_another_name_is_described_by_its_own(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.serve(shop.v2, service="shop2")
+    own = node.get(f"{API}/shop2/openapi.json").json
+    assert own["info"]["title"] == "shop2" and own["paths"] and all(path.startswith(f"{API}/shop2/") for path in own["paths"])
+    assert f"{API}/shop2/fare/predict" in node.get(f"{API}/shop2/swagger").json["paths"]
+    document = node.get("/openapi.json").json
+    assert {f"{API}/shop/fare/predict", f"{API}/shop2/fare/predict"} <= set(document["paths"])
+    assert not [ref for ref in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)) if not resolves(document, ref)]
+    operations = [item["operationId"] for methods in document["paths"].values() for item in methods.values() if "operationId" in item]
+    assert len(operations) == len(set(operations))
+
+
 def resolves(document, reference):
     for part in reference.split("/"):
         part = part.replace("~1", "/").replace("~0", "~")
@@ -152,43 +165,6 @@ def test_the_page_lists_what_is_served_and_is_safe(nodes, shop, tmp_path):
     for endpoint in endpoints.values():
         answer = node.request("POST", endpoint["path"], endpoint["example"])
         assert answer.status == 200, (endpoint, answer)
-
-
-def test_off_loopback_names_need_a_key(nodes, shop):
-    node = nodes("--listen", "0.0.0.0:0", "--allow-keys-without-tls", package=shop.v1)
-    for path in ("/metrics", "/openapi.json", "/"):
-        refused = node.get(path)
-        assert refused.status == 401 and refused.headers["WWW-Authenticate"].startswith("Basic")
-        assert node.get(path, headers={"Authorization": f"Bearer {node.admin_key}"}).status == 200
-        assert node.get(path, headers={"Authorization": "Bearer wrong"}).status == 401
-    assert node.get("/isAlive/").status == node.get("/ready").status == 200
-
-
-def page_data(node, headers=None):
-    return json.loads(re.search(r'id="data">(.*?)</script>', node.get("/", headers=headers or {}).body.decode(), re.S).group(1))
-
-
-def test_a_service_that_asks_for_keys_keeps_its_examples_for_those_who_have_one(nodes, shop):
-    node = nodes(package=shop.v1)
-    assert page_data(node)["needs_key"] is False
-    assert node.admin("PUT", "services/shop/settings", {"auth": "api_keys"}).status == 200
-    key = {"Authorization": f"Bearer {node.admin('POST', 'keys', {'label': 'web'}).json['key']}"}
-    for headers, shown in (({}, False), ({"Authorization": "Bearer wrong"}, False), (key, True)):
-        data = page_data(node, headers)
-        (service,) = data["services"]
-        assert data["needs_key"] and service["needs_key"], "the form has a field for it"
-        fare = next(each for each in service["endpoints"] if each["id"] == "fare")
-        assert bool(fare["example"]["features"]) == shown
-        assert (f"{API}/shop/fare/predict" in node.get("/openapi.json", headers=headers).json["paths"]) == shown
-
-
-def test_what_is_too_large_is_told_the_limit_and_its_request_id(nodes, shop):
-    node = nodes(package=shop.v1, config='[limits]\nbody_bytes = 2000\nrequest_line_bytes = 2000\n')
-    large = node.request("POST", f"{API}/shop/fare/predict", b"x" * 2001, headers={"X-Request-Id": "big-1"})
-    assert large.status == 413 and "larger than 2000 bytes" in large.json["message"] and "limits.body_bytes" in large.json["hint"]
-    assert large.json["request_id"] == large.headers["X-Request-Id"] == "big-1"
-    long = node.get(f"{API}/shop/fare/predict-simple?x={'1' * 2100}")
-    assert long.status == 414 and "longer than 2000 bytes" in long.json["message"]
 
 
 # ---------------------------------------------------------------- configuration
