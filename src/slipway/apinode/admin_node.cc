@@ -47,8 +47,8 @@ Result<int> CreateKey(AdminContext& context, const KeyArguments& arguments) {
   Json body = {{"label", arguments.label},
                {"description", arguments.description},
                {"createdBy", arguments.created_by},
-               {"services", arguments.services},
                {"admin", arguments.admin}};
+  if (!arguments.services.empty()) body["services"] = arguments.services;
   if (!arguments.expires.empty()) body["expiry"] = arguments.expires;
   ASSIGN_OR_RETURN(const AdminClient client, context.Client());
   ASSIGN_OR_RETURN(const Json key, client.Call("POST", "/admin/api/keys", body));

@@ -105,6 +105,14 @@ void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
                         " can be read by every user of this machine (chmod 600)");
 }
 
+// Who reads it administers the node.
+void CheckAdminKey(const NodeConfig& config, std::vector<std::string>* warnings) {
+  const std::string path = JoinPath(config.home, "admin.key");
+  struct stat state{};
+  if (::stat(path.c_str(), &state) == 0 && (state.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    warnings->push_back(path + " can be read by other users of this machine (chmod 600)");
+}
+
 // Off loopback nothing is open by accident.
 void CheckOpen(const NodeConfig& config, std::vector<std::string>* findings,
                std::vector<std::string>* warnings) {
@@ -174,6 +182,7 @@ std::vector<std::string> CheckNodeConfig(const NodeConfig& config,
   CheckTls(config, &findings, warnings);
   CheckJwt(config.jwt, &findings);
   CheckOpen(config, &findings, warnings);
+  CheckAdminKey(config, warnings);
   CheckSizes(config, &findings, warnings);
   return findings;
 }

@@ -256,6 +256,16 @@ TEST_F(ConfigCheckTest, WarnsOfAKeyThatEveryoneReads) {
   EXPECT_THAT(warnings_, ElementsAre(HasSubstr("chmod 600")));
 }
 
+TEST_F(ConfigCheckTest, WarnsOfAnAdminKeyThatOthersRead) {
+  config_.home = dir_.path();
+  ASSERT_TRUE(WriteFileAtomic(dir_.File("admin.key"), "a key of the administrator\n", 0600).ok());
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_THAT(warnings_, IsEmpty());
+  ASSERT_EQ(::chmod(dir_.File("admin.key").c_str(), 0644), 0);
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("admin.key can be read by other users")));
+}
+
 TEST_F(ConfigCheckTest, CertificateAndKeyMustBelongTogether) {
   HaveTls();
   config_.tls.client_ca_file = config_.tls.certificate_file;  // its own authority
