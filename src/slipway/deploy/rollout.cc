@@ -59,6 +59,7 @@ class Rollout {
 
  private:
   RolloutResult Ended(RolloutEnd end, std::optional<Error> error) {
+    const MutexLock lock(mutex_);
     return {end, std::move(error), static_cast<int>(done_)};
   }
   void Say(const std::string& line) {
@@ -246,7 +247,12 @@ class Rollout {
 
   // What was imported for nothing holds memory and disk: best effort.
   void CleanUp() {
-    for (const auto& [node, generation] : imported_) {
+    std::set<std::pair<size_t, std::string>> imported;
+    {
+      const MutexLock lock(mutex_);
+      imported = imported_;
+    }
+    for (const auto& [node, generation] : imported) {
       if (before_[node].has_service) {
         (void)input_.nodes[node]->DeleteGeneration(input_.service, generation).ok();
       } else if (touched_.count(node) == 0) {
