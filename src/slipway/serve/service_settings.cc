@@ -129,7 +129,7 @@ Status CheckRules(const ServiceSettings& rules) {
 }
 
 // Beyond these, a number is a slip.
-Status CheckSizes(double deadline_ms, double rate_per_key) {
+Status CheckLargest(double deadline_ms, double rate_per_key) {
   if (deadline_ms > 3.6e6)
     return InvalidArgument("'deadline_ms' is " + FormatDouble(deadline_ms),
                            "it is at most 3600000, an hour; 0: the node's own");
@@ -204,9 +204,9 @@ Status CheckNewServiceSettings(const ServiceSettings& settings) {
   RETURN_IF_ERROR(CheckServiceSettings(settings));
   if (std::find(settings.redact.begin(), settings.redact.end(), "") != settings.redact.end())
     return InvalidArgument("'redact' has an empty name", "it is a list of features' names");
-  RETURN_IF_ERROR(CheckSizes(settings.deadline_ms, settings.rate_per_key));
+  RETURN_IF_ERROR(CheckLargest(settings.deadline_ms, settings.rate_per_key));
   for (const auto& [endpoint, own] : settings.endpoints) {
-    if (Status fine = CheckSizes(own.deadline_ms.value_or(0), own.rate_per_key.value_or(0));
+    if (Status fine = CheckLargest(own.deadline_ms.value_or(0), own.rate_per_key.value_or(0));
         !fine.ok())
       return fine.error().Within("endpoint '" + endpoint + "'");
   }
