@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kLinkSeconds = 24 * 3600;
 constexpr double kDrainSeconds = 10;
-constexpr time_t kTermLookSeconds = 2;  // whether another hub has taken over
+constexpr time_t kTermLookSeconds = 2;                  // whether another hub has taken over
 constexpr int64_t kMinWorkerBytes = int64_t{64} << 20;  // less, and it does not even start
 
 struct HubFlags {
