@@ -171,3 +171,13 @@ def test_a_lost_secret_key_is_a_nodes_problem_and_has_a_way_out(hub, nodes):
     assert pathlib.Path(hub.home / "secret.key").stat().st_mode & 0o777 == 0o600
     hub("deployment", "delete", "d")
     hub("infra", "rm", "trial")
+
+
+@pytest.mark.parametrize("auth", ["api_keys", "jwt"])
+def test_queries_of_the_deployer_reach_services_that_ask_for_keys(hub, nodes, auth):
+    node = nodes()
+    deployed(hub, node)
+    hub("deployment", "update", "d", "--set", f"auth={auth}")
+    assert node.predict({"x": 3}, service="five").status in (401, 503)
+    answer = hub.json("deployment", "query", "d", "--endpoint", "fare", "--record", '{"x": 3}')
+    assert answer["apiContext"]["serviceGeneration"] == "v1"
