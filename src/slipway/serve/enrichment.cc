@@ -110,6 +110,11 @@ void TableJoin::Fill(const RecordLayout& layout, RecordRows* rows, int row, Text
   const int64_t found = Find(*rows, row, scratch, outcome);
   if (found < 0) return;
   Read(found, scratch);
+  Give(layout, rows, row, arena, scratch, outcome);
+}
+
+void TableJoin::Give(const RecordLayout& layout, RecordRows* rows, int row, TextArena* arena,
+                     Scratch* scratch, EnrichmentOutcome* outcome) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
     const ColumnView cell = scratch->cells[i].View();
     if (!cell.valid(0)) continue;
