@@ -135,7 +135,7 @@ void TableJoin::Give(const RecordLayout& layout, RecordRows* rows, int row, Text
         outcome->ignore_reason = kBadRecord;
         outcome->error = InvalidArgument(
             "table '" + use_.table + "', column '" + use_.columns[i].column + "': '" +
-                scratch->text.substr(0, 100) + "' is not a " + std::string(TypeName(type)),
+                scratch->text.substr(0, 100) + "' is not " + std::string(ValueOfType(type)),
             "package the table with the type that the model has");
         return;
       }
