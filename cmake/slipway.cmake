@@ -27,6 +27,14 @@ pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
 find_package(simdjson REQUIRED)
 link_libraries(Threads::Threads)
 
+# Several files to one compiler run: what their headers hold is parsed once. Debug leaves it off, for small steps, and
+# clang-tidy looks at file by file.
+set(unity ON)
+if(CMAKE_BUILD_TYPE STREQUAL Debug OR SLIPWAY_TIDY)
+  set(unity OFF)
+endif()
+option(SLIPWAY_UNITY "Compile the files of a module eight at a time" ${unity})
+
 # -O2: the hot loops gain nothing from -O3, and the build takes less time.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG")
@@ -39,6 +47,10 @@ target_compile_options(slipway_options INTERFACE -ffp-contract=off
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # False positives of g++ 12 in std::string's own code at -O2 (GCC bugs 105329, 105651, 105562).
   target_compile_options(slipway_options INTERFACE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-maybe-uninitialized)
+endif()
+if(SLIPWAY_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  # It takes the .cc files that a unity file includes for headers.
+  target_compile_options(slipway_options INTERFACE -Wno-subobject-linkage)
 endif()
 if(SLIPWAY_WERROR)
   target_compile_options(slipway_options INTERFACE -Werror)
@@ -72,6 +84,12 @@ add_library(slipway_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(slipway_pch PUBLIC nlohmann_json::nlohmann_json fmt::fmt PRIVATE slipway_options)
 target_precompile_headers(slipway_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
 
+function(slipway_unity TARGET)
+  if(SLIPWAY_UNITY)
+    set_target_properties(${TARGET} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # slipway_module(NAME DEPS module... LIBS target...): DEPS are the only modules NAME may include;
 # tools/check_layers.py reads these same calls. Files: x.cc, x_test.cc (one test binary a module), x_fuzz.cc.
 function(slipway_module NAME)
@@ -84,9 +102,13 @@ function(slipway_module NAME)
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
   list(FILTER sources EXCLUDE REGEX "_(test|fuzz|bench)\\.cc$")
   list(FILTER sources EXCLUDE REGEX "/(main|postgres_mode)\\.cc$")
+  set(c_sources ${sources})
+  list(FILTER c_sources INCLUDE REGEX "\\.c$")
+  set_source_files_properties(${c_sources} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   list(TRANSFORM ARG_DEPS PREPEND slipway_ OUTPUT_VARIABLE deps)
   if(sources)
     add_library(slipway_${NAME} STATIC ${sources})
+    slipway_unity(slipway_${NAME})
     target_link_libraries(slipway_${NAME} PUBLIC ${deps} ${ARG_LIBS} nlohmann_json::nlohmann_json fmt::fmt PRIVATE slipway_options)
     if(NOT SLIPWAY_TIDY)
       target_precompile_headers(slipway_${NAME} REUSE_FROM slipway_pch)
@@ -100,6 +122,7 @@ function(slipway_module NAME)
   target_include_directories(slipway_${NAME} ${include_scope} ${CMAKE_SOURCE_DIR}/src)
   if(tests)
     add_executable(${NAME}_test ${tests})
+    slipway_unity(${NAME}_test)
     target_link_libraries(${NAME}_test PRIVATE slipway_${NAME} slipway_testing slipway_options)
     target_compile_definitions(${NAME}_test PRIVATE SLIPWAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_precompile_headers(${NAME}_test PRIVATE ${CMAKE_SOURCE_DIR}/cmake/test_pch.h)
