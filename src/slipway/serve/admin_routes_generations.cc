@@ -53,7 +53,7 @@ Response Imported(NodeParts* parts, const std::string& service,
 // the client.
 Error OfUpload(Error error, const std::string& file) {
   constexpr std::string_view kUpload = "the uploaded package";
-  for (const std::string& name : {"'" + file + "'", file}) {
+  for (const std::string& name : {"package '" + BaseName(file) + "'", "'" + file + "'", file}) {
     for (size_t at = error.message.find(name); at != std::string::npos;
          at = error.message.find(name))
       error.message.replace(at, name.size(), kUpload);
