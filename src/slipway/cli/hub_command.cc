@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kLinkSeconds = 24 * 3600;
 constexpr double kDrainSeconds = 10;
-constexpr time_t kTermLookSeconds = 2;  // whether another hub has taken over
+constexpr time_t kTermLookSeconds = 2;                  // whether another hub has taken over
 constexpr int64_t kMinWorkerBytes = int64_t{64} << 20;  // less, and it does not even start
 
 struct HubFlags {
@@ -133,6 +133,7 @@ class Announcement {
 // to end while it waited.
 Result<std::unique_ptr<Hub>> OpenHome(const Context& context, const HubFlags& flags,
                                       const sigset_t& signals) {
+  RETURN_IF_ERROR(context.NeedsHome("hub"));
   HubOptions options;
   options.home = context.HomePath();
   options.write = options.alone = true;
