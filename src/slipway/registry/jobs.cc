@@ -278,13 +278,17 @@ Result<std::vector<JobRecord>> Jobs::ListBefore(const JobFilter& filter, std::st
     values.emplace_back(filter.project);
   }
   if (filter.scopes) {
-    where += " AND (who = ?";
-    values.emplace_back(filter.or_of);
-    for (const std::string& scope : *filter.scopes) {
-      where += where.ends_with("who = ?") ? " OR scope IN (?" : ", ?";
-      values.emplace_back(scope);
+    if (filter.scopes->empty() && filter.or_of.empty()) return std::vector<JobRecord>();
+    std::vector<std::string> either;
+    if (!filter.or_of.empty()) {
+      either.emplace_back("who = ?");
+      values.emplace_back(filter.or_of);
     }
-    where += filter.scopes->empty() ? ")" : "))";
+    for (const std::string& scope : *filter.scopes) values.emplace_back(scope);
+    if (const size_t scopes = filter.scopes->size(); scopes > 0) {
+      either.push_back("scope IN (" + Join(std::vector<std::string>(scopes, "?"), ", ") + ")");
+    }
+    where += " AND (" + Join(either, " OR ") + ")";
   }
   values.emplace_back(limit);
   return Select(where + " ORDER BY id DESC LIMIT ?", std::move(values));

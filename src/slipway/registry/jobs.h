@@ -62,9 +62,9 @@ struct NewJob {
 };
 
 struct JobFilter {
-  std::string project;                                         // "": of all
+  std::string project = "";                                    // "": of all
   std::optional<std::set<std::string>> scopes = std::nullopt;  // nullopt: on anything
-  std::string or_of;  // with `scopes`: also those that this one started
+  std::string or_of = "";  // with `scopes`: also those that this one started
 };
 
 // A job of this process: while it lives, the job counts as alive. Movable.
