@@ -262,12 +262,13 @@ std::vector<std::string> Deployer::Recover(const std::string& who) {
     // An unfinished canary has proved nothing.
     if (updates.ok() && !updates->empty() && updates->front().kind == "canary" && record.applied)
       request.desired = record.applied;
+    const DeploymentSpec wanted = request.desired.value_or(record.desired);
     const auto updated = Update(request);
     lines.push_back("deployment " + record.name + ": an update was interrupted; " +
-                    (updated.ok()
-                         ? "every node serves " +
-                               DescribeSpec(request.desired.value_or(record.desired)) + " now"
-                         : updated.error().message));
+                    (updated.ok() ? wanted.enabled
+                                        ? "every node serves " + DescribeSpec(wanted) + " now"
+                                        : "it is disabled on every node"
+                                  : updated.error().message));
   }
   return lines;
 }
