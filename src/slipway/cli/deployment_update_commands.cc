@@ -194,7 +194,8 @@ void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
   update->add_flag("--plan", options.plan, "say what would be done and why, and do nothing");
   update->add_option("--canary", options.canary,
                      "bring --version in steps of the traffic: 10,50,100 percent");
-  update->add_option("--step-minutes", options.step_minutes, "a step lasts so long (5)");
+  update->add_option("--step-minutes", options.step_minutes, "a step lasts so long (5)")
+      ->check(CLI::NonNegativeNumber);
   update->add_option("--step-requests", options.step_requests,
                      "and until the new generation has answered so many");
   update->add_option("--max-errors", options.max_errors,

@@ -126,6 +126,9 @@ constexpr Example kExamples[] = {
     {"infra ls", "slipway infra ls"},
     {"infra show", "slipway infra show dev"},
     {"infra rm", "slipway infra rm dev"},
+    {"infra nodes",
+     "slipway infra nodes live --add http://10.0.0.8:12000 --key-file node8.key\n"
+     "slipway infra nodes live --remove http://10.0.0.7:12000"},
     {"infra start", "slipway infra start dev"},
     {"infra stop", "slipway infra stop dev"},
     {"infra stages", "slipway infra stages\nslipway infra stages Development Test Production"},

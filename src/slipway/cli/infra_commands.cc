@@ -1,4 +1,6 @@
 // infra: where deployments run.
+#include <algorithm>
+
 #include "slipway/base/file.h"
 #include "slipway/base/names.h"
 #include "slipway/base/text.h"
@@ -10,7 +12,7 @@ namespace {
 
 struct InfraOptions {
   std::string name, type, stage = "Development", ca_file, certificate_file, key_file;
-  std::vector<std::string> nodes, node_keys;
+  std::vector<std::string> nodes, node_keys, removed;
   int parallel = 1, local_nodes = 1;
   bool insecure = false;
 };
@@ -24,18 +26,13 @@ Status CheckName(const std::string& name, const char* what) {
   return Usage("'" + name + "' is not the name of " + what, NameRule(name));
 }
 
-Result<int> AddInfra(Context& context, const InfraOptions& options) {
-  RETURN_IF_ERROR(CheckName(options.name, "an infrastructure"));
-  std::string type = options.type;
-  if (type.empty()) type = options.nodes.empty() ? "local" : "static";
+// [{"url", "key"}] of --node and --key-file.
+Result<Json> ReadNodes(const InfraOptions& options) {
   if (!options.node_keys.empty() && options.node_keys.size() != 1 &&
       options.node_keys.size() != options.nodes.size())
     return Usage("there are " + std::to_string(options.nodes.size()) + " nodes and " +
                      std::to_string(options.node_keys.size()) + " key files",
                  "give --key-file once for all nodes, or once for each, in the same order");
-  if (type == "static" && options.nodes.empty())
-    return InvalidArgument("a static infrastructure has nodes",
-                           "--node http://HOST:PORT --key-file FILE, once for each node");
   Json nodes = Json::array();
   for (size_t i = 0; i < options.nodes.size(); ++i) {
     Json node = {{"url", options.nodes[i]}};
@@ -47,6 +44,17 @@ Result<int> AddInfra(Context& context, const InfraOptions& options) {
     }
     nodes.push_back(std::move(node));
   }
+  return nodes;
+}
+
+Result<int> AddInfra(Context& context, const InfraOptions& options) {
+  RETURN_IF_ERROR(CheckName(options.name, "an infrastructure"));
+  std::string type = options.type;
+  if (type.empty()) type = options.nodes.empty() ? "local" : "static";
+  if (type == "static" && options.nodes.empty())
+    return InvalidArgument("a static infrastructure has nodes",
+                           "--node http://HOST:PORT --key-file FILE, once for each node");
+  ASSIGN_OR_RETURN(const Json nodes, ReadNodes(options));
   const auto absolute = [](const std::string& path) {
     return path.empty() ? path : AbsolutePath(path);
   };
@@ -109,6 +117,58 @@ Result<int> ShowInfra(Context& context, const std::string& name) {
   human +=
       "deployments: " + (on.empty() ? "none" : Join(on, ", ")) + "\n\n" + NodeTable(infra["nodes"]);
   RETURN_IF_ERROR(context.Print(human, infra));
+  return kExitDone;
+}
+
+// Adds, gives another key to, and takes out nodes; the others keep their keys.
+Result<int> ChangeNodes(Context& context, const InfraOptions& options) {
+  RETURN_IF_ERROR(CheckName(options.name, "an infrastructure"));
+  if (options.nodes.empty() && options.removed.empty())
+    return Usage("nothing is asked for", "--add URL --key-file FILE, or --remove URL");
+  ASSIGN_OR_RETURN(const Json added, ReadNodes(options));
+  ASSIGN_OR_RETURN(const Json infras, context.Call("GET", "/api/v1/infras"));
+  const auto found = std::find_if(infras.begin(), infras.end(),
+                                  [&](const Json& each) { return each["name"] == options.name; });
+  if (found == infras.end())
+    return NotFound("there is no infrastructure '" + options.name + "'", "slipway infra ls");
+  // URLs are compared as the hub writes them.
+  const auto same = [](std::string a, std::string b) {
+    for (std::string* each : {&a, &b}) {
+      while (each->ends_with('/')) each->pop_back();
+    }
+    return a == b;
+  };
+  Json nodes = Json::array();
+  std::vector<std::string> urls;
+  for (const Json& node : (*found)["nodes"]) urls.push_back(node["url"].get<std::string>());
+  for (const std::string& url : options.removed) {
+    if (std::none_of(urls.begin(), urls.end(), [&](const auto& u) { return same(u, url); }))
+      return NotFound("infrastructure '" + options.name + "' has no node '" + url + "'",
+                      urls.empty() ? "it has none" : "it has " + QuotedList(urls));
+  }
+  const auto in = [&](const std::string& url, const auto& list) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& u) { return same(u, url); });
+  };
+  for (const std::string& url : urls) {
+    if (in(url, options.removed)) continue;
+    const auto again = std::find_if(added.begin(), added.end(), [&](const Json& node) {
+      return same(node["url"].get<std::string>(), url);
+    });
+    nodes.push_back(again == added.end() ? Json{{"url", url}} : *again);
+  }
+  for (const Json& node : added) {
+    if (!in(node["url"].get<std::string>(), urls)) nodes.push_back(node);
+  }
+  ASSIGN_OR_RETURN(const Json now,
+                   context.Call("PUT", InfraPath(options.name, "/nodes"), {{"nodes", nodes}}));
+  std::string human = options.name + " has " + std::to_string(now["nodes"].size()) +
+                      (now["nodes"].size() == 1 ? " node:" : " nodes:");
+  for (const Json& node : now["nodes"]) human += " " + node["url"].get<std::string>();
+  human += "\n";
+  if (!options.nodes.empty())
+    human += "bring its deployments there: slipway deployment update NAME\n";
+  if (!options.removed.empty()) human += "what a removed node serves, it serves on\n";
+  RETURN_IF_ERROR(context.Print(human, now));
   return kExitDone;
 }
 
@@ -179,6 +239,12 @@ void AddInfraCommands(CLI::App* app, Invocation* invocation) {
   Handle(make, invocation, [](Context& c) { return AddInfra(c, options); });
   Handle(add("show", "one infrastructure; asks its nodes"), invocation,
          [](Context& c) { return ShowInfra(c, options.name); });
+  CLI::App* nodes = add("nodes", "adds nodes to a static one, or takes some out");
+  nodes->add_option("--add", options.nodes, "a node's URL; one that is there gets the key");
+  nodes->add_option("--key-file", options.node_keys,
+                    "a file with its admin key; once for all nodes, or once for each");
+  nodes->add_option("--remove", options.removed, "the URL of a node that goes");
+  Handle(nodes, invocation, [](Context& c) { return ChangeNodes(c, options); });
   Handle(add("rm", "removes one without deployments; stops local nodes"), invocation,
          [](Context& c) { return RemoveInfra(c, options.name); });
   Handle(add("start", "starts the nodes of a local one"), invocation,

@@ -12,10 +12,10 @@ void AddLaterCommands(CLI::App* app, Invocation* invocation) {
   for (const auto& [name, about] : kLater) {
     CLI::App* command = app->add_subcommand(name, std::string(about) + " (later)")->group("Later");
     command->fallthrough(false)->prefix_command();
-    command->callback([invocation, name = std::string(name)] {
-      invocation->run = [invocation, name] {
+    command->callback([invocation, verb = std::string(name)] {
+      invocation->run = [invocation, verb] {
         invocation->context.Fail(
-            InvalidArgument("'" + name + "' comes with a later release of Slipway"));
+            InvalidArgument("'" + verb + "' comes with a later release of Slipway"));
         return kExitUsage;
       };
     });

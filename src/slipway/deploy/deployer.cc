@@ -21,9 +21,11 @@ Deployer::~Deployer() {
   if (!supervisor_.joinable()) return;
   supervisor_.request_stop();
   watcher_.request_stop();
+  repairer_.request_stop();
   wake_.notify_all();
   supervisor_.join();
   watcher_.join();
+  repairer_.join();
   if (abandoned_) return;
   if (const auto infras = registry_.infras().List(); infras.ok()) {
     for (const InfraRecord& infra : *infras) {
@@ -35,11 +37,23 @@ Deployer::~Deployer() {
 void Deployer::Supervise() {
   supervisor_ = std::jthread([this](const std::stop_token& stop) { SuperviseLoop(stop); });
   watcher_ = std::jthread([this](const std::stop_token& stop) { WatchLoop(stop); });
+  repairer_ = std::jthread([this](const std::stop_token& stop) { RepairLoop(stop); });
+}
+
+void Deployer::RepairLoop(const std::stop_token& stop) {
+  for (bool again = false; !stop.stop_requested(); again = true) {
+    if (!abandoned_) {
+      for (const std::string& line : Recover("slipway", again))
+        std::fprintf(stderr, "%s\n", line.c_str());
+    }
+    std::unique_lock<std::mutex> lock(sleep_mutex_);
+    wake_.wait_for(lock, stop, std::chrono::seconds(5), [] { return false; });
+  }
 }
 
 // Local nodes are looked after whatever the other nodes do: watching them is another thread's.
 void Deployer::SuperviseLoop(const std::stop_token& stop) {
-  for (bool first = true; !stop.stop_requested(); first = false) {
+  while (!stop.stop_requested()) {
     if (const auto infras = registry_.infras().List(); infras.ok()) {
       for (const InfraRecord& infra : *infras) {
         if (infra.type != "local" || stop.stop_requested() || abandoned_) continue;
@@ -47,9 +61,6 @@ void Deployer::SuperviseLoop(const std::stop_token& stop) {
              local_.Step(infra.name, infra.settings.local_nodes, SteadySeconds()))
           std::fprintf(stderr, "%s\n", line.c_str());
       }
-    }
-    if (first) {
-      for (const std::string& line : Recover("slipway")) std::fprintf(stderr, "%s\n", line.c_str());
     }
     std::unique_lock<std::mutex> lock(sleep_mutex_);
     wake_.wait_for(lock, stop, std::chrono::seconds(1), [] { return false; });
@@ -142,6 +153,7 @@ Status Deployer::StopNodes(const InfraRecord& infra) {
     return InvalidArgument(
         "the nodes of '" + infra.name + "' are not run by this machine's Slipway",
         "stop them where they run");
+  RETURN_IF_ERROR(local_.Hold(infra.name));
   local_.Stop(infra.name, infra.settings.local_nodes);
   return {};
 }

@@ -77,10 +77,13 @@ class Deployer {
   // What Update would do: {"steps": [{"node", "step", "generation", "why"}], "unreachable": [..]}.
   Result<Json> Plan(const std::string& deployment, const std::optional<DeploymentSpec>& desired);
   // Goes from what is wanted to nothing: the service leaves the nodes. `force`: also when a node
-  // cannot be reached.
-  Status Remove(const std::string& deployment, bool force, const std::string& who);
-  // Unfinished updates of processes that ended; what became of each, for people.
-  std::vector<std::string> Recover(const std::string& who);
+  // cannot be reached; else nothing is changed then.
+  Status Remove(const std::string& deployment, bool force);
+  // kConflict while an update of it runs.
+  Status CheckIdle(const std::string& deployment);
+  // Unfinished updates of processes that ended, and ways back that a node missed; what became of
+  // each, for people. `again`: only where every node can be reached now.
+  std::vector<std::string> Recover(const std::string& who, bool again = false);
 
   // As stored, without a look at the nodes.
   Result<Json> Describe(const DeploymentRecord& record);
@@ -143,7 +146,9 @@ class Deployer {
                           const DeploymentSpec& base, DeploymentSpec* reached);
   void ForgetOldGenerations(Session& session, const DeploymentRecord& before,
                             const DeploymentSpec& now);
+  std::optional<UpdateRequest> Repair(const DeploymentRecord& record);
   void SuperviseLoop(const std::stop_token& stop);
+  void RepairLoop(const std::stop_token& stop);
   void WatchLoop(const std::stop_token& stop);
   void RecordActivity(ActivityRecorder& recorder);
 
@@ -156,7 +161,7 @@ class Deployer {
   std::atomic<int> searches_ = 0;  // of query logs, now
   std::mutex sleep_mutex_;
   std::condition_variable_any wake_;
-  std::jthread supervisor_, watcher_;
+  std::jthread supervisor_, watcher_, repairer_;
 };
 
 // Health of a node and of a deployment, from what was seen; pure.

@@ -8,7 +8,7 @@
 namespace slipway {
 namespace {
 
-constexpr double kStatusSeconds = 5;
+constexpr double kStatusSeconds = 5, kTestSeconds = 60;  // somebody waits
 constexpr size_t kStatusThreads = 32;
 constexpr size_t kFleetThreads = 64;     // they wait for nodes, not for processors
 constexpr double kTooManyErrors = 0.05;  // of an endpoint's requests: a warning
@@ -211,7 +211,7 @@ Result<Json> Deployer::Test(const std::string& name) {
   ForEachInParallel(session.nodes.size(), 16, [&](size_t i) {
     Json rows = Json::array();
     for (const auto& [generation, weight] : record.applied->generations) {
-      auto outcomes = session.nodes[i]->Test(record.service, generation);
+      auto outcomes = session.nodes[i]->Test(record.service, generation, kTestSeconds);
       if (!outcomes.ok()) {
         answers[i] = outcomes;
         return;

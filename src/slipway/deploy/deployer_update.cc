@@ -31,6 +31,12 @@ bool IsUnsettled(const DeploymentRecord& record) {
   return record.state == "interrupted" || record.state == "partial";
 }
 
+Error Busy(const std::string& deployment) {
+  return Conflict("an update of deployment '" + deployment + "' is running",
+                  "wait until it has ended (slipway deployment show " + deployment +
+                      "), or end it: slipway job ls, slipway job abort JOB");
+}
+
 }  // namespace
 
 RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session,
@@ -54,17 +60,19 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
     request.log("going back: " + why, 0);
     input.wish.desired = base;
     input.cancel = nullptr;
+    input.best_effort = true;
     RolloutResult back = RunRollout(input);
     *reached = base;
-    Error error = InvalidArgument("the canary was aborted at its judgement: " + why,
+    Error error = InvalidArgument("the canary was aborted: " + why,
                                   "every node serves " + DescribeSpec(base) + " again");
     if (back.end == RolloutEnd::kDone) return RolloutResult{RolloutEnd::kWentBack, error, 0};
-    error.message += "; and going back failed: " + back.error->message;
+    error.message += "; going back: " + back.error->message;
     error.hint =
         "slipway deployment update " + request.deployment + " brings all nodes to one state";
     return RolloutResult{RolloutEnd::kPartial, error, 0};
   };
   RolloutResult result;
+  bool first = true;
   for (const double share : options.shares) {
     input.wish.desired = share >= 1 ? desired : WithShare(base, fresh, share);
     input.wish.desired.settings = desired.settings;
@@ -73,7 +81,9 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
     const ServiceCounters start = count();
     const double began = SteadySeconds();
     result = RunRollout(input);
-    if (result.end != RolloutEnd::kDone) return result;
+    // A later step finds the nodes in the mix of the one before: that is not to stay.
+    if (result.end != RolloutEnd::kDone) return first ? result : go_back(result.error->message);
+    first = false;
     input.wish.trust_mapped = true;
     if (share >= 1) break;
     for (;;) {
@@ -92,6 +102,8 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
       const CanaryVerdict verdict = JudgeCanary(options, look, &why);
       if (verdict == CanaryVerdict::kGoBack) return go_back(why);
       if (verdict == CanaryVerdict::kGoOn) {
+        if (look.fresh.requests == 0)
+          request.log("warning: no request came to " + fresh + ": nothing was judged", share);
         request.log(DescribeSpec(input.wish.desired) + " is well: " + why, share);
         break;
       }
@@ -123,9 +135,7 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   }
   RETURN_IF_ERROR(MakeDirs(registry.home().NodesFolder(), 0700));
   const auto lock = FileLock::Acquire(registry.home().DeploymentLockPath(record.name), 0);
-  if (!lock.ok())
-    return Conflict("an update of deployment '" + record.name + "' is running",
-                    "wait until it has ended: slipway deployment show " + record.name);
+  if (!lock.ok()) return Busy(record.name);
   ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
   if (session.nodes.empty())
     return Conflict("infrastructure '" + record.infra + "' has no nodes to bring it to");
@@ -152,6 +162,8 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   input.wish = {desired, session.infra.settings.parallel, base && !IsUnsettled(record)};
   input.nodes = session.nodes;
   if (IsUnsettled(record)) input.before = record.applied;
+  // On the way back a dead node keeps no other on what shall go.
+  input.best_effort = request.kind == "rollback" || request.kind == "resume";
   input.cancel = request.cancel;
   input.log = request.log;
   DeploymentSpec reached = desired;
@@ -159,7 +171,9 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
       request.canary ? RunCanary(request, session, input, *base, &reached) : RunRollout(input);
   std::optional<DeploymentSpec> applied;
   if (result.end == RolloutEnd::kDone) applied = reached;
-  const std::string status = StatusOf(result.end);
+  // What was a mix before, and was not changed, is one still.
+  const bool still = result.end == RolloutEnd::kUnchanged && IsUnsettled(record);
+  const std::string status = still ? "partial" : StatusOf(result.end);
   std::optional<Error> error = result.error;
   if (error) {
     if (const size_t at = error->hint.find("update NAME"); at != std::string::npos)
@@ -228,13 +242,33 @@ Result<Json> Deployer::Plan(const std::string& name, const std::optional<Deploym
               {"unreachable", plan.unreachable}};
 }
 
-Status Deployer::Remove(const std::string& name, bool force, const std::string& who) {
-  (void)who;
+Status Deployer::CheckIdle(const std::string& name) {
+  RETURN_IF_ERROR(MakeDirs(registry_.home().NodesFolder(), 0700));
+  const auto lock = FileLock::Acquire(registry_.home().DeploymentLockPath(name), 0);
+  if (!lock.ok()) return Busy(name);
+  return {};
+}
+
+Status Deployer::Remove(const std::string& name, bool force) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, registry_.deployments().Get(name));
+  RETURN_IF_ERROR(MakeDirs(registry_.home().NodesFolder(), 0700));
+  const auto lock = FileLock::Acquire(registry_.home().DeploymentLockPath(name), 0);
+  if (!lock.ok()) return Busy(name);
   ASSIGN_OR_RETURN(Session session, Open(record.infra, false));
   RETURN_IF_ERROR(Epoch(session, false));
+  // All or nothing: a look first.
+  const auto observed = ObserveAll(session.nodes, record.service, 10);
+  for (const ObservedNode& node : observed) {
+    if (node.reachable.ok() || force) continue;
+    Error error = node.reachable.error();
+    error.hint =
+        "nothing was changed; with --force it is deleted here and on the other nodes, and "
+        "the service stays on that one";
+    return error;
+  }
   std::vector<Status> statuses(session.nodes.size());
   ForEachInParallel(session.nodes.size(), 16, [&](size_t i) {
+    if (!observed[i].reachable.ok()) return;
     statuses[i] = session.nodes[i]->DeleteService(record.service);
     if (!statuses[i].ok() && statuses[i].error().code == ErrorCode::kNotFound) statuses[i] = {};
   });
@@ -248,27 +282,46 @@ Status Deployer::Remove(const std::string& name, bool force, const std::string& 
   return RemoveAll(registry_.home().DeploymentLockPath(record.name));
 }
 
-std::vector<std::string> Deployer::Recover(const std::string& who) {
+// What is to be brought where it belongs by itself: updates that a process left unfinished, and
+// ways back that a node missed. A plain update that ended in between is for a person to decide.
+std::optional<UpdateRequest> Deployer::Repair(const DeploymentRecord& record) {
+  const auto updates = registry_.deployments().Updates(record.name, 1);
+  const std::string kind = updates.ok() && !updates->empty() ? updates->front().kind : "";
+  UpdateRequest request;
+  request.deployment = record.name;
+  request.kind = "resume";
+  if (record.state == "interrupted") {
+    // An unfinished canary has proved nothing.
+    if (kind == "canary" && record.applied) request.desired = record.applied;
+    return request;
+  }
+  const bool back = kind == "canary" || kind == "rollback" || kind == "resume";
+  return record.state == "partial" && back ? std::optional(request) : std::nullopt;
+}
+
+std::vector<std::string> Deployer::Recover(const std::string& who, bool again) {
   std::vector<std::string> lines;
   const auto all = registry_.deployments().List();
   if (!all.ok()) return {all.error().message};
   for (const DeploymentRecord& record : *all) {
-    if (record.state != "interrupted") continue;
-    const auto updates = registry_.deployments().Updates(record.name, 1);
-    UpdateRequest request;
-    request.deployment = record.name;
-    request.kind = "resume";
-    request.who = who;
-    // An unfinished canary has proved nothing.
-    if (updates.ok() && !updates->empty() && updates->front().kind == "canary" && record.applied)
-      request.desired = record.applied;
-    const DeploymentSpec wanted = request.desired.value_or(record.desired);
-    const auto updated = Update(request);
-    lines.push_back("deployment " + record.name + ": an update was interrupted; " +
-                    (updated.ok() ? wanted.enabled
-                                        ? "every node serves " + DescribeSpec(wanted) + " now"
-                                        : "it is disabled on every node"
-                                  : updated.error().message));
+    std::optional<UpdateRequest> request = Repair(record);
+    if (!request) continue;
+    if (again && !CheckIdle(record.name).ok()) continue;
+    if (again) {  // not every few seconds while a node is gone
+      auto session = Open(record.infra, false);
+      if (!session.ok()) continue;
+      const auto nodes = ObserveAll(session->nodes, record.service, 3);
+      if (!std::all_of(nodes.begin(), nodes.end(), [](const auto& n) { return n.reachable.ok(); }))
+        continue;
+    }
+    request->who = who;
+    const auto updated = Update(*request);
+    lines.push_back("deployment " + record.name + ": an update was " +
+                    (record.state == "partial" ? "not brought to every node; " : "interrupted; ") +
+                    (updated.ok()
+                         ? "every node serves " +
+                               DescribeSpec(request->desired.value_or(record.desired)) + " now"
+                         : updated.error().message));
   }
   return lines;
 }

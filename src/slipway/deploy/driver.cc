@@ -11,7 +11,14 @@ class StaticDriver : public Driver {
     for (const InfraNode& node : infra.nodes) {
       NodeAddress address{node.url, "", ""};
       if (node.key_secret) {
-        ASSIGN_OR_RETURN(address.key, registry_.secrets().Open(*node.key_secret));
+        auto key = registry_.secrets().Open(*node.key_secret);
+        if (key.ok()) {
+          address.key = *std::move(key);
+        } else {
+          address.problem = "its admin key cannot be had: " + key.error().message + "; " +
+                            "give it again: slipway infra nodes " + infra.name + " --add " +
+                            node.url + " --key-file FILE";
+        }
       }
       nodes.push_back(std::move(address));
     }

@@ -90,9 +90,20 @@ Result<LocalNode> LocalNodes::Launch(const std::string& infra, int number) {
 Result<LocalNode> LocalNodes::Start(const std::string& infra, int number) {
   const MutexLock lock(mutex_);
   Reap();
+  RETURN_IF_ERROR(RemoveAll(HeldPath(infra)));
   LocalNode node = Look(infra, number);
   if (node.running) return node;
   return Launch(infra, number);
+}
+
+std::string LocalNodes::HeldPath(const std::string& infra) const {
+  return JoinPath(JoinPath(folder_, infra), "stopped");
+}
+
+Status LocalNodes::Hold(const std::string& infra) {
+  const MutexLock lock(mutex_);
+  RETURN_IF_ERROR(MakeDirs(JoinPath(folder_, infra), 0700));
+  return WriteFileAtomic(HeldPath(infra), NowText() + "\n");
 }
 
 void LocalNodes::Stop(const std::string& infra, int count) {
@@ -124,6 +135,7 @@ std::vector<std::string> LocalNodes::Step(const std::string& infra, int count, d
   const MutexLock lock(mutex_);
   Reap();
   std::vector<std::string> lines;
+  if (PathExists(HeldPath(infra))) return lines;
   for (int number = 1; number <= count; ++number) {
     const std::string name = infra + "/" + std::to_string(number);
     Backoff& backoff = backoff_[name];

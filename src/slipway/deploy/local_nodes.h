@@ -3,7 +3,8 @@
 // outlived a kill -9, is adopted (its home's lock and node.json tell). Thread-safe.
 //
 // A command starts the nodes that it needs and leaves them running. A hub supervises them: it
-// starts again what has ended, after 1, 2, 4, ... 60 s, and stops them when it stops.
+// starts again what has ended, after 1, 2, 4, ... 60 s, and stops them when it stops. Those that a
+// person stopped (Hold) stay so until something starts them.
 #pragma once
 
 #include <map>
@@ -32,6 +33,8 @@ class LocalNodes {
   LocalNode Look(const std::string& infra, int number) const;
   // Starts it when it does not run, and waits until it is ready.
   Result<LocalNode> Start(const std::string& infra, int number) EXCLUDES_LOCK(mutex_);
+  // Step leaves the infrastructure alone from now on, across restarts, until Start.
+  Status Hold(const std::string& infra) EXCLUDES_LOCK(mutex_);
   // SIGTERM, and SIGKILL after a while; waits until they have ended.
   void Stop(const std::string& infra, int count) EXCLUDES_LOCK(mutex_);
   // And their homes are gone.
@@ -42,6 +45,7 @@ class LocalNodes {
 
  private:
   std::string HomeOf(const std::string& infra, int number) const;
+  std::string HeldPath(const std::string& infra) const;
   Result<LocalNode> Launch(const std::string& infra, int number) REQUIRES_LOCK(mutex_);
   void Reap() REQUIRES_LOCK(mutex_);
 

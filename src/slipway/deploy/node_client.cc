@@ -8,7 +8,7 @@ namespace slipway {
 namespace {
 
 // Loading, warming up and testing a large model takes a while.
-constexpr double kPrepareSeconds = 600, kChangeSeconds = 300, kUploadSeconds = 1800;
+constexpr double kChangeSeconds = 300, kDeleteSeconds = 60, kUploadSeconds = 1800;
 constexpr const char* kFenced = "another deployer has taken over this node";
 
 // A node may be of any release, or no node at all: another type reads as absent.
@@ -170,11 +170,12 @@ Status NodeClient::Upload(const std::string& service, const std::string& package
 
 Status NodeClient::Preload(const std::string& service, const std::string& generation) {
   return Change("POST", ServicePath(service) + "/generations/" + UrlEncode(generation) + "/preload",
-                Json(), kPrepareSeconds);
+                Json(), kNodePrepareSeconds);
 }
 
-Result<Json> NodeClient::Test(const std::string& service, const std::string& generation) {
-  ASSIGN_OR_RETURN(Json outcomes, Call({.method = "POST", .total_seconds = kPrepareSeconds},
+Result<Json> NodeClient::Test(const std::string& service, const std::string& generation,
+                              double seconds) {
+  ASSIGN_OR_RETURN(Json outcomes, Call({.method = "POST", .total_seconds = seconds},
                                        ServicePath(service) + "/generations/" +
                                            UrlEncode(generation) + "/actions/test"));
   if (!outcomes.is_array())
@@ -200,12 +201,12 @@ Status NodeClient::Disable(const std::string& service) {
 }
 
 Status NodeClient::DeleteService(const std::string& service) {
-  return Change("DELETE", ServicePath(service), Json(), kChangeSeconds);
+  return Change("DELETE", ServicePath(service), Json(), kDeleteSeconds);
 }
 
 Status NodeClient::DeleteGeneration(const std::string& service, const std::string& generation) {
   return Change("DELETE", ServicePath(service) + "/generations/" + UrlEncode(generation), Json(),
-                kChangeSeconds);
+                kDeleteSeconds);
 }
 
 Result<Json> NodeClient::Metrics(double seconds) {

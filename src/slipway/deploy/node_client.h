@@ -34,6 +34,9 @@ struct ObservedNode {
   const ObservedGeneration* Find(const std::string& generation) const;
 };
 
+// How long a node may load and test a generation.
+inline constexpr double kNodePrepareSeconds = 600;
+
 class NodeClient {
  public:
   // `http` must outlive it.
@@ -55,7 +58,8 @@ class NodeClient {
                 const std::atomic<bool>* cancel);
   Status Preload(const std::string& service, const std::string& generation);
   // The outcomes of the packaged test queries.
-  Result<Json> Test(const std::string& service, const std::string& generation);
+  Result<Json> Test(const std::string& service, const std::string& generation,
+                    double seconds = kNodePrepareSeconds);
   Status PutSettings(const std::string& service, const Json& settings);
   Status SetMapping(const std::string& service,
                     const std::vector<std::pair<std::string, double>>& generations);

@@ -35,6 +35,7 @@ class Rollout {
     plan_ = MakeRolloutPlan(input_.wish, before_);
     total_ = plan_.prepare.size();
     for (const auto& wave : plan_.switches) total_ += wave.size();
+    if (input_.best_effort) return RunForEach();
     if (!plan_.unreachable.empty()) {
       return Ended(RolloutEnd::kUnchanged,
                    Unavailable("not every node can be reached: " + Join(plan_.unreachable, "; "),
@@ -60,6 +61,7 @@ class Rollout {
 
  private:
   RolloutResult Ended(RolloutEnd end, std::optional<Error> error) {
+    const MutexLock lock(mutex_);
     return {end, std::move(error), static_cast<int>(done_)};
   }
   void Say(const std::string& line) {
@@ -78,6 +80,10 @@ class Rollout {
     if (step.kind == StepKind::kUpload || step.kind == StepKind::kMap)
       line += " (" + step.reason + ")";
     Say(line + more);
+  }
+  size_t done_steps() {
+    const MutexLock lock(mutex_);
+    return done_;
   }
   bool Cancelled() const { return input_.cancel != nullptr && input_.cancel->load(); }
   Status CheckCancelled() const {
@@ -107,14 +113,20 @@ class Rollout {
     return {};
   }
 
-  // Nodes at the same time, each one's steps in order. All must pass.
-  Status Prepare() {
-    std::vector<Status> statuses(input_.nodes.size());
+  // Nodes at the same time, each one's steps in order; not those that have failed.
+  void PrepareEach(std::vector<Status>* statuses) {
     ForEachInParallel(input_.nodes.size(), 8, [&](size_t i) {
+      Status& status = (*statuses)[i];
       for (const RolloutStep& step : plan_.prepare) {
-        if (step.node == i && statuses[i].ok()) statuses[i] = PrepareStep(step);
+        if (step.node == i && status.ok()) status = PrepareStep(step);
       }
     });
+  }
+
+  // All must pass.
+  Status Prepare() {
+    std::vector<Status> statuses(input_.nodes.size());
+    PrepareEach(&statuses);
     for (Status& status : statuses) RETURN_IF_ERROR(std::move(status));
     return {};
   }
@@ -147,23 +159,56 @@ class Rollout {
     return {};
   }
 
+  // The nodes of a wave at the same time; not those that have failed.
+  void SwitchWave(const std::vector<RolloutStep>& wave, std::vector<Status>* statuses) {
+    std::set<size_t> nodes;
+    for (const RolloutStep& step : wave) nodes.insert(step.node);
+    const std::vector<size_t> list(nodes.begin(), nodes.end());
+    touched_.insert(list.begin(), list.end());
+    ForEachInParallel(list.size(), kRolloutThreads, [&](size_t k) {
+      Status& status = (*statuses)[list[k]];
+      if (!status.ok()) return;
+      for (const RolloutStep& step : wave) {
+        if (step.node == list[k] && status.ok()) status = SwitchStep(step);
+      }
+      if (status.ok()) status = Verify(list[k]);
+    });
+  }
+
   Status Switch() {
     for (const auto& wave : plan_.switches) {
       RETURN_IF_ERROR(CheckCancelled());
-      std::set<size_t> nodes;
-      for (const RolloutStep& step : wave) nodes.insert(step.node);
-      const std::vector<size_t> list(nodes.begin(), nodes.end());
-      touched_.insert(list.begin(), list.end());
-      std::vector<Status> statuses(list.size());
-      ForEachInParallel(list.size(), kRolloutThreads, [&](size_t k) {
-        for (const RolloutStep& step : wave) {
-          if (step.node == list[k] && statuses[k].ok()) statuses[k] = SwitchStep(step);
-        }
-        if (statuses[k].ok()) statuses[k] = Verify(list[k]);
-      });
+      std::vector<Status> statuses(input_.nodes.size());
+      SwitchWave(wave, &statuses);
       for (Status& status : statuses) RETURN_IF_ERROR(std::move(status));
     }
     return {};
+  }
+
+  RolloutResult RunForEach() {
+    std::vector<Status> statuses(input_.nodes.size());
+    for (size_t i = 0; i < statuses.size(); ++i) statuses[i] = before_[i].reachable;
+    PrepareEach(&statuses);
+    for (const auto& wave : plan_.switches) SwitchWave(wave, &statuses);
+    std::vector<std::string> left;
+    std::string why;
+    for (size_t i = 0; i < statuses.size(); ++i) {
+      if (statuses[i].ok()) continue;
+      left.push_back(input_.nodes[i]->url());
+      if (why.empty()) why = statuses[i].error().message;
+      Say(left.back() + ": left as it is: " + statuses[i].error().message);
+    }
+    if (left.empty()) return Ended(RolloutEnd::kDone, {});
+    if (left.size() == statuses.size() && done_steps() == 0)
+      return Ended(RolloutEnd::kUnchanged,
+                   Unavailable("no node can be reached: " + Join(plan_.unreachable, "; "),
+                               "nothing was changed; run it again when a node is back"));
+    return Ended(
+        RolloutEnd::kPartial,
+        Unavailable("the other nodes serve " + DescribeSpec(input_.wish.desired) + ", but " +
+                        QuotedList(left) + " could not be brought there: " + why,
+                    "when it can be reached again: slipway deployment update NAME brings "
+                    "all nodes to one state"));
   }
 
   Status RestoreNode(size_t i) {
@@ -204,7 +249,12 @@ class Rollout {
 
   // What was imported for nothing holds memory and disk: best effort.
   void CleanUp() {
-    for (const auto& [node, generation] : imported_) {
+    std::set<std::pair<size_t, std::string>> imported;
+    {
+      const MutexLock lock(mutex_);
+      imported = imported_;
+    }
+    for (const auto& [node, generation] : imported) {
       if (before_[node].has_service) {
         (void)input_.nodes[node]->DeleteGeneration(input_.service, generation).ok();
       } else if (touched_.count(node) == 0) {

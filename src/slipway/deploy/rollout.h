@@ -1,6 +1,7 @@
 // The executor: brings a plan to the nodes. All nodes are prepared and pass their gate before the
 // first one switches; when a switch fails, every node that was or may have been switched goes back
-// by itself. It ends in one of four states, never in a silent mix.
+// by itself. It ends in one of four states, never in a silent mix. On the way back (`best_effort`)
+// each node is for itself: one that is dead does not keep the others on what shall go.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,7 @@ enum class RolloutEnd {
   kDone,       // every node serves what is wanted
   kUnchanged,  // a gate failed or a node could not be reached before any traffic moved
   kWentBack,   // a switch failed; every node serves what it served before
-  kPartial,    // going back failed on some node: `error` names it
+  kPartial,    // some node was not brought (back) to what it shall serve: `error` names it
 };
 
 struct RolloutInput {
@@ -29,6 +30,8 @@ struct RolloutInput {
   std::vector<NodeClient*> nodes;
   // Where to go back to, on every node; absent: to what each node serves now.
   std::optional<DeploymentSpec> before;
+  // Brings every node that can be reached there, whatever becomes of the others; nothing goes back.
+  bool best_effort = false;
   const std::atomic<bool>* cancel = nullptr;  // looked at between steps
   // One line for people, and how far it is (0 to 1). Called from several threads, one at a time.
   std::function<void(const std::string& line, double part)> log;

@@ -8,7 +8,7 @@
 namespace slipway {
 namespace {
 
-constexpr double kMost = 1e15;  // of a whole number: it is one in every client
+constexpr double kMostWhole = 1e15;  // of a whole number: it is one in every client
 constexpr const char* kUrlPattern = "^https?://[^/?#@ ]+/*$";
 
 // ---- parts
@@ -46,7 +46,7 @@ Key Whole(const char* name, const char* about, double least, double most) {
           .maximum = most};
 }
 
-Key Number(const char* name, const char* about, double least = 0, double most = kMost) {
+Key Number(const char* name, const char* about, double least = 0, double most = kMostWhole) {
   return {.name = name,
           .kind = KeyKind::kNumber,
           .description = about,
@@ -135,7 +135,7 @@ std::vector<Key> LimitKeys() {
            .description = "who may call; empty: the node's rule",
            .words = AuthWords()},
           Whole("max_concurrent", "requests at work at a time; 0: no limit of its own", 0, 1e6),
-          Whole("max_records", "of one request; 0: the node's", 0, kMost),
+          Whole("max_records", "of one request; 0: the node's", 0, kMostWhole),
           Number("deadline_ms", "longest wait in the queue; 0: the node's"),
           Number("rate_per_key", "requests of one caller a second; 0: no limit"),
           {.name = "log_sample",
@@ -290,17 +290,18 @@ Json StepsSchema() {
 const Shape& CanaryShape() {
   static const Shape shape = {
       .noun = "canary",
-      .keys = {{.name = "steps",
-                .description = "rising percentages of the traffic",
-                .required = true,
-                .check = CheckSteps,
-                .schema = StepsSchema},
-               Number("step_minutes", "a step lasts so long (5)", 0, 1e6),
-               Whole("step_requests", "or until the new generation has answered so many", 0, kMost),
-               Number("max_wait_minutes", "for step_requests (60)", 0, 1e6),
-               Number("max_error_rate", "more than the old generation's (0.01)"),
-               Number("max_latency_ratio", "times as long as the old generation's (3)"),
-               Number("max_different", "share of answers that differ (never)")}};
+      .keys = {
+          {.name = "steps",
+           .description = "rising percentages of the traffic",
+           .required = true,
+           .check = CheckSteps,
+           .schema = StepsSchema},
+          Number("step_minutes", "a step lasts so long (5)", 0, 1e6),
+          Whole("step_requests", "or until the new generation has answered so many", 0, kMostWhole),
+          Number("max_wait_minutes", "for step_requests (60)", 0, 1e6),
+          Number("max_error_rate", "more than the old generation's (0.01)"),
+          Number("max_latency_ratio", "times as long as the old generation's (3)"),
+          Number("max_different", "share of answers that differ (never)")}};
   return shape;
 }
 

@@ -46,6 +46,7 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
     activity.details_json = DumpJson(done);
     return activity;
   };
+  RETURN_IF_ERROR(hub.deployer().CheckIdle(record.name));
   ASSIGN_OR_RETURN(const auto updates, hub.registry().deployments().Updates(record.name, 1));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
   return JsonResponse({{"job", id},
@@ -149,6 +150,11 @@ Result<Response> Update(Hub& hub, const Request& request) {
     if (update.desired->generations.size() != 1)
       return InvalidArgument("a canary brings one version",
                              "--version vN --canary 10,50,100, without --weights");
+    if (record.applied && record.applied->enabled &&
+        record.applied->generations == update.desired->generations)
+      return Conflict(
+          "deployment '" + record.name + "' serves " + DescribeSpec(*record.applied) + " already",
+          "a canary brings another version: --version vN");
     update.kind = "canary";
   }
   return StartUpdate(hub, record, std::move(update));
@@ -161,6 +167,11 @@ Result<Response> RollbackDeployment(Hub& hub, const Request& request) {
   // After a failed update the way back is what runs; else what ran before it.
   const bool unsettled = record.state != "deployed" && record.applied;
   update.desired = unsettled ? record.applied : record.previous;
+  // A rollback that did not reach every node is done again, not undone.
+  if (record.state == "partial") {
+    ASSIGN_OR_RETURN(const auto last, hub.registry().deployments().Updates(record.name, 1));
+    if (!last.empty() && last.front().kind == "rollback") update.desired = record.desired;
+  }
   if (!update.desired)
     return Conflict("deployment '" + record.name + "' has nothing to go back to",
                     "it had one state only");
@@ -190,8 +201,8 @@ Result<Response> Disable(Hub& hub, const Request& request) {
 Result<Response> DeleteDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   const auto force = request.query.find("force");
-  RETURN_IF_ERROR(hub.deployer().Remove(
-      record.name, force != request.query.end() && force->second == "true", request.who));
+  RETURN_IF_ERROR(
+      hub.deployer().Remove(record.name, force != request.query.end() && force->second == "true"));
   return JsonResponse({{"deleted", record.name}});
 }
 

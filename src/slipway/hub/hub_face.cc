@@ -264,12 +264,13 @@ std::string CredentialHash(const HttpRequest& request) {
 
 void HubFace::Remember(const HttpRequest& request) {
   constexpr double kSeconds = 300;
-  constexpr size_t kMost = 1000;
+  constexpr size_t kMostKnown = 1000;
   const double now = SteadySeconds();
   const std::string hash = CredentialHash(request);
   MutexLock lock(known_mutex_);
-  if (known_.size() >= kMost) std::erase_if(known_, [&](const auto& k) { return k.second < now; });
-  if (known_.size() >= kMost) known_.clear();
+  if (known_.size() >= kMostKnown)
+    std::erase_if(known_, [&](const auto& k) { return k.second < now; });
+  if (known_.size() >= kMostKnown) known_.clear();
   known_[hash] = now + kSeconds;
 }
 

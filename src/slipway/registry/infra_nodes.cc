@@ -12,6 +12,14 @@ Result<InfraRecord> Infras::SetNodes(std::string_view name, const std::vector<No
   if (infra.type != "static")
     return InvalidArgument("the nodes of '" + infra.name + "' are started by Slipway",
                            "nodes are given to infrastructures of type static");
+  if (nodes.empty()) {
+    ASSIGN_OR_RETURN(const auto on,
+                     database_.Query("SELECT name FROM deployments WHERE infra = ?", {infra.name}));
+    if (!on.empty())
+      return Conflict(
+          "deployment '" + on[0].Text(0) + "' is on '" + infra.name + "', which would have no node",
+          "leave it one, or delete the deployment first");
+  }
   ASSIGN_OR_RETURN(const std::vector<InfraRecord> all, List());
   std::map<std::string, std::optional<int64_t>> stored;
   for (const InfraNode& node : infra.nodes) stored[node.url] = node.key_secret;

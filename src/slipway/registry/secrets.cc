@@ -51,20 +51,21 @@ Result<std::string> Secrets::Key(bool make) const {
   if (!text.ok()) {
     if (text.error().code != ErrorCode::kNotFound) return std::move(text).error();
     return Corruption("the key of the home's secrets, '" + path + "', is missing",
-                      "restore it from a backup, or enter the secrets again");
+                      "put it back from where it is kept (a backup leaves it out), or give the "
+                      "secrets again");
   }
   auto key = FromHex(Trim(*text));
   if (!key.ok() || key->size() != kKeyBytes)
-    return Corruption("'" + path + "' does not hold a key", "restore it from a backup");
+    return Corruption("'" + path + "' does not hold a key",
+                      "put it back from where it is kept, or remove it and give the secrets again");
   return key;
 }
 
 Result<int64_t> Secrets::Put(std::string_view text) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const int64_t id, NextNumber(database_, "secret"));
-  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT count(*) FROM secrets"));
-  // A new key only while nothing is sealed with another one.
-  ASSIGN_OR_RETURN(std::string key, Key(rows[0].Int(0) == 0));
+  // When the key is lost, a new one is made: what was sealed with the old one stays closed.
+  ASSIGN_OR_RETURN(std::string key, Key(true));
   std::string sealed(kNonceBytes + text.size() + kTagBytes, '\0');
   auto* out = reinterpret_cast<unsigned char*>(sealed.data());
   randombytes_buf(out, kNonceBytes);
@@ -85,8 +86,8 @@ Result<std::string> Secrets::Open(int64_t id) const {
   const Error damaged =
       Corruption("secret " + std::to_string(id) + " cannot be opened with the key in '" +
                      home_.SecretKeyPath() + "'",
-                 "restore that file from the backup that the database is of, or enter the secret "
-                 "again");
+                 "put back the file that belongs to this database (a backup leaves it out), or "
+                 "give the secret again");
   auto sealed = FromHex(rows[0].Text(0));
   if (!sealed.ok() || sealed->size() < kNonceBytes + kTagBytes) return damaged;
   std::string text(sealed->size() - kNonceBytes - kTagBytes, '\0');

@@ -18,7 +18,7 @@ namespace slipway {
 namespace {
 
 constexpr size_t kMaxAdminBody = 1 << 20;
-constexpr std::string_view kServices = "/admin/api/services/";
+constexpr std::string_view kServicesPath = "/admin/api/services/";
 
 // Decoded once; what is no escape stays as it is.
 std::string DecodeUrl(std::string_view text, bool plus_is_blank) {
@@ -54,7 +54,7 @@ std::map<std::string, std::string> DecodeQuery(std::string_view query) {
 std::string CanonicalPath(std::string_view path) {
   constexpr std::string_view kSingular = "/admin/api/service/";
   std::string out = DecodeUrl(path, false);
-  if (out.starts_with(kSingular)) out.replace(0, kSingular.size(), kServices);
+  if (out.starts_with(kSingular)) out.replace(0, kSingular.size(), kServicesPath);
   if (out == "/admin/api/service") out = "/admin/api/services";
   return out;
 }
@@ -62,10 +62,10 @@ std::string CanonicalPath(std::string_view path) {
 // POST /admin/api/services/{s}/generations: the body is a package.
 bool IsUpload(std::string_view method, std::string_view path) {
   constexpr std::string_view kEnd = "/generations";
-  if (method != "POST" || !path.starts_with(kServices) || !path.ends_with(kEnd)) return false;
-  if (path.size() <= kServices.size() + kEnd.size()) return false;
-  return path.substr(kServices.size(), path.size() - kServices.size() - kEnd.size()).find('/') ==
-         std::string_view::npos;
+  if (method != "POST" || !path.starts_with(kServicesPath) || !path.ends_with(kEnd)) return false;
+  if (path.size() <= kServicesPath.size() + kEnd.size()) return false;
+  return path.substr(kServicesPath.size(), path.size() - kServicesPath.size() - kEnd.size())
+             .find('/') == std::string_view::npos;
 }
 
 std::string RequestId(const HttpRequest& request) {
