@@ -47,7 +47,7 @@ def jobs_of(hub, key, kind):
 
 def test_whoever_deploys_follows_the_job_and_may_abort_it(asked):
     hub, keys = asked
-    updated = by(hub, "carl", "deployment", "update", "live", "--json", code=1)
+    updated = by(hub, "carl", "deployment", "update", "live", "--json", code=7)
     assert "not every node can be reached" in updated.error["message"], updated.err
     (job,) = jobs_of(hub, keys["carl"], "deploy")
     assert jobs_of(hub, keys["fay"], "deploy") == jobs_of(hub, keys["reader"], "deploy") == [job] and jobs_of(hub, keys["bob"], "deploy") == []
@@ -76,7 +76,7 @@ def test_who_started_a_job_sees_it_without_the_role(asked):
     hub.slipway("user", "add", "dora", "--role", "deploy@infra:dev")
     key = hub.key("--account", "dora")
     job = hub.call("POST", LIVE + "/update", {}, key=key).json["job"]
-    hub.slipway("user", "ungrant", "dora", "deploy", "--on", "infra:dev")
+    hub.slipway("user", "revoke", "dora", "deploy", "--on", "infra:dev")
     assert jobs_of(hub, key, "deploy") == [job]
     assert hub.call("GET", f"/api/v1/jobs/{job}", key=key).status == 200
     assert hub.call("POST", f"/api/v1/jobs/{job}/abort", key=key).status == 403
@@ -130,7 +130,7 @@ def test_the_audit_log_says_what_was_asked_for_and_what_came_of_it(asked):
     hub, _ = asked
     def last(action):
         return next(r for r in hub.local("GET", "/api/v1/audit").json if r["action"].endswith(action))
-    hub.slipway("deployment", "update", "live", "--version", "v1", code=1)
+    hub.slipway("deployment", "update", "live", "--version", "v1", code=7)
     record = last("/update")
     assert record["before"]["desired"]["generations"] == [{"generation": "v1", "weight": 1.0}] and record["after"] == {"version": "v1"}
     hub.slipway("service", "package", "pay/pay-svc", "--notes", "second")
