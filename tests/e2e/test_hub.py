@@ -354,10 +354,61 @@ def test_a_jobs_events_stream_to_its_end_and_go_on_after_an_id(hub):
     assert hub.local("GET", "/api/v1/events?job=999").status == 404
 
 
+def test_a_limited_key_knows_itself_alone(hub):
+    hub.slipway("user", "add", "ada", "--role", "write")
+    with_orders(hub.slipway)
+    full = hub.slipway.json("key", "create", "--label", "full", "--account", "ada")
+    limited = hub.slipway.json("key", "create", "--label", "ci", "--account", "ada", "--role", "read", "--on", "project:shop")
+    loose = hub.slipway.json("key", "create", "--label", "loose", "--role", "read")
+    for key in (limited, loose):
+        assert [k["id"] for k in hub.call("GET", "/api/v1/keys", key=key["key"]).json] == [key["id"]]
+        assert hub.call("DELETE", f"/api/v1/keys/{full['id']}", key=key["key"]).status == 404
+    assert [k["id"] for k in hub.call("GET", "/api/v1/keys", key=full["key"]).json] == [limited["id"], full["id"]]
+    assert hub.call("DELETE", f"/api/v1/keys/{limited['id']}", key=limited["key"]).json["state"] == "revoked"
+
+
+def test_a_key_that_is_none_is_told_so(hub):
+    made = hub.slipway.json("key", "create", "--label", "x")
+    hub.slipway("key", "revoke", made["id"])
+    for key in (made["key"], "swk_" + "x" * 43):
+        answer = hub.call("GET", "/api/v1/projects", key=key)
+        assert answer.status == 401 and "the API key that was sent is not valid" in answer.json["message"]
+    assert "this needs an API key" in hub.call("GET", "/api/v1/projects").json["message"]
+    ended = hub.call("GET", "/api/v1/projects", headers={"Cookie": "slipway_session=old"})
+    assert ended.status == 401 and "the session has ended" in ended.json["message"]
+
+
+def test_a_right_on_what_is_not_there_is_no_slip(hub):
+    with_orders(hub.slipway)
+    hub.slipway("user", "add", "ada", "--role", "read@project:shop")
+    for scope, kind in (("project:shp", "project"), ("infra:shop", "infrastructure"), ("service:shop/x", "service")):
+        refused = hub.slipway("user", "grant", "ada", "read", "--on", scope, code=3)
+        assert scope.split(":")[1].split("/")[-1] in refused.err
+        assert hub.slipway("key", "create", "--label", "x", "--role", "read", "--on", scope, code=3).out == ""
+    assert hub.slipway("user", "add", "bob", "--role", "deploy@infra:nope", code=3).out == ""
+    # Who may make it may have the right before it is there; that is told.
+    granted = hub.slipway("user", "grant", "ada", "write", "--on", "project:shp")
+    assert "there is no project 'shp' yet" in granted.err
+    assert "yet" not in hub.slipway("user", "grant", "ada", "write", "--on", "project:shop").err
+
+
+def test_pages_of_the_audit_log_keep_their_filters(hub):
+    for name in ("ada", "bob", "cyd"):
+        hub.slipway("user", "add", name)
+    who = hub.local("GET", "/api/v1/audit").json[0]["who"]
+    first = hub.local("GET", f"/api/v1/audit?limit=1&who={who}")
+    link = re.search(r"<(.*?)>", first.headers["Link"]).group(1)
+    second = hub.local("GET", link)
+    assert second.status == 200 and second.json[0]["id"] < first.json[0]["id"] and f"who={who}" in link
+    refused = hub.local("GET", link.replace(f"who={who}", "who=other"))
+    assert refused.status == 400 and "of other filters" in refused.json["message"]
+    assert hub.local("GET", "/api/v1/audit?cursor=5").status == 400
+
+
 def test_events_are_for_who_may_see_the_project(hub):
     with_orders(hub.slipway)
     job = hub.local("POST", "/api/v1/projects/shop/build", {"targets": ["copy"]}).json["job"]
-    stranger = hub.key("--role", "read", "--on", "project:other")
+    stranger = hub.key("--role", "write", "--on", "project:other")
     assert hub.call("GET", f"/api/v1/events?job={job}", key=stranger).status == 404
     friend = hub.key("--role", "read", "--on", "project:shop")
     assert events(hub, f"/api/v1/events?job={job}", key=friend)[-1][1]["kind"] == "ended"

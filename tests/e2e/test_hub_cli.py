@@ -46,6 +46,19 @@ def far(request, slipway, hubs, tmp_path):
     return Far(slipway.folder)
 
 
+@pytest.mark.parametrize("words", [["init"], ["backup", "x.tar"], ["restore", "x.tar"], ["doctor"], ["demo"], ["hub"]], ids=lambda w: w[0])
+def test_what_works_on_a_home_refuses_a_server(slipway, words):
+    refused = slipway("--server", "http://127.0.0.1:1", *words, code=2)
+    assert "works on a home of this machine" in refused.err
+
+
+def test_too_long_is_said_so(slipway):
+    slipway("init")
+    assert "at most 128" in slipway("user", "add", "x" * 129, code=1).err
+    told = slipway("key", "create", "--label", "x", "--expires", "99999999999d", code=2).err
+    assert "too long a span" in told and "expires_in_seconds" not in told
+
+
 def test_the_whole_thread_through_a_hub(far):
     far.write("orders.csv", little.training_csv(rows=200))
     far.write("p.yaml", YAML)

@@ -25,7 +25,7 @@ class Writer(threading.Thread):
             name = f"u{self.number}-{i}"
             self.asked.append(name)
             try:
-                made = self.hub.call("POST", "/api/v1/users", {"name": name, "grants": ["read@project:p", "write@project:q"]}, key=self.token)
+                made = self.hub.call("POST", "/api/v1/users", {"name": name, "grants": ["write@project:p", "write@project:q"]}, key=self.token)
             except Exception:  # the hub was killed
                 self.first.set()
                 return

@@ -37,6 +37,7 @@ def asked(tmp_path_factory):
         slipway.write("p.yaml", YAML.format(project))
         slipway("apply", "-f", "p.yaml")
         slipway("build", f"{project}/copy")
+    slipway("infra", "add", "own", "--node", "http://127.0.0.1:1")
     hub = Hub(slipway)
     keys = {"anonymous": None, "stranger": "swk_" + "x" * 43, "local": hub.token}
     slipway.write("pw", PASSWORD)

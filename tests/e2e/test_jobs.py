@@ -96,6 +96,16 @@ def test_ctrl_c_aborts_cleanly(slipway, which):
     assert slipway.json("build", "p/slow")["status"] == "done"
 
 
+def test_a_worker_that_is_killed_is_told_on_one_line(slipway):
+    slow_project(slipway)
+    process = start_and_wait_until_it_runs(slipway)
+    for child in workers_of(process.pid):
+        os.kill(int(child), signal.SIGKILL)
+    process.communicate(timeout=20)
+    error = slipway.json("job", "show", "2")["error"]
+    assert "ended before it was done" in error and "\n" not in error
+
+
 def test_ctrl_c_of_a_training_leaves_no_version(slipway):
     little.make(slipway)
     slipway("build", "p/m")

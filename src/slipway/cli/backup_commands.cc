@@ -41,6 +41,7 @@ std::string TargetOf(const std::string& given, const std::string& home) {
 }
 
 Result<int> Backup(Context& context, const Options& options) {
+  RETURN_IF_ERROR(context.NeedsHome("backup"));
   const std::string home = context.HomePath();
   ASSIGN_OR_RETURN(const BackupReport report,
                    CreateBackup(home, TargetOf(options.file, home),
@@ -53,6 +54,7 @@ Result<int> Backup(Context& context, const Options& options) {
 }
 
 Result<int> Restore(Context& context, const Options& options) {
+  RETURN_IF_ERROR(context.NeedsHome("restore"));
   const std::string file = AbsolutePath(options.file);
   if (options.check) {
     ASSIGN_OR_RETURN(const BackupReport report, VerifyBackup(file));

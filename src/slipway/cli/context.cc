@@ -9,6 +9,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/http/url.h"
 
@@ -59,6 +60,12 @@ std::string Context::HomePath() const {
   if (env != nullptr && *env != '\0') return AbsolutePath(env);
   const char* user_home = std::getenv("HOME");
   return JoinPath(user_home != nullptr && *user_home != '\0' ? user_home : "/", ".slipway");
+}
+
+Status Context::NeedsHome(std::string_view command) const {
+  if (server_flag.empty()) return {};
+  return Usage("'" + std::string(command) + "' works on a home of this machine, not on --server",
+               "run it where the hub's home is, with --home HOME");
 }
 
 Status Context::OpenHub(bool write) {
@@ -225,7 +232,7 @@ Result<ObjectRef> ParseObjectRef(std::string_view text, std::string_view what) {
   ObjectRef ref{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
   if (!IsValidName(ref.project) || !IsValidName(ref.name)) {
     return Usage("'" + std::string(text) + "' does not name a " + std::string(what),
-                 "names have letters, digits, '_', '-' and '.' only");
+                 NameRule(IsValidName(ref.project) ? ref.name : ref.project));
   }
   return ref;
 }

@@ -40,6 +40,8 @@ class Context {
 
   // --home, $SLIPWAY_HOME, ~/.slipway.
   std::string HomePath() const;
+  // Of a command that works on files of a home: kInvalidArgument with --server.
+  Status NeedsHome(std::string_view command) const;
   // The hub of --server; or the one that serves the home now, over HTTP with the home's token; or
   // the home opened in process on first use: for reading for GET, else as its one writer.
   Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());

@@ -190,6 +190,7 @@ std::string HeadTable(const Json& head) {
 }
 
 Result<int> Demo(Context& context, int64_t rows, uint64_t seed) {
+  RETURN_IF_ERROR(context.NeedsHome("demo"));
   const double start = SteadySeconds();
   if (context.home_flag.empty() && std::getenv("SLIPWAY_HOME") == nullptr)
     context.home_flag = "slipway-demo";

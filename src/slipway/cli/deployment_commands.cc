@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/deployment_options.h"
@@ -15,8 +16,7 @@ std::string DeploymentPath(const std::string& name, const std::string& rest) {
 
 Status CheckDeploymentName(const std::string& name) {
   if (IsValidName(name)) return {};
-  return Usage("'" + name + "' is not the name of a deployment",
-               "names have letters, digits, '_', '-' and '.' only");
+  return Usage("'" + name + "' is not the name of a deployment", NameRule(name));
 }
 
 std::string GenerationsText(const Json& generations) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/service_ref.h"
@@ -41,8 +42,7 @@ Result<EndpointRef> ParseEndpointRef(const std::string& text) {
                  "write it as PROJECT/SERVICE/ENDPOINT");
   for (const std::string& part : parts) {
     if (!IsValidName(part))
-      return Usage("'" + text + "' does not name an endpoint",
-                   "names have letters, digits, '_', '-' and '.' only");
+      return Usage("'" + text + "' does not name an endpoint", NameRule(part));
   }
   return EndpointRef{parts[0], parts[1], parts[2]};
 }
@@ -315,8 +315,7 @@ Result<int> Queries(Context& context, const DesignerOptions& o) {
 Result<std::string> QueryPath(const DesignerOptions& o) {
   ASSIGN_OR_RETURN(const EndpointRef ref, ParseEndpointRef(o.target));
   if (!IsValidName(o.query))
-    return Usage("'" + o.query + "' is no name for a test query",
-                 "letters, digits, '_', '-' and '.'");
+    return Usage("'" + o.query + "' is no name for a test query", NameRule(o.query));
   return ref.Path("/test-queries/" + o.query);
 }
 

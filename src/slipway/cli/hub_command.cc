@@ -133,6 +133,7 @@ class Announcement {
 // to end while it waited.
 Result<std::unique_ptr<Hub>> OpenHome(const Context& context, const HubFlags& flags,
                                       const sigset_t& signals) {
+  RETURN_IF_ERROR(context.NeedsHome("hub"));
   HubOptions options;
   options.home = context.HomePath();
   options.write = options.alone = true;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/service_ref.h"
@@ -22,8 +23,7 @@ std::string InfraPath(const std::string& name, const std::string& rest = "") {
 
 Status CheckName(const std::string& name, const char* what) {
   if (IsValidName(name)) return {};
-  return Usage("'" + name + "' is not the name of " + what,
-               "names have letters, digits, '_', '-' and '.' only");
+  return Usage("'" + name + "' is not the name of " + what, NameRule(name));
 }
 
 // [{"url", "key"}] of --node and --key-file.

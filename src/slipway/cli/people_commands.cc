@@ -66,11 +66,18 @@ std::string AccountText(const Json& account) {
          (account["disabled"].get<bool>() ? " (disabled)" : "") + ": " + RolesText(account) + "\n";
 }
 
+void WarnOf(Context& context, const Json& answer) {
+  const Json* warnings = FindMember(answer, "warnings");
+  if (warnings == nullptr) return;
+  for (const Json& warning : *warnings) context.Warn(warning.get<std::string>());
+}
+
 Result<int> AddUser(Context& context, const PeopleOptions& options) {
   Json body = {{"name", options.name}, {"admin", options.admin}, {"grants", options.grants}};
   ASSIGN_OR_RETURN(const auto password, ReadPassword(options, true));
   if (password) body["password"] = *password;
   ASSIGN_OR_RETURN(const Json account, context.Call("POST", "/api/v1/users", body));
+  WarnOf(context, account);
   if (!password)
     context.Say("without a password: make a key for it, slipway key create --account " +
                 options.name + " --label LABEL");
@@ -102,6 +109,7 @@ Result<int> GrantRole(Context& context, const PeopleOptions& options) {
   ASSIGN_OR_RETURN(const Json account,
                    context.Call("POST", UserPath(options.name, "/grants"),
                                 {{"role", options.role}, {"scope", options.scope}}));
+  WarnOf(context, account);
   RETURN_IF_ERROR(context.Print(AccountText(account), account));
   return kExitDone;
 }
@@ -140,6 +148,9 @@ Result<int64_t> Seconds(const std::string& text) {
                                              : 0;
   if (!number || *number < 1 || unit == 0)
     return Usage("'" + text + "' is no span of time", "30d, 12h or 90m, for example");
+  if (*number > int64_t{3660} * 86'400 / unit)
+    return Usage("'" + text.substr(0, 40) + "' is too long a span of time",
+                 "at most 3660d; without --expires a key lasts until it is revoked");
   return *number * unit;
 }
 
@@ -154,6 +165,7 @@ Result<int> CreateKey(Context& context, const PeopleOptions& options) {
     ASSIGN_OR_RETURN(body["expires_in_seconds"], Seconds(options.expires));
   }
   ASSIGN_OR_RETURN(const Json key, context.Call("POST", "/api/v1/keys", body));
+  WarnOf(context, key);
   context.Say("this is the only time that the key is shown");
   RETURN_IF_ERROR(context.Print(key["key"].get<std::string>() + "\n", key));
   return kExitDone;

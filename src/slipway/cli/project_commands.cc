@@ -16,6 +16,7 @@ struct ApplyOptions {
 };
 
 Result<int> Init(Context& context, const std::string& folder) {
+  RETURN_IF_ERROR(context.NeedsHome("init"));
   const std::string path = folder.empty() ? context.HomePath() : AbsolutePath(folder);
   ASSIGN_OR_RETURN(bool made, InitHome(path, RegistryFromEnvironment()));
   const std::string human = (made ? "made the home " : "already a home: ") + path + "\n";

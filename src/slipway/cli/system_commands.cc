@@ -82,6 +82,7 @@ void CheckHome(const std::string& home, bool deep, std::vector<Check>* checks) {
 }
 
 Result<int> Doctor(Context& context, bool deep) {
+  RETURN_IF_ERROR(context.NeedsHome("doctor"));
   std::vector<Check> checks;
   checks.push_back({"slipway", "ok", SLIPWAY_VERSION, ""});
   CheckLibraries(&checks);

@@ -39,7 +39,7 @@ Json Judge(const DeploymentRecord& record, const InfraRecord& infra,
                      {"reason", health.reason},
                      {"serving", node.serving},
                      {"generations", NodeGenerations(node)}});
-    if (!health.reason.empty()) messages.push_back(node.url + ": " + health.reason);
+    if (!health.reason.empty()) messages.push_back(AtNode(node.url, health.reason));
     if (record.applied && node.reachable.ok() && !DescribeDifference(*record.applied, node).empty())
       out["out_of_sync"] = true;
   }

@@ -315,13 +315,13 @@ std::vector<std::string> Deployer::Recover(const std::string& who, bool again) {
         continue;
     }
     request->who = who;
+    const DeploymentSpec wanted = request->desired.value_or(record.desired);
     const auto updated = Update(*request);
     lines.push_back("deployment " + record.name + ": an update was " +
                     (record.state == "partial" ? "not brought to every node; " : "interrupted; ") +
-                    (updated.ok()
-                         ? "every node serves " +
-                               DescribeSpec(request->desired.value_or(record.desired)) + " now"
-                         : updated.error().message));
+                    (!updated.ok()    ? updated.error().message
+                     : wanted.enabled ? "every node serves " + DescribeSpec(wanted) + " now"
+                                      : "it is disabled on every node"));
   }
   return lines;
 }

@@ -42,7 +42,9 @@ class Rollout {
                                "nothing was changed; run it again when the node is back"));
     }
     if (plan_.empty()) {
-      Say("every node serves " + DescribeSpec(input_.wish.desired) + " already");
+      Say(input_.wish.desired.enabled
+              ? "every node serves " + DescribeSpec(input_.wish.desired) + " already"
+              : "it is disabled on every node already");
       return Ended(RolloutEnd::kDone, {});
     }
     if (Status prepared = Prepare(); !prepared.ok()) {

@@ -138,11 +138,15 @@ std::string DescribeDifference(const DeploymentSpec& wanted, const ObservedNode&
   return settings.empty() ? "" : "its settings are other ones: " + settings;
 }
 
+std::string AtNode(const std::string& url, const std::string& text) {
+  return text.find(url) == std::string::npos ? url + ": " + text : text;
+}
+
 RolloutPlan MakeRolloutPlan(const RolloutWish& wish, const std::vector<ObservedNode>& nodes) {
   RolloutPlan plan;
   for (const ObservedNode& node : nodes) {
     if (!node.reachable.ok())
-      plan.unreachable.push_back(node.url + ": " + node.reachable.error().message);
+      plan.unreachable.push_back(AtNode(node.url, node.reachable.error().message));
   }
   std::vector<RolloutStep> wave;
   int in_wave = 0;

@@ -39,6 +39,9 @@ struct RolloutWish {
   bool trust_mapped = true;
 };
 
+// "URL: text"; the text alone when it names the node itself.
+std::string AtNode(const std::string& url, const std::string& text);
+
 RolloutPlan MakeRolloutPlan(const RolloutWish& wish, const std::vector<ObservedNode>& nodes);
 
 // Why the node is not as wanted; empty when it is.

@@ -115,6 +115,8 @@ TEST(RolloutPlan, UnreachableNodesAreNamedAndGetNoSteps) {
   dead.reachable = Unavailable("connection refused");
   const RolloutPlan plan = MakeRolloutPlan({Wants({{"v1", 1}})}, {Empty("http://a"), dead});
   EXPECT_EQ(plan.unreachable, std::vector<std::string>{"http://b: connection refused"});
+  EXPECT_EQ(AtNode("local:dev/1", "node local:dev/1: it is not running"),
+            "node local:dev/1: it is not running");
   for (const RolloutStep& step : plan.prepare) EXPECT_EQ(step.node, 0u);
 }
 

@@ -23,7 +23,7 @@ struct JobRunner::Run {
   BuildPlan plan;
   JobWork work;  // instead of the plan's recipes
   JobHandle handle;
-  std::string who;
+  std::string who, scope;
   std::thread thread;
   std::atomic<bool> cancel{false};
 
@@ -83,6 +83,7 @@ Result<std::string> JobRunner::StartRun(std::shared_ptr<Run> run, const std::str
   NewJob job;
   job.kind = kind;
   job.project = plan.project.name;
+  job.scope = run->work.scope.empty() ? "project:" + job.project : run->work.scope;
   job.targets = plan.targets;
   job.mode = plan.mode;
   job.who = who;
@@ -96,6 +97,7 @@ Result<std::string> JobRunner::StartRun(std::shared_ptr<Run> run, const std::str
   }
   ASSIGN_OR_RETURN(run->handle, registry_.jobs().Create(job));
   run->who = who;
+  run->scope = job.scope;
   {
     MutexLock lock(run->mutex);
     run->records = job.activities;
@@ -138,6 +140,8 @@ void JobRunner::ForgetOldRuns() {
 void JobRunner::Remember(Run& run, NumberedJobEvent event) {
   event.job = run.handle.id;
   event.project = run.plan.project.name;
+  event.scope = run.scope;
+  event.who = run.who;
   {
     MutexLock lock(run.mutex);
     event.number = ++last_number_;

@@ -34,14 +34,16 @@ struct JobEvent {
 struct NumberedJobEvent {
   int64_t number = 0;
   std::string job, project;
-  bool ended = false;  // the job has: `event` says nothing
-  std::string status;  // of an ended job: "done", "failed", "aborted"
+  std::string scope, who;  // as in its record
+  bool ended = false;      // the job has: `event` says nothing
+  std::string status;      // of an ended job: "done", "failed", "aborted"
   JobEvent event;
 };
 
 // Work that is no recipe: packaging a service. A job of one activity.
 struct JobWork {
   std::string kind;                  // of the job: "package"
+  std::string scope;                 // of the job; "": the project
   std::string what, output, reason;  // as the activity's recipe, output and reason
   std::function<Result<ActivityRecord>(const ActivityContext&)> run;
 };

@@ -94,6 +94,8 @@ inline constexpr const char* kNamePattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$
 // "shop/prices"}, {"infra", "production"}; {"", ""}: the whole instance.
 struct Resource {
   std::string kind, name;
+  std::string owner = "";  // this account may read it, whatever its roles
+  std::string takes = "";  // a change of it takes this right instead of the route's
 };
 
 // A body that keys cannot describe: its JSON Schema, and what says what is wrong with one.
@@ -114,7 +116,8 @@ struct RouteDetails {
   bool filtered =
       false;  // a list of all there is: the handler leaves out what the caller may not see
   bool atomic =
-      false;  // quick, and in the database alone: runs in one transaction with its records
+      false;          // quick, and in the database alone: runs in one transaction with its records
+  bool asks = false;  // changes nothing, whatever its method: the audit log leaves it out
   bool secret = false;  // the answer holds a secret: it is not stored for an Idempotency-Key
   bool upload = false;  // the body is a file (application/octet-stream)
   std::optional<BodyRule> rule = std::nullopt;  // instead of `body`

@@ -80,13 +80,18 @@ AuditRecord DescribeChange(const Route& route, const Request& request, const Jso
     const auto resource = route.details.resource(request);
     if (resource.ok() && resource->kind == "project") record.project = resource->name;
   }
-  if (route.details.state) {
+  const auto body = [&] {
+    return request.body.size() <= kMostBytes ? Parsed(request.body) : Json();
+  };
+  if (route.details.status == 202) {  // a job changes it later: what was asked for, of what
+    record.before_json = AuditedText(before);
+    record.after_json = AuditedText(body());
+  } else if (route.details.state) {
     record.before_json = AuditedText(Differing(before, after, 2));
     record.after_json = AuditedText(Differing(after, before, 2));
   } else {
-    const Json body = request.body.size() <= kMostBytes ? Parsed(request.body) : Json();
     record.before_json = "null";
-    record.after_json = AuditedText(body);
+    record.after_json = AuditedText(body());
   }
   return record;
 }

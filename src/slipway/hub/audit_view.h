@@ -8,7 +8,7 @@
 namespace slipway {
 
 // The record of a request's change: what differs between the two states, or, for a route without
-// one, the request's body. Values of keys that name secrets are left out.
+// one or with a job, the request's body. Values of keys that name secrets are left out.
 AuditRecord DescribeChange(const Route& route, const Request& request, const Json& before,
                            const Json& after);
 Json AuditToJson(const AuditRecord& record);

@@ -84,6 +84,33 @@ Result<Resource> ResourceOfPublished(Hub& hub, const Request& request) {
   return PublishedResource(service);
 }
 
+Result<PublishedService> FindSeenPublished(Hub& hub, const Request& request,
+                                           const std::string& name) {
+  auto found = hub.registry().published().Get(name);
+  if (found.ok() ? MaySee(request, PublishedResource(*found))
+                 : found.error().code != ErrorCode::kNotFound || MaySee(request, {}))
+    return found;
+  return NotFound("no service '" + name + "' is published, or you have no right to see it");
+}
+
+Json InfraToJson(const InfraRecord& infra) {
+  Json nodes = Json::array();
+  for (const InfraNode& node : infra.nodes)
+    nodes.push_back({{"url", node.url}, {"has_key", node.key_secret.has_value()}});
+  return {{"name", infra.name},
+          {"type", infra.type},
+          {"stage", infra.stage},
+          {"parallel", infra.settings.parallel},
+          {"local_nodes", infra.type == "local" ? Json(infra.settings.local_nodes) : Json()},
+          {"ca_file", infra.settings.ca_file},
+          {"certificate_file", infra.settings.certificate_file},
+          {"key_file", infra.settings.key_file},
+          {"insecure", infra.settings.insecure},
+          {"nodes", std::move(nodes)},
+          {"created_at", infra.created_at},
+          {"created_by", infra.created_by}};
+}
+
 Json PublishedVersionToJson(const PublishedVersion& version) {
   Json out = {{"service", version.service},
               {"version", version.version},

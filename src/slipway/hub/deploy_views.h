@@ -18,6 +18,12 @@ class Hub;
 Resource PublishedResource(const PublishedService& service);
 // Of the path's {published}.
 Result<Resource> ResourceOfPublished(Hub& hub, const Request& request);
+// To deploy a service takes seeing it: one that is hidden is answered as one that is not there.
+Result<PublishedService> FindSeenPublished(Hub& hub, const Request& request,
+                                           const std::string& name);
+
+// As it is stored; of its keys, that they are there.
+Json InfraToJson(const InfraRecord& infra);
 
 Json PublishedVersionToJson(const PublishedVersion& version);
 Json UpdateToJson(const UpdateRecord& update, bool with_log);

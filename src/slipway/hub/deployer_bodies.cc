@@ -1,6 +1,7 @@
 #include "slipway/hub/deployer_bodies.h"
 
 #include "slipway/base/json.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/http/router.h"
 
@@ -17,8 +18,7 @@ Json NameSchema() { return {{"type", "string"}, {"pattern", kNamePattern}}; }
 void CheckName(const Json& value, const std::string& pointer, Problems* problems) {
   const auto& name = value.get_ref<const std::string&>();
   if (!IsValidName(name))
-    problems->Add(pointer, "'" + name.substr(0, 200) +
-                               "' is not a valid name; letters, digits, '_', '-' and '.'");
+    problems->Add(pointer, "'" + name.substr(0, 200) + "' is not a valid name; " + NameRule(name));
 }
 
 Key Name(const char* name, const char* about, bool required) {
@@ -372,7 +372,19 @@ const Shape& PromoteBody() {
   static const Shape shape = {
       .noun = "promotion",
       .keys = {Text("to", "the infrastructure", true),
-               Text("name", "of the new deployment (SERVICE-INFRA); empty: the same")}};
+               {.name = "name",
+                .kind = KeyKind::kText,
+                .description = "of the new deployment (SERVICE-INFRA); empty: the same",
+                .check =
+                    [](const Json& value, const std::string& pointer, Problems* problems) {
+                      if (!value.get_ref<const std::string&>().empty())
+                        CheckName(value, pointer, problems);
+                    },
+                .schema =
+                    [] {
+                      return Json{{"type", "string"},
+                                  {"anyOf", Json::array({{{"maxLength", 0}}, NameSchema()})}};
+                    }}}};
   return shape;
 }
 

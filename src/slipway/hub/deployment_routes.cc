@@ -3,6 +3,7 @@
 #include <set>
 
 #include "slipway/base/clock.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/hub/answer_schemas.h"
 #include "slipway/hub/body_shapes.h"
@@ -28,16 +29,19 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   project.name = service.project;
   JobWork work;
   work.kind = "deploy";
+  work.scope = "infra:" + record.infra;
   work.what = update.kind;
   work.output = record.name;
   work.reason = "asked for";
-  work.run = [&hub, update](const ActivityContext& context) -> Result<ActivityRecord> {
+  const Json before = record.applied ? SpecToJson(*record.applied) : Json();
+  work.run = [&hub, update, before](const ActivityContext& context) -> Result<ActivityRecord> {
     UpdateRequest request = update;
     request.cancel = context.cancel;
     request.log = [&](const std::string& line, double part) {
       context.on_progress({"", part, 0, line});
     };
-    ASSIGN_OR_RETURN(const Json done, hub.deployer().Update(request));
+    ASSIGN_OR_RETURN(Json done, hub.deployer().Update(request));
+    done["before"] = before;
     ActivityRecord activity;
     activity.details_json = DumpJson(done);
     return activity;
@@ -78,18 +82,15 @@ Result<Response> CreateDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
   ASSIGN_OR_RETURN(std::string service, GetString(body, "service"));
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "infra"));
-  if (!IsValidName(name))
-    return InvalidArgument("'" + name + "' is not a valid name",
-                           "letters, digits, '_', '-' and '.'");
+  RETURN_IF_ERROR(CheckValidName(name));
   // PROJECT/SERVICE names the same as SERVICE.
-  if (const size_t slash = service.find('/'); slash != std::string::npos) {
-    const std::string project = service.substr(0, slash);
-    service = service.substr(slash + 1);
-    ASSIGN_OR_RETURN(const PublishedService found, hub.registry().published().Get(service));
-    if (found.project != project)
-      return NotFound("the published service '" + service + "' is of project '" + found.project +
-                      "', not of '" + project + "'");
-  }
+  const size_t slash = service.find('/');
+  const std::string project = slash == std::string::npos ? "" : service.substr(0, slash);
+  if (slash != std::string::npos) service = service.substr(slash + 1);
+  ASSIGN_OR_RETURN(const PublishedService found, FindSeenPublished(hub, request, service));
+  if (slash != std::string::npos && found.project != project)
+    return NotFound("the published service '" + service + "' is of project '" + found.project +
+                    "', not of '" + project + "'");
   RETURN_IF_ERROR(hub.registry().infras().Get(infra));
   DeploymentRecord wanted;
   wanted.service = service;
@@ -211,6 +212,7 @@ Result<Response> Promote(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const DeploymentRecord from, Find(hub, request));
   if (!MaySee(request, {"infra", from.infra}))
     return NotFound("there is no deployment '" + from.name + "', or you have no right to see it");
+  RETURN_IF_ERROR(FindSeenPublished(hub, request, from.service));
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "to"));
   if (!from.applied || from.applied->generations.empty())
     return Conflict("deployment '" + from.name + "' serves nothing that could be promoted",
@@ -368,7 +370,7 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
     if (!details.query) details.query = NoKeys();
     if (pattern.find("{deployment}") != std::string::npos) {
       details.resource = infra_of;
-      if (std::string_view(method) != "GET") details.state = state;
+      if (std::string_view(method) != "GET" || details.etag) details.state = state;
     }
     router->Add({method, pattern, permission, summary,
                  [&hub, handler](const Request& r) { return handler(hub, r); },
@@ -388,10 +390,13 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
        .answer = Answers("Deployment"),
        .resource = infra_of});
   add("GET", kDeployment, "read", "one deployment, as it is stored", ShowDeployment,
-      {.answer = Answers("Deployment")});
+      {.etag = true, .wider = true, .answer = Answers("Deployment")});
   add("PUT", kDeployment + "/settings", "deploy", "what is wanted; pushed by an update",
       PutDeploymentSettings,
-      {.rule = ShapedBody(DeploymentSettingsBody(), "the body"), .answer = Answers("Deployment")});
+      {.etag = true,
+       .atomic = true,
+       .rule = ShapedBody(DeploymentSettingsBody(), "the body"),
+       .answer = Answers("Deployment")});
   add("DELETE", kDeployment, "deploy", "takes the service off the nodes; ?force=true",
       DeleteDeployment,
       {.query = Keys({{"force", "boolean", false, "also when a node cannot be reached"}}),
@@ -400,7 +405,8 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
   add("GET", kDeployment + "/status", "read", "health, asked of every node", ShowDeploymentStatus,
       {.answer = Answers("DeploymentStatus"), .waits = AlwaysWaits});
   add("POST", kDeployment + "/plan", "deploy", "what an update would do", PlanUpdate,
-      {.rule = ShapedBody(DeploymentUpdateBody(), "the body"),
+      {.asks = true,
+       .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
        .answer = Answers("DeploymentPlan"),
        .waits = AlwaysWaits});
   add("POST", kDeployment + "/update", "deploy", "brings it to the nodes: 202 with the job", Update,
@@ -419,9 +425,10 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
        .rule = ShapedBody(PromoteBody(), "the body"),
        .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/test", "deploy", "the stored test queries on every node", Test,
-      {.body = NoKeys(), .answer = AnswersList("TestOutcome"), .waits = AlwaysWaits});
+      {.body = NoKeys(), .asks = true, .answer = AnswersList("TestOutcome"), .waits = AlwaysWaits});
   add("POST", kDeployment + "/query", "deploy", "one query, answered by a node", Query,
-      {.rule = ShapedBody(QueryBody(), "the query"),
+      {.asks = true,
+       .rule = ShapedBody(QueryBody(), "the query"),
        .answer = Answers("NodeAnswer"),
        .waits = AlwaysWaits});
   add("GET", kDeployment + "/updates", "read", "updates, newest first; ?limit", Updates,

@@ -47,36 +47,36 @@ bool EtagListed(const std::string& header, const Json& state) {
 }
 
 Response CheckAccess(const Route& route, const Request& request, const Principal& principal) {
-  const auto refuse = [&](Access access) {
+  const auto refuse = [&](Access access, const std::string& permission) {
     if (access == Access::kUnauthenticated) {
-      Response response =
-          WithStatus(PermissionDenied("this needs an API key or a session",
-                                      "send 'Authorization: Bearer KEY'; slipway key create makes "
-                                      "one"),
-                     401);
+      const std::string why =
+          principal.refused.empty() ? "this needs an API key or a session" : principal.refused;
+      Response response = WithStatus(
+          PermissionDenied(why, "send 'Authorization: Bearer KEY'; slipway key create makes one"),
+          401);
       response.headers["WWW-Authenticate"] = "Bearer realm=\"slipway\"";
       return response;
     }
     if (access == Access::kForbidden) {
-      return ErrorResponse(PermissionDenied("'" + principal.name + "' may not do this: it takes " +
-                                                "the right '" + route.permission + "'",
-                                            "an administrator grants it: slipway user grant"));
+      return ErrorResponse(PermissionDenied(
+          "'" + principal.name + "' may not do this: it takes " + "the right '" + permission + "'",
+          "an administrator grants it: slipway user grant"));
     }
     return ErrorResponse(
         NotFound("there is nothing at '" + request.path + "', or you have no right to see it"));
   };
   // Nothing is looked up for whom nobody knows.
   if (principal.kind == Principal::Kind::kAnonymous && route.permission != "public")
-    return refuse(Access::kUnauthenticated);
+    return refuse(Access::kUnauthenticated, "");
   const Result<Resource> resource = ResourceOf(route, request);
   if (!resource.ok()) {
     // That there is none is told to whoever could see it if there were.
     const bool missing = resource.error().code == ErrorCode::kNotFound;
-    if (missing && !May(principal, "read", Resource{})) return refuse(Access::kHidden);
+    if (missing && !May(principal, "read", Resource{})) return refuse(Access::kHidden, "");
     return ErrorResponse(resource.error());
   }
   const Access access = Authorize(route, *resource, principal);
-  return access == Access::kAllowed ? Response() : refuse(access);
+  return access == Access::kAllowed ? Response() : refuse(access, PermissionFor(route, *resource));
 }
 
 Response Read(const Route& route, Request& request) {
@@ -167,7 +167,9 @@ class ChangingRequest {
     return registry_.audit().Append(record);
   }
 
-  bool audited() const { return route_.permission != "read" && hub_.writable(); }
+  bool audited() const {
+    return route_.permission != "read" && !route_.details.asks && hub_.writable();
+  }
 
   Response RunInOneTransaction() {
     auto transaction = registry_.Begin();

@@ -145,7 +145,7 @@ bool EventStreams::FeedFromRecord(Listener& listener) {
 bool EventStreams::Feed(Listener& listener, bool beat) {
   for (const NumberedJobEvent& event : hub_.jobs().EventsAfter(listener.after, listener.job)) {
     listener.after = event.number;
-    if (!May(listener.principal, "read", {"project", event.project})) continue;
+    if (!May(listener.principal, "read", ResourceOfJob(event.scope, event.who))) continue;
     if (!listener.stream->Write(
             Frame(run_ + "-" + std::to_string(event.number), "job", JobEventToJson(event))))
       return false;

@@ -226,21 +226,27 @@ Principal HubFace::Identify(const HttpRequest& request) const {
   if (!header.empty() || !ticket.empty()) {
     // Basic is what DSS's clients send, and for them alone: browsers would remember it.
     const bool bearer = header.size() >= 7 && ToLower(header.substr(0, 7)) == "bearer ";
-    if (!header.empty() && !bearer && !dss) return {};
+    Principal nobody;
+    if (!header.empty() && !bearer && !dss) return nobody;
     const std::string key = header.empty() ? std::string(ticket) : SecretOfAuthorization(header);
-    if (key.empty()) return {};
+    if (key.empty()) return nobody;
+    nobody.refused = "the API key that was sent is not valid: it is unknown, revoked or expired";
     if (SameSecret(key, options_.token)) return LocalPrincipal(options_.local_user);
     const auto found = registry.keys().FindByKey(key);
-    if (!found.ok() || !*found) return {};
+    if (!found.ok() || !*found) return nobody;
     if ((*found)->account.empty()) return KeyPrincipal(**found, nullptr);
     const auto account = registry.accounts().Find((*found)->account);
-    if (!account.ok() || !*account || (*account)->disabled) return {};
+    if (!account.ok() || !*account || (*account)->disabled) return nobody;
     return KeyPrincipal(**found, &**account);
   }
   const std::string session = CookieOf(request, "slipway_session");
   if (session.empty() || dss) return {};
   const auto account = registry.accounts().FindSession(session);
-  if (!account.ok() || !*account) return {};
+  if (!account.ok() || !*account) {
+    Principal nobody;
+    nobody.refused = "the session has ended: sign in again";
+    return nobody;
+  }
   Principal principal = AccountPrincipal(**account, "session");
   principal.session = session;
   return principal;

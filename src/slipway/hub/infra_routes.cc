@@ -1,5 +1,6 @@
 // Stages, infrastructures and published services: what deployments are made of.
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/hub/answer_schemas.h"
 #include "slipway/hub/body_shapes.h"
@@ -27,31 +28,13 @@ Result<Response> SetStages(Hub& hub, const Request& request) {
   std::set<std::string> names;
   for (const Json& each : *list) {
     ASSIGN_OR_RETURN(std::string name, GetString(each, "name"));
-    if (!IsValidName(name)) return InvalidArgument("'" + name + "' is not a valid name");
+    RETURN_IF_ERROR(CheckValidName(name));
     if (!names.insert(name).second) return InvalidArgument("stage '" + name + "' is named twice");
     stages.push_back({std::move(name), BodyText(each, "description")});
   }
   if (stages.empty()) return InvalidArgument("there must be a stage at least");
   RETURN_IF_ERROR(hub.registry().infras().SetStages(stages));
   return ListStages(hub, request);
-}
-
-Json InfraToJson(const InfraRecord& infra) {
-  Json nodes = Json::array();
-  for (const InfraNode& node : infra.nodes)
-    nodes.push_back({{"url", node.url}, {"has_key", node.key_secret.has_value()}});
-  return {{"name", infra.name},
-          {"type", infra.type},
-          {"stage", infra.stage},
-          {"parallel", infra.settings.parallel},
-          {"local_nodes", infra.type == "local" ? Json(infra.settings.local_nodes) : Json()},
-          {"ca_file", infra.settings.ca_file},
-          {"certificate_file", infra.settings.certificate_file},
-          {"key_file", infra.settings.key_file},
-          {"insecure", infra.settings.insecure},
-          {"nodes", std::move(nodes)},
-          {"created_at", infra.created_at},
-          {"created_by", infra.created_by}};
 }
 
 Result<Response> ListInfras(Hub& hub, const Request& request) {
@@ -82,9 +65,7 @@ Result<Response> AddInfra(Hub& hub, const Request& request) {
                           "certificate_file", "key_file", "insecure", "nodes"}));
   NewInfra infra;
   ASSIGN_OR_RETURN(infra.name, GetString(body, "name"));
-  if (!IsValidName(infra.name))
-    return InvalidArgument("'" + infra.name + "' is not a valid name",
-                           "letters, digits, '_', '-' and '.'");
+  RETURN_IF_ERROR(CheckValidName(infra.name));
   infra.type = BodyText(body, "type", "static");
   infra.stage = BodyText(body, "stage", "Development");
   infra.who = request.who;
@@ -277,18 +258,22 @@ void AddInfraRoutes(Hub& hub, Router* router) {
     const auto found = hub.registry().infras().Get(request.params.at("infra"));
     return found.ok() ? InfraToJson(*found) : Json();
   };
-  add("GET", "/api/v1/stages", "read", "stages, first to last", ListStages,
-      {.paged = ListKey{"name", ListOrder::kListed}, .answer = AnswersList("Stage")});
-  add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages,
-      {.rule = ShapedBody(StagesBody(), "the body"),
+  const auto stages = [&hub](const Request& request) {
+    const auto listed = ListStages(hub, request);
+    const auto list = listed.ok() ? ParseJson(listed->body) : Json();
+    return list.ok() ? *list : Json();
+  };
+  add("GET", "/api/v1/stages", "signed_in", "stages, first to last", ListStages,
+      {.paged = ListKey{"name", ListOrder::kListed},
+       .etag = true,
        .answer = AnswersList("Stage"),
-       .state = [&hub](const Request&) {
-         Json names = Json::array();
-         if (const auto stages = hub.registry().infras().Stages(); stages.ok()) {
-           for (const Stage& stage : *stages) names.push_back(stage.name);
-         }
-         return names;
-       }});
+       .state = stages});
+  add("PUT", "/api/v1/stages", "admin", "replaces the list of stages", SetStages,
+      {.etag = true,
+       .atomic = true,
+       .rule = ShapedBody(StagesBody(), "the body"),
+       .answer = AnswersList("Stage"),
+       .state = stages});
   add("GET", "/api/v1/infras", "read", "infrastructures by stage", ListInfras,
       {.paged = ListKey{"name", ListOrder::kListed},
        .filtered = true,
@@ -298,7 +283,11 @@ void AddInfraRoutes(Hub& hub, Router* router) {
        .rule = ShapedBody(NewInfraBody(), "the infrastructure"),
        .answer = Answers("Infra")});
   add("GET", infra, "read", "one infrastructure; asks its nodes", ShowInfra,
-      {.answer = Answers("Infra"), .waits = AlwaysWaits});
+      {.etag = true,
+       .wider = true,
+       .answer = Answers("Infra"),
+       .state = infra_state,
+       .waits = AlwaysWaits});
   add("DELETE", infra, "admin", "removes an infrastructure without deployments", DeleteInfra,
       {.answer = Answers("Deleted"), .state = infra_state, .waits = AlwaysWaits});
   add("POST", infra + "/start", "deploy", "starts the nodes of a local infrastructure", StartNodes,
@@ -307,7 +296,16 @@ void AddInfraRoutes(Hub& hub, Router* router) {
       {.body = NoKeys(), .waits = AlwaysWaits});
   add("POST", "/api/v1/projects/{project}/services/{service}/packages/{package}/publish", "deploy",
       "publishes a package to the API Deployer", PublishPackage,
-      {.body = NoKeys(), .status = 201, .answer = Answers("PublishedVersion")});
+      {.body = NoKeys(),
+       .status = 201,
+       .answer = Answers("PublishedVersion"),
+       .state = [&hub](const Request& request) {
+         const auto found = hub.registry().published().Get(request.params.at("service"));
+         if (!found.ok() || found->project != request.params.at("project")) return Json();
+         Json ids = Json::array();
+         for (const PublishedVersion& version : found->versions) ids.push_back(version.version);
+         return Json{{"versions", std::move(ids)}};
+       }});
   add("GET", "/api/v1/published-services", "read", "services that can be deployed", ListPublished,
       {.paged = ListKey{"service"}, .filtered = true, .answer = AnswersList("PublishedService")});
   add("GET", published, "read", "one published service with its versions", ShowPublished,

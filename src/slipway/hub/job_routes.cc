@@ -9,22 +9,22 @@ namespace {
 
 Result<Response> ListJobs(Hub& hub, const Request& request) {
   Registry& registry = hub.registry();
-  std::optional<std::set<std::string>> projects;  // absent: of all, also of deleted ones
+  JobFilter filter;
   if (const auto wanted = request.query.find("project"); wanted != request.query.end()) {
-    projects.emplace();
-    if (MaySee(request, {"project", wanted->second})) {
+    filter.project = wanted->second;
+    if (MaySee(request, {"project", wanted->second}))
       RETURN_IF_ERROR(registry.projects().Get(wanted->second));
-      projects->insert(wanted->second);
+  }
+  if (!MaySee(request, {})) {
+    filter.scopes.emplace();
+    ASSIGN_OR_RETURN(const auto scopes, registry.jobs().Scopes());
+    for (const std::string& scope : scopes) {
+      if (MaySee(request, ResourceOfScope(scope))) filter.scopes->insert(scope);
     }
-  } else if (!MaySee(request, {})) {
-    projects.emplace();
-    ASSIGN_OR_RETURN(const auto names, registry.projects().Names());
-    for (const std::string& name : names) {
-      if (MaySee(request, {"project", name})) projects->insert(name);
-    }
+    if (!IsLimitedKey(*request.principal)) filter.or_of = request.principal->name;
   }
   ASSIGN_OR_RETURN(const std::vector<JobRecord> jobs,
-                   registry.jobs().ListBefore(projects, request.page ? request.page->after : "",
+                   registry.jobs().ListBefore(filter, request.page ? request.page->after : "",
                                               request.page ? request.page->limit + 1 : 1000));
   Json out = Json::array();
   for (const JobRecord& job : jobs) out.push_back(JobToJson(job));
@@ -107,21 +107,21 @@ void AddJobRoutes(Hub& hub, Router* router) {
                  [&hub, handler](const Request& r) { return handler(hub, r); },
                  std::move(details)});
   };
-  // Rights on a job are those on its project.
-  const auto project_of_job = [&hub](const Request& request) -> Result<Resource> {
+  // Rights on a job are those on what it works on.
+  const auto scope_of_job = [&hub](const Request& request) -> Result<Resource> {
     ASSIGN_OR_RETURN(JobRecord job, hub.registry().jobs().Get(request.params.at("job")));
-    return Resource{"project", std::move(job.project)};
+    return ResourceOfJob(job.scope, job.who);
   };
   add("GET", "/api/v1/jobs", "read", "jobs, newest first; ?project", ListJobs,
       {.query = Keys({{"project", "string", false, "only this project's"}}),
        .paged = ListKey{"job", ListOrder::kNumbersDown},
        .filtered = true});
   add("GET", "/api/v1/jobs/{job}", "read", "one job with its activities", ShowJob,
-      {.query = NoKeys(), .resource = project_of_job});
+      {.query = NoKeys(), .resource = scope_of_job});
   add("GET", "/api/v1/jobs/{job}/log", "read", "the job's log", JobLog,
-      {.query = NoKeys(), .content_type = "text/plain", .resource = project_of_job});
+      {.query = NoKeys(), .content_type = "text/plain", .resource = scope_of_job});
   add("POST", "/api/v1/jobs/{job}/abort", "write", "asks a running job to stop", Abort,
-      {.body = NoKeys(), .query = NoKeys(), .resource = project_of_job});
+      {.body = NoKeys(), .query = NoKeys(), .resource = scope_of_job});
   add("GET", "/api/v1/projects/{project}/plan", "read",
       "what a build of ?targets in ?mode would do, and why", PlanBuild,
       {.query = Keys({{"targets", "string", true, "datasets and models, comma-separated"},

@@ -165,6 +165,7 @@ Json JobToJson(const JobRecord& job) {
   return {{"job", job.id},
           {"kind", job.kind},
           {"project", job.project},
+          {"scope", job.scope},
           {"targets", job.targets},
           {"mode", job.mode},
           {"status", JobStatusName(job.status)},

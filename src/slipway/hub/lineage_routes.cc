@@ -117,7 +117,8 @@ Result<Response> Trace(Hub& hub, const Request& request, const Origin& origin) {
   }
   const PackageManifest& manifest = package->manifest;
   out["package"] = {{"project", package->project},
-                    {"name", package->project + "/" + manifest.service + "@" + manifest.id},
+                    {"name", (package->project.empty() ? "" : package->project + "/") +
+                                 manifest.service + "@" + manifest.id},
                     {"sha256", package->sha256},
                     {"manifest_sha256", ManifestSha256(manifest)},
                     // Of an unknown one the id alone is what the two have in common.

@@ -117,13 +117,24 @@ Response CutPage(const Route& route, const Request& request, Response response) 
   for (size_t i = from; i < to; ++i) page.push_back(std::move((*list)[i]));
   response.body = DumpJson(page);
   if (to == list->size() || page.empty()) return response;
-  std::string query = "limit=" + std::to_string(wish.limit) + "&cursor=" +
-                      MakeCursor(request, static_cast<int64_t>(to) - 1, KeyOf(key, page.back()));
+  response.headers["Link"] =
+      LinkToNextPage(request, wish.limit, KeyOf(key, page.back()), static_cast<int64_t>(to) - 1);
+  return response;
+}
+
+Result<std::string> KeyOfCursor(const Request& request, const std::string& cursor) {
+  ASSIGN_OR_RETURN(PageWish wish, ReadCursor(request, cursor));
+  return std::move(wish.after);
+}
+
+std::string LinkToNextPage(const Request& request, int64_t limit, const std::string& key,
+                           int64_t position) {
+  std::string query =
+      "limit=" + std::to_string(limit) + "&cursor=" + MakeCursor(request, position, key);
   for (const auto& [name, value] : request.query) {
     if (name != "limit" && name != "cursor") query += "&" + name + "=" + UrlEncode(value);
   }
-  response.headers["Link"] = "<" + request.path + "?" + query + ">; rel=\"next\"";
-  return response;
+  return "<" + request.path + "?" + query + ">; rel=\"next\"";
 }
 
 }  // namespace slipway

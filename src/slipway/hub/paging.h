@@ -15,4 +15,9 @@ Result<std::optional<PageWish>> ReadPageWish(const Route& route, const Request& 
 // Cuts the page (request.page) out of what the handler gave, and says in Link where the next is.
 Response CutPage(const Route& route, const Request& request, Response response);
 
+// The same for a list that cuts its pages itself: the place after the item `key`.
+Result<std::string> KeyOfCursor(const Request& request, const std::string& cursor);
+std::string LinkToNextPage(const Request& request, int64_t limit, const std::string& key,
+                           int64_t position = 0);
+
 }  // namespace slipway

@@ -43,6 +43,47 @@ bool IsInstanceAdmin(const Request& request) {
   return request.principal == nullptr || May(*request.principal, "admin", Resource{});
 }
 
+Status FindScope(Registry& registry, const Resource& resource) {
+  if (resource.kind == "infra") {
+    RETURN_IF_ERROR(registry.infras().Get(resource.name));
+    return {};
+  }
+  const size_t slash = resource.name.find('/');
+  const std::string project = resource.name.substr(0, slash);
+  ASSIGN_OR_RETURN(const StoredProject stored, LoadStoredProject(registry, project));
+  if (slash == std::string::npos) return {};
+  const std::string service = resource.name.substr(slash + 1);
+  if (stored.definition.services.contains(service)) return {};
+  ASSIGN_OR_RETURN(const auto packages, registry.packages().List(project, service));
+  const auto published = registry.published().Get(service);
+  if (!packages.empty() || (published.ok() && published->project == project)) return {};
+  return NotFound("there is no service '" + resource.name + "'");
+}
+
+// A right on what is not there is a slip of the pen, unless it is the right to make it: gives what
+// to warn of then, or "". What is hidden is answered as if absent.
+Result<std::string> CheckScopeIsThere(Hub& hub, const Request& request, const Grant& grant) {
+  RETURN_IF_ERROR(CheckRole(grant.role));
+  RETURN_IF_ERROR(CheckScope(grant.scope));
+  const Resource resource = ResourceOfScope(grant.scope);
+  if (resource.kind.empty()) return std::string();
+  const Status found = FindScope(hub.registry(), resource);
+  if (!found.ok() && found.error().code != ErrorCode::kNotFound) return found.error();
+  if (found.ok() && MaySee(request, resource)) return std::string();
+  const std::string absent = "there is no " + resource.kind + " '" + resource.name + "'";
+  if (resource.kind != "infra" && (grant.role == "write" || grant.role == "admin"))
+    return absent + " yet";
+  if (!found.ok() && MaySee(request, {})) return found.error();
+  return NotFound(absent + ", or you have no right to see it");
+}
+
+Json WithWarnings(Json json, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    if (!warning.empty()) json["warnings"].push_back(warning);
+  }
+  return json;
+}
+
 Result<Response> ListUsers(Hub& hub, const Request&) {
   ASSIGN_OR_RETURN(const auto accounts, hub.registry().accounts().List());
   Json out = Json::array();
@@ -59,10 +100,13 @@ Result<Response> AddUser(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"name", "password", "admin", "grants"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "name"));
   std::vector<Grant> grants;
+  std::vector<std::string> warnings;
   if (body.contains("grants")) {
     ASSIGN_OR_RETURN(const std::vector<std::string> texts, GetStrings(body, "grants"));
     for (const std::string& text : texts) {
       ASSIGN_OR_RETURN(Grant grant, ParseGrant(text));
+      ASSIGN_OR_RETURN(std::string warning, CheckScopeIsThere(hub, request, grant));
+      warnings.push_back(std::move(warning));
       grants.push_back(std::move(grant));
     }
   }
@@ -76,7 +120,7 @@ Result<Response> AddUser(Hub& hub, const Request& request) {
   for (const Grant& grant : grants) RETURN_IF_ERROR(accounts.AddGrant(name, grant, request.who));
   ASSIGN_OR_RETURN(const auto account, accounts.Get(name));
   RETURN_IF_ERROR(transaction.Commit());
-  return JsonResponse(AccountToJson(account), 201);
+  return JsonResponse(WithWarnings(AccountToJson(account), warnings), 201);
 }
 
 Result<Response> ChangeUser(Hub& hub, const Request& request) {
@@ -103,9 +147,7 @@ Grant GrantOf(const Json& body) { return {BodyText(body, "role"), BodyText(body,
 // Granting and taking away a role takes the right "admin" on its scope.
 Result<Resource> ScopeResource(const std::string& scope) {
   RETURN_IF_ERROR(CheckScope(scope));
-  if (scope == "*") return Resource{};
-  const size_t colon = scope.find(':');
-  return Resource{scope.substr(0, colon), scope.substr(colon + 1)};
+  return ResourceOfScope(scope);
 }
 
 Result<Resource> ScopeOfRequest(const Request& request) {
@@ -120,9 +162,11 @@ Result<Resource> ScopeOfRequest(const Request& request) {
 
 Result<Response> AddGrant(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"role", "scope"}));
-  RETURN_IF_ERROR(
-      hub.registry().accounts().AddGrant(request.params.at("user"), GrantOf(body), request.who));
-  return ShowUser(hub, request);
+  const std::string& name = request.params.at("user");
+  ASSIGN_OR_RETURN(const std::string warning, CheckScopeIsThere(hub, request, GrantOf(body)));
+  RETURN_IF_ERROR(hub.registry().accounts().AddGrant(name, GrantOf(body), request.who));
+  ASSIGN_OR_RETURN(const auto account, hub.registry().accounts().Get(name));
+  return JsonResponse(WithWarnings(AccountToJson(account), {warning}));
 }
 
 Result<Response> RemoveGrant(Hub& hub, const Request& request) {
@@ -137,6 +181,10 @@ Result<Response> RemoveGrant(Hub& hub, const Request& request) {
 
 Result<Response> ListKeys(Hub& hub, const Request& request) {
   std::string account;
+  if (request.principal != nullptr && IsLimitedKey(*request.principal)) {
+    ASSIGN_OR_RETURN(const ApiKeyRecord own, hub.registry().keys().Get(request.principal->key));
+    return JsonResponse(Json::array({KeyToJson(own)}));
+  }
   if (!IsInstanceAdmin(request)) {
     if (!request.principal->has_account) return JsonResponse(Json::array());
     account = request.principal->name;
@@ -153,10 +201,10 @@ Result<Response> AddKey(Hub& hub, const Request& request) {
   NewApiKey key;
   key.label = BodyText(body, "label");
   key.limit = {BodyText(body, "role", "admin"), BodyText(body, "scope", "*")};
+  ASSIGN_OR_RETURN(const std::string warning, CheckScopeIsThere(hub, request, key.limit));
   key.who = request.who;
   key.account = BodyText(body, "account");
-  if (request.principal != nullptr && request.principal->limit &&
-      *request.principal->limit != Grant{"admin", "*"}) {
+  if (request.principal != nullptr && IsLimitedKey(*request.principal)) {
     return PermissionDenied("a limited API key makes no further keys");
   }
   if (!IsInstanceAdmin(request) && !key.account.empty() && key.account != request.principal->name)
@@ -173,13 +221,16 @@ Result<Response> AddKey(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const ApiKeyRecord record, hub.registry().keys().Get(made.id));
   Json out = KeyToJson(record);
   out["key"] = made.key;
-  return JsonResponse(out, 201);
+  return JsonResponse(WithWarnings(std::move(out), {warning}), 201);
 }
 
 Result<Response> RevokeKey(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(ApiKeyRecord key, hub.registry().keys().Get(request.params.at("key")));
-  if (!IsInstanceAdmin(request) &&
-      (!request.principal->has_account || key.account != request.principal->name)) {
+  const bool own = request.principal != nullptr && key.id == request.principal->key;
+  const bool accounts = IsInstanceAdmin(request) ||
+                        (!IsLimitedKey(*request.principal) && request.principal->has_account &&
+                         key.account == request.principal->name);
+  if (!own && !accounts) {
     return NotFound("there is no key '" + key.id + "'", "slipway key ls lists yours");
   }
   RETURN_IF_ERROR(hub.registry().keys().Revoke(key.id));

@@ -56,6 +56,7 @@ Principal KeyPrincipal(const ApiKeyRecord& key, const AccountRecord* account) {
     principal.how = "key " + key.id;
     principal.admin = true;
   }
+  principal.key = key.id;
   principal.limit = key.limit;
   return principal;
 }
@@ -68,10 +69,20 @@ bool May(const Principal& principal, std::string_view permission, const Resource
   }
   if (principal.limit && !Grants(*principal.limit, permission, resource)) return false;
   if (principal.admin) return true;
+  if (permission == "read" && principal.has_account && principal.name == resource.owner)
+    return true;
   for (const Grant& grant : principal.grants) {
     if (Grants(grant, permission, resource)) return true;
   }
   return false;
+}
+
+bool IsLimitedKey(const Principal& principal) {
+  return principal.limit && *principal.limit != Grant{"admin", "*"};
+}
+
+const std::string& PermissionFor(const Route& route, const Resource& resource) {
+  return route.permission == "read" || resource.takes.empty() ? route.permission : resource.takes;
 }
 
 Access Authorize(const Route& route, const Resource& resource, const Principal& principal) {
@@ -80,13 +91,26 @@ Access Authorize(const Route& route, const Resource& resource, const Principal& 
   if (route.permission == "signed_in") return Access::kAllowed;
   if (route.details.filtered && route.permission == "read" && resource.kind.empty())
     return Access::kAllowed;
-  if (May(principal, route.permission, resource)) return Access::kAllowed;
+  if (May(principal, PermissionFor(route, resource), resource)) return Access::kAllowed;
   if (resource.kind.empty() || May(principal, "read", resource)) return Access::kForbidden;
   return Access::kHidden;
 }
 
 bool MaySee(const Request& request, const Resource& resource) {
   return request.principal == nullptr || May(*request.principal, "read", resource);
+}
+
+Resource ResourceOfScope(std::string_view scope) {
+  const size_t colon = scope.find(':');
+  if (colon == std::string_view::npos) return {};
+  return {std::string(scope.substr(0, colon)), std::string(scope.substr(colon + 1))};
+}
+
+Resource ResourceOfJob(std::string_view scope, std::string_view who) {
+  Resource resource = ResourceOfScope(scope);
+  resource.owner = who;
+  resource.takes = resource.kind == "infra" ? "deploy" : "write";
+  return resource;
 }
 
 Result<Resource> ResourceOf(const Route& route, const Request& request) {

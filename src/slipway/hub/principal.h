@@ -22,6 +22,8 @@ struct Principal {
   std::optional<Grant> limit;  // of an API key: no more than this
   bool has_account = false;    // `name` is one of the accounts
   std::string session;         // the session's token, for signing out
+  std::string key;             // the API key's id
+  std::string refused;         // of somebody unknown: why what they showed opens nothing
 };
 
 // Whoever can read the home's hub.token: as the operating system's user in process.
@@ -43,6 +45,16 @@ Access Authorize(const Route& route, const Resource& resource, const Principal& 
 bool May(const Principal& principal, std::string_view permission, const Resource& resource);
 // For lists: nullptr is a call in process, with every right.
 bool MaySee(const Request& request, const Resource& resource);
+
+// The right that a request takes.
+const std::string& PermissionFor(const Route& route, const Resource& resource);
+// "infra:production"; "*": the whole instance.
+Resource ResourceOfScope(std::string_view scope);
+// Of a job on `scope`: whoever started it may read it; to abort it takes what starts such jobs.
+Resource ResourceOfJob(std::string_view scope, std::string_view who);
+
+// A key that may less than its account.
+bool IsLimitedKey(const Principal& principal);
 
 // What the request is about: the route's own word, else the path's {project}, {service}, {infra}.
 Result<Resource> ResourceOf(const Route& route, const Request& request);

@@ -63,6 +63,26 @@ TEST(Authorize, ARoleOnAServiceIsNoneOnItsProject) {
   EXPECT_FALSE(May(principal, "read", {"infra", "shop/prices"}));
 }
 
+TEST(Authorize, AJobIsForWhoMayReadWhatItWorksOnOrStartedIt) {
+  const Resource job = ResourceOfJob("infra:dev", "ann");
+  const Route read = RouteOf("read"), abort = RouteOf("write");
+  EXPECT_EQ(Authorize(read, job, With({{"deploy", "infra:dev"}})), Access::kAllowed);
+  EXPECT_EQ(Authorize(abort, job, With({{"deploy", "infra:dev"}})), Access::kAllowed);
+  EXPECT_EQ(Authorize(abort, job, With({{"write", "infra:dev"}})), Access::kForbidden);
+  EXPECT_EQ(Authorize(abort, job, With({{"write", "project:shop"}})), Access::kHidden);
+  EXPECT_EQ(Authorize(abort, ResourceOfJob("service:shop/prices", "ann"),
+                      With({{"write", "service:shop/prices"}})),
+            Access::kAllowed);
+  Principal ann = With({});
+  ann.name = "ann";
+  EXPECT_EQ(Authorize(read, job, ann), Access::kHidden);  // a key's id, not an account
+  ann.has_account = true;
+  EXPECT_EQ(Authorize(read, job, ann), Access::kAllowed);
+  EXPECT_EQ(Authorize(abort, job, ann), Access::kForbidden);
+  ann.limit = Grant{"read", "project:shop"};
+  EXPECT_EQ(Authorize(read, job, ann), Access::kHidden);
+}
+
 TEST(Authorize, WhatMayNotBeSeenIsHidden) {
   EXPECT_EQ(Authorize(RouteOf("write"), kShop, With({{"read", "project:shop"}})),
             Access::kForbidden);

@@ -1,6 +1,7 @@
 // What published services get from outside: services without a package here, packages that were
 // made elsewhere, the nodes that they run on.
 #include "slipway/base/file.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/hub/answer_schemas.h"
 #include "slipway/hub/body_shapes.h"
@@ -28,9 +29,7 @@ Json ServiceToJson(const PublishedService& service) {
 Result<Response> CreatePublished(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"service", "project"}));
   ASSIGN_OR_RETURN(const std::string name, GetString(body, "service"));
-  if (!IsValidName(name))
-    return InvalidArgument("'" + name.substr(0, 200) + "' is not a valid name",
-                           "letters, digits, '_', '-' and '.'");
+  RETURN_IF_ERROR(CheckValidName(name));
   const std::string project = BodyText(body, "project");
   if (!project.empty()) RETURN_IF_ERROR(hub.registry().projects().Get(project));
   ASSIGN_OR_RETURN(const PublishedService made,
@@ -120,7 +119,7 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
                  std::move(details)});
   };
   const std::string service = "/api/v1/published-services/{published}";
-  // Its versions, and its nodes without their keys.
+  // Its versions, and the infrastructure as GET gives its ETag.
   const auto versions = [&hub](const Request& request) {
     const auto name = request.params.find("published");
     if (name == request.params.end()) return Json();
@@ -130,12 +129,9 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
     for (const PublishedVersion& version : found->versions) ids.push_back(version.version);
     return Json{{"versions", std::move(ids)}};
   };
-  const auto nodes = [&hub](const Request& request) {
+  const auto infra_state = [&hub](const Request& request) {
     const auto infra = hub.registry().infras().Get(request.params.at("infra"));
-    if (!infra.ok()) return Json();
-    Json urls = Json::array();
-    for (const InfraNode& node : infra->nodes) urls.push_back(node.url);
-    return Json{{"nodes", std::move(urls)}};
+    return infra.ok() ? InfraToJson(*infra) : Json();
   };
   add("POST", "/api/v1/published-services", "deploy", "makes a published service without versions",
       CreatePublished,
@@ -161,9 +157,11 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
       "replaces the nodes of a static infrastructure; without a key, the stored one stays",
       SetNodes,
       {.query = NoKeys(),
+       .etag = true,
+       .atomic = true,
        .rule = ShapedBody(NodesBody(), "the body"),
        .answer = Answers("InfraNodes"),
-       .state = nodes});
+       .state = infra_state});
 }
 
 }  // namespace slipway

@@ -130,6 +130,7 @@ Result<Response> MakePackage(Hub& hub, const Request& request) {
   }
   JobWork work;
   work.kind = "package";
+  work.scope = "service:" + stored.definition.name + "/" + job.service;
   work.what = "package";
   work.output = job.service;
   work.reason = "asked for";

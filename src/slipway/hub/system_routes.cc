@@ -3,12 +3,14 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
+#include "slipway/base/names.h"
 #include "slipway/base/secret.h"
 #include "slipway/base/text.h"
 #include "slipway/http/url.h"
 #include "slipway/hub/audit_view.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/hub_openapi.h"
+#include "slipway/hub/paging.h"
 #include "slipway/hub/route_helpers.h"
 
 namespace slipway {
@@ -82,8 +84,7 @@ Result<Response> ChangeOwnPassword(Hub& hub, const Request& request) {
 Result<Response> AcceptSetup(Hub& hub, const std::string& token, const std::string& name,
                              const std::string& password) {
   if (!IsValidName(name)) {
-    return InvalidArgument("'" + name + "' is not a valid account name",
-                           "letters, digits, '_', '-' and '.' only");
+    return InvalidArgument("'" + name + "' is not a valid account name", NameRule(name));
   }
   ASSIGN_OR_RETURN(const std::string hash, HashPassword(password));
   RETURN_IF_ERROR(hub.registry().accounts().AcceptInvitation(token, name, hash));
@@ -198,7 +199,8 @@ Result<Response> ListAudit(Hub& hub, const Request& request) {
     filter.limit = ParseInt64(limit).value_or(filter.limit);  // in its range: declared
   }
   if (const std::string cursor = get("cursor"); !cursor.empty()) {
-    const auto id = ParseInt64(cursor);
+    ASSIGN_OR_RETURN(const std::string key, KeyOfCursor(request, cursor));
+    const auto id = ParseInt64(key);
     if (!id || *id < 1) return InvalidArgument("this 'cursor' is none of ours");
     filter.before = *id;
   }
@@ -210,15 +212,8 @@ Result<Response> ListAudit(Hub& hub, const Request& request) {
   Json out = Json::array();
   for (const AuditRecord& record : records) out.push_back(AuditToJson(record));
   Response response = JsonResponse(out);
-  if (more) {
-    std::string next =
-        "limit=" + std::to_string(limit) + "&cursor=" + std::to_string(records.back().id);
-    for (const char* key : {"project", "who", "since"}) {
-      if (const std::string value = get(key); IsValidName(value))
-        next += "&" + std::string(key) + "=" + value;
-    }
-    response.headers["Link"] = "<" + request.path + "?" + next + ">; rel=\"next\"";
-  }
+  if (more)
+    response.headers["Link"] = LinkToNextPage(request, limit, std::to_string(records.back().id));
   return response;
 }
 
@@ -246,11 +241,11 @@ void AddSystemRoutes(Hub& hub, Router* router) {
     if (project == request.query.end()) return Resource{};
     return Resource{"project", project->second};
   };
-  const auto project_of_job = [&hub](const Request& request) -> Result<Resource> {
+  const auto queried_job = [&hub](const Request& request) -> Result<Resource> {
     const auto id = request.query.find("job");
     if (id == request.query.end()) return Resource{};
     ASSIGN_OR_RETURN(JobRecord job, hub.registry().jobs().Get(id->second));
-    return Resource{"project", std::move(job.project)};
+    return ResourceOfJob(job.scope, job.who);
   };
   add("POST", "/api/v1/sessions", "public", "signs in: a session cookie", SignIn,
       {.body = Keys({{"account", "string", true, "its name"},
@@ -282,14 +277,15 @@ void AddSystemRoutes(Hub& hub, Router* router) {
                       {"who", "string", false, "only this one's"},
                       {"since", "string", false, "24h, 7d, 90m", "^[0-9]{1,8}[dhms]?$"},
                       {"limit", "integer", false, "at most so many (100)", "", 1, 1000},
-                      {"cursor", "string", false, "goes on after a page", "^[1-9][0-9]{0,17}$"}}),
+                      {"cursor", "string", false, "goes on after a page: from its Link header",
+                       "^c([0-9a-f]{2}){16,500}$"}}),
        .resource = queried_project});
   add("GET", "/api/v1/events", "read", "server-sent events of jobs; ?job: of this one, to its end",
       Events,
       {.query = Keys({{"job", "string", false, "only this job's, to its end", kNamePattern}}),
        .filtered = true,
        .content_type = "text/event-stream",
-       .resource = project_of_job});
+       .resource = queried_job});
   router->Add({"GET",
                "/api/v1/openapi.json",
                "public",

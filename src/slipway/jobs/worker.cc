@@ -22,10 +22,20 @@ WorkerLimits& Limits() {
   return limits;
 }
 
+// On one line: an error is one.
 std::string LastLines(const std::string& path, size_t bytes) {
-  auto text = ReadFile(path, 64 << 20);
-  if (!text.ok() || text->empty()) return "";
-  return text->size() > bytes ? text->substr(text->size() - bytes) : *text;
+  const auto text = ReadFile(path, 64 << 20);
+  if (!text.ok()) return "";
+  size_t from = 0;
+  if (text->size() > bytes) {
+    const size_t line = text->find('\n', text->size() - bytes);
+    from = line == std::string::npos ? text->size() - bytes : line;
+  }
+  std::vector<std::string> lines;
+  for (const std::string& line : Split(text->substr(from), '\n')) {
+    if (const std::string_view words = Trim(line); !words.empty()) lines.emplace_back(words);
+  }
+  return Join(lines, " | ");
 }
 
 std::string WorkerExecutable(const WorkerRun& run) {

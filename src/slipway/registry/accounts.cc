@@ -2,6 +2,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/hash.h"
+#include "slipway/base/names.h"
 #include "slipway/base/secret.h"
 #include "slipway/base/text.h"
 
@@ -98,7 +99,7 @@ Status Accounts::Add(std::string_view name, std::string_view password_hash, bool
                      std::string_view who) {
   if (!IsValidName(name)) {
     return InvalidArgument("'" + std::string(name.substr(0, 128)) + "' is not a valid account name",
-                           "letters, digits, '_', '-' and '.' only");
+                           NameRule(name));
   }
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(auto there, Find(name));

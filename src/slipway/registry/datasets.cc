@@ -9,6 +9,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/registry/sequence.h"
 #include "slipway/registry/stray.h"
@@ -58,7 +59,7 @@ Status CheckNames(std::string_view project, std::string_view dataset) {
   if (IsValidName(project) && IsValidName(dataset)) return {};
   return InvalidArgument(
       "'" + std::string(project) + "/" + std::string(dataset) + "' is not a valid dataset name",
-      "use letters, digits, '_', '-' and '.', not first '-' or '.'");
+      NameRule(IsValidName(project) ? dataset : project));
 }
 
 // The folder and its parents, durably: a new folder's name must survive a power cut as its files

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "slipway/base/clock.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/registry/sequence.h"
 
@@ -86,6 +87,7 @@ std::string DescribeSpec(const DeploymentSpec& spec) {
 Result<DeploymentRecord> Deployments::Create(std::string_view name, std::string_view service,
                                              std::string_view infra, const DeploymentSpec& desired,
                                              std::string_view who) {
+  RETURN_IF_ERROR(CheckValidName(name));  // it names a file
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const std::vector<DeploymentRecord> all, List());
   for (const DeploymentRecord& other : all) {

@@ -57,6 +57,16 @@ TEST_F(DeploymentsTest, SecretsAreSealedAndOpenWithTheirRowAndKeyOnly) {
   EXPECT_FALSE(secrets.Put("new").ok());
 }
 
+TEST_F(DeploymentsTest, TheNameOfADeploymentNamesAFile) {
+  for (const std::string& name : {std::string("./../../victim/y"), std::string("with blanks"),
+                                  std::string(), std::string(129, 'x')}) {
+    const auto made = registry->deployments().Create(name, "s", "dev", Spec("v1"), "ann");
+    ASSERT_FALSE(made.ok());
+    EXPECT_EQ(made.error().code, ErrorCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(registry->deployments().Create("s-dev", "s", "dev", Spec("v1"), "ann").ok());
+}
+
 TEST_F(DeploymentsTest, PublishedVersionsNeverChangeAndHoldTheirBlob) {
   PublishedServices& published = registry->published();
   const Blob same = *registry->blobs().PutFile(home.File("b.zip", "package one"));

@@ -14,7 +14,7 @@ namespace slipway {
 namespace {
 
 constexpr std::string_view kPrefix = "job-";
-constexpr size_t kMostName = 4096;
+constexpr size_t kMostName = 4096, kMostDetails = 4096;
 constexpr const char* kInterrupted = "interrupted: the process that ran it ended";
 
 // "job-000012", "job-12" or "12".
@@ -137,13 +137,15 @@ Result<JobHandle> Jobs::Create(const NewJob& job) {
   auto create = [&]() -> Result<JobHandle> {
     ASSIGN_OR_RETURN(JobHandle handle, MakeJobFolder(home_, id));
     RETURN_IF_ERROR(database_.Execute(
-        "INSERT INTO jobs(id, kind, project, targets, mode, status, who, created_at) "
-        "VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
-        {number, job.kind, job.project, TargetsToText(job.targets), job.mode, job.who, NowText()}));
+        "INSERT INTO jobs(id, kind, project, scope, targets, mode, status, who, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?)",
+        {number, job.kind, job.project, job.scope.empty() ? "project:" + job.project : job.scope,
+         TargetsToText(job.targets), job.mode, job.who, NowText()}));
     for (size_t i = 0; i < job.activities.size(); ++i) {
       RETURN_IF_ERROR(WriteActivity(database_, number, static_cast<int64_t>(i), job.activities[i]));
     }
     Json after = {{"job", id}, {"kind", job.kind}, {"targets", job.targets}};
+    if (!job.scope.empty()) after["scope"] = job.scope;
     if (!job.mode.empty()) after["mode"] = job.mode;
     RETURN_IF_ERROR(Record(database_, "job started", {id, job.project, job.who}, after));
     RETURN_IF_ERROR(transaction.Commit());
@@ -197,6 +199,11 @@ Status Jobs::Finish(std::string_view id, JobStatus status, std::string_view erro
   }
   Json after = {{"job", job.id}, {"status", JobStatusName(status)}};
   if (!error.empty()) after["error"] = error;
+  // Of a job of one step: what that step made.
+  if (job.activities.size() == 1 && job.activities[0].details_json.size() <= kMostDetails) {
+    if (auto details = ParseJson(job.activities[0].details_json); details.ok())
+      after["result"] = *std::move(details);
+  }
   std::string who = job.who;
   if (status == JobStatus::kAborted) {
     if (const std::string by = AbortedBy(job.id); !by.empty()) who = by;
@@ -216,7 +223,7 @@ Result<std::vector<JobRecord>> Jobs::Select(std::string_view where,
   ASSIGN_OR_RETURN(
       auto rows,
       database_.Query("SELECT id, kind, project, targets, mode, status, interrupted, error, "
-                      "who, created_at, started_at, finished_at FROM jobs " +
+                      "who, created_at, started_at, finished_at, scope FROM jobs " +
                           std::string(where),
                       std::move(values)));
   std::vector<JobRecord> jobs;
@@ -234,6 +241,7 @@ Result<std::vector<JobRecord>> Jobs::Select(std::string_view where,
     job.created_at = row.Text(9);
     job.started_at = row.Text(10);
     job.finished_at = row.Text(11);
+    job.scope = row.Text(12);
     job.log_path = home_.JobLogPath(job.id);
     ASSIGN_OR_RETURN(job.activities, ReadActivities(database_, row.Int(0)));
     jobs.push_back(std::move(job));
@@ -253,20 +261,34 @@ Result<std::vector<JobRecord>> Jobs::List(std::string_view project, int64_t limi
   return Select("WHERE project = ? ORDER BY id DESC LIMIT ?", {SqlText(project), rows});
 }
 
-Result<std::vector<JobRecord>> Jobs::ListBefore(
-    const std::optional<std::set<std::string>>& projects, std::string_view before,
-    int64_t limit) const {
-  if (projects && projects->empty()) return std::vector<JobRecord>();
+Result<std::vector<std::string>> Jobs::Scopes() const {
+  ASSIGN_OR_RETURN(auto rows, database_.Query("SELECT DISTINCT scope FROM jobs ORDER BY scope"));
+  std::vector<std::string> scopes;
+  for (const SqlRow& row : rows) scopes.push_back(row.Text(0));
+  return scopes;
+}
+
+Result<std::vector<JobRecord>> Jobs::ListBefore(const JobFilter& filter, std::string_view before,
+                                                int64_t limit) const {
   std::string where = "WHERE id < ?";
   std::vector<SqlValue> values = {before.empty() ? std::numeric_limits<int64_t>::max()
                                                  : IdNumber(before).value_or(0)};
-  if (projects) {
-    where += " AND project IN (";
-    for (const std::string& project : *projects) {
-      where += values.size() == 1 ? "?" : ", ?";
-      values.emplace_back(project);
+  if (!filter.project.empty()) {
+    where += " AND project = ?";
+    values.emplace_back(filter.project);
+  }
+  if (filter.scopes) {
+    if (filter.scopes->empty() && filter.or_of.empty()) return std::vector<JobRecord>();
+    std::vector<std::string> either;
+    if (!filter.or_of.empty()) {
+      either.emplace_back("who = ?");
+      values.emplace_back(filter.or_of);
     }
-    where += ")";
+    for (const std::string& scope : *filter.scopes) values.emplace_back(scope);
+    if (const size_t scopes = filter.scopes->size(); scopes > 0) {
+      either.push_back("scope IN (" + Join(std::vector<std::string>(scopes, "?"), ", ") + ")");
+    }
+    where += " AND (" + Join(either, " OR ") + ")";
   }
   values.emplace_back(limit);
   return Select(where + " ORDER BY id DESC LIMIT ?", std::move(values));

@@ -39,6 +39,7 @@ struct JobRecord {
   std::string id;    // "job-000012"
   std::string kind;  // "build", "train", "experiment", ...
   std::string project;
+  std::string scope;  // what it works on, as in a grant: "project:shop", "infra:production"
   std::vector<std::string> targets;
   std::string mode;
   JobStatus status = JobStatus::kQueued;
@@ -53,10 +54,17 @@ struct JobRecord {
 struct NewJob {
   std::string kind = "build";
   std::string project;
+  std::string scope;  // "": the project
   std::vector<std::string> targets;
   std::string mode;
   std::string who;
   std::vector<ActivityRecord> activities;  // the plan
+};
+
+struct JobFilter {
+  std::string project = "";                                    // "": of all
+  std::optional<std::set<std::string>> scopes = std::nullopt;  // nullopt: on anything
+  std::string or_of = "";  // with `scopes`: also those that this one started
 };
 
 // A job of this process: while it lives, the job counts as alive. Movable.
@@ -81,9 +89,11 @@ class Jobs {
   Result<JobRecord> Get(std::string_view id) const;
   // Newest first. "" = all projects; limit 0 = all.
   Result<std::vector<JobRecord>> List(std::string_view project = "", int64_t limit = 0) const;
-  // Of these projects (nullopt: of all), those before the job `before` ("": from the newest).
-  Result<std::vector<JobRecord>> ListBefore(const std::optional<std::set<std::string>>& projects,
-                                            std::string_view before, int64_t limit) const;
+  // What there are jobs on.
+  Result<std::vector<std::string>> Scopes() const;
+  // Those before the job `before` ("": from the newest), newest first.
+  Result<std::vector<JobRecord>> ListBefore(const JobFilter& filter, std::string_view before,
+                                            int64_t limit) const;
   // Jobs that died with their process and are not marked yet.
   Result<std::vector<JobRecord>> DeadJobs() const;
   // Jobs that died with their process: marked failed (interrupted), as are their unfinished

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "slipway/base/clock.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/registry/models.h"
 #include "slipway/registry/sequence.h"
@@ -88,7 +89,7 @@ Result<VersionRecord> Models::AddVersion(std::string_view project, std::string_v
   const std::string name = FullModelName(project, model);
   if (!IsValidName(model)) {
     return InvalidArgument("'" + std::string(model) + "' is not a valid model name",
-                           "use letters, digits, '_', '-' and '.', not first '-' or '.'");
+                           NameRule(model));
   }
   if (version.origin != "train" && version.origin != "import") {
     return Internal("a version's origin is train or import, not '" + version.origin + "'");

@@ -158,6 +158,35 @@ TEST(PackagesOfAnOlderHome, TheTablesAreMadeWhenItIsOpened) {
   EXPECT_EQ((*(*before)->Query("SELECT name FROM projects"))[0].Text(0), "old");
 }
 
+TEST(PackagesOfAnOlderHome, ItsJobsAreOnWhatTheyWorkedOn) {
+  TestHome home;
+  ASSERT_TRUE(home.ok);
+  {
+    auto database = EmptyRegistry(home);
+    ASSERT_TRUE(Migrate(**database, RegistrySchema().first(6), "home").ok());
+    ASSERT_TRUE((*database)
+                    ->ExecuteScript(R"sql(
+INSERT INTO published_services(name, project, created_at, created_by) VALUES ('s', 'p', 't', 'a');
+INSERT INTO infras(name, type, stage, settings, created_at, created_by)
+  VALUES ('dev', 'static', 'Test', '{}', 't', 'a');
+INSERT INTO deployments(name, service, infra, desired, revision, state, reason, created_at,
+    created_by, updated_at) VALUES ('live', 's', 'dev', '{}', 1, 'new', '', 't', 'a', 't');
+INSERT INTO jobs(id, kind, project, targets, mode, status, who, created_at) VALUES
+  (1, 'build', 'p', '["t","u"]', '', 'done', 'a', 't'),
+  (2, 'package', 'p', '["s"]', '', 'done', 'a', 't'),
+  (3, 'deploy', 'p', '["live"]', '', 'done', 'a', 't'),
+  (4, 'deploy', 'p', '["gone"]', '', 'done', 'a', 't');
+)sql")
+                    .ok());
+  }
+  auto registry = Registry::OpenForReading(home.path);
+  ASSERT_TRUE(registry.ok()) << registry.error().message;
+  std::vector<std::string> scopes;
+  for (const JobRecord& job : *(*registry)->jobs().List()) scopes.push_back(job.scope);
+  EXPECT_EQ(scopes,
+            (std::vector<std::string>{"project:p", "infra:dev", "service:p/s", "project:p"}));
+}
+
 TEST(PackagesOfAnOlderHome, CopiesFromBeforeMigrationsAreBounded) {
   TestHome home;
   ASSERT_TRUE(home.ok);

@@ -3,6 +3,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
+#include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/registry/stray.h"
 
@@ -62,7 +63,7 @@ Result<ProjectRecord> Projects::Put(std::string_view name, std::string_view defi
                                     std::string_view who, std::string_view expected_etag) {
   if (!IsValidName(name)) {
     return InvalidArgument("'" + std::string(name) + "' is not a valid project name",
-                           "use letters, digits, '_', '-' and '.', not first '-' or '.'");
+                           NameRule(name));
   }
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(

@@ -211,24 +211,35 @@ TEST_F(RegistryTest, FilesStatesAreRemembered) {
   EXPECT_FALSE(registry_->datasets().FindFilesState("p", "trips")->has_value());
 }
 
-TEST_F(RegistryTest, JobsAreListedNewestFirstBeforeOneAndOfTheProjectsThatMayBeSeen) {
+TEST_F(RegistryTest, JobsAreListedNewestFirstBeforeOneAndOnWhatMayBeSeen) {
   for (const char* project : {"p", "q", "p", "r", "p"}) {
     NewJob job;
     job.project = project;
     ASSERT_TRUE(registry_->jobs().Create(job).ok());
   }
-  using Projects = std::optional<std::set<std::string>>;
-  const auto ids = [&](const Projects& projects, const char* before, int64_t limit) {
+  NewJob deploys;
+  deploys.project = "p";
+  deploys.scope = "infra:dev";
+  deploys.who = "ann";
+  ASSERT_TRUE(registry_->jobs().Create(deploys).ok());
+  EXPECT_EQ(registry_->jobs().Get("6")->scope, "infra:dev");
+  EXPECT_EQ(*registry_->jobs().Scopes(),
+            (std::vector<std::string>{"infra:dev", "project:p", "project:q", "project:r"}));
+  const auto ids = [&](const JobFilter& filter, const char* before, int64_t limit) {
     std::string out;
-    const auto jobs = *registry_->jobs().ListBefore(projects, before, limit);
+    const auto jobs = *registry_->jobs().ListBefore(filter, before, limit);
     for (const JobRecord& job : jobs) out += job.id.back();
     return out;
   };
-  EXPECT_EQ(ids({}, "", 10), "54321");
+  using Scopes = std::set<std::string>;
+  EXPECT_EQ(ids({}, "", 10), "654321");
   EXPECT_EQ(ids({}, "job-000004", 2), "32");
-  EXPECT_EQ(ids(Projects({"p"}), "", 2), "53");
-  EXPECT_EQ(ids(Projects({"q", "r"}), "job-000004", 10), "2");
-  EXPECT_EQ(ids(std::set<std::string>(), "", 10), "");
+  EXPECT_EQ(ids({.project = "p"}, "", 2), "65");
+  EXPECT_EQ(ids({.scopes = Scopes({"project:p"})}, "", 2), "53");
+  EXPECT_EQ(ids({.scopes = Scopes({"project:q", "project:r"})}, "job-000004", 10), "2");
+  EXPECT_EQ(ids({.scopes = Scopes({"project:q"}), .or_of = "ann"}, "", 10), "62");
+  EXPECT_EQ(ids({.project = "p", .scopes = Scopes(), .or_of = "ann"}, "", 10), "6");
+  EXPECT_EQ(ids({.scopes = Scopes()}, "", 10), "");
   EXPECT_EQ(ids({}, "nonsense", 10), "");
 }
 

@@ -224,6 +224,19 @@ CREATE TABLE home(
 ) STRICT;
 )sql"};
 
+// What a job works on, as in a grant. Jobs of deployments that are gone stay their project's.
+constexpr Migration kJobScopesStep = {"job scopes", R"sql(
+ALTER TABLE jobs ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET scope = 'project:' || project;
+UPDATE jobs SET scope = 'service:' || project || '/' || substr(targets, 3, length(targets) - 4)
+  WHERE kind = 'package';
+UPDATE jobs SET scope = 'infra:' ||
+    (SELECT infra FROM deployments d WHERE targets = '["' || d.name || '"]')
+  WHERE kind = 'deploy' AND
+    EXISTS(SELECT 1 FROM deployments d WHERE targets = '["' || d.name || '"]');
+CREATE INDEX jobs_scope ON jobs(scope, id);
+)sql"};
+
 }  // namespace
 
 // Released steps stay as they are; new ones are added at the end.
@@ -233,7 +246,8 @@ std::span<const Migration> RegistrySchema() {
                                      kHomeStep,
                                      kPeopleStep,
                                      {"deployments", kDeploymentsStep},
-                                     {"activity buckets", kActivityBucketsStep}};
+                                     {"activity buckets", kActivityBucketsStep},
+                                     kJobScopesStep};
   return kSteps;
 }
 
