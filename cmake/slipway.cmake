@@ -46,7 +46,7 @@ target_compile_options(slipway_options INTERFACE -ffp-contract=off
   $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast> -Wimplicit-fallthrough -Wvla -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # False positives of g++ 12 in std::string's own code at -O2 (GCC bugs 105329, 105651, 105562).
-  target_compile_options(slipway_options INTERFACE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-maybe-uninitialized)
+  target_compile_options(slipway_options INTERFACE -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
 endif()
 if(SLIPWAY_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # It takes the .cc files that a unity file includes for headers.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Slipway API node from this unpacked folder:
 #   /opt/slipway-apinode       program, libraries, docs
+#   /usr/local/bin             a link to the program
 #   /etc/slipway-apinode       configuration (kept when it is there)
 #   /var/lib/slipway-apinode   state: packages, keys, query log
 # and the systemd unit, when there is systemd. Run as root. Again over an older one: upgrades it.
@@ -24,6 +25,8 @@ if [ -e "$opt" ]; then mv "$opt" "$opt.old"; fi
 mv "$opt.new" "$opt"
 rm -rf "$opt.old"
 
+mkdir -p "$prefix/usr/local/bin"
+ln -sfn /opt/slipway-apinode/bin/slipway-apinode "$prefix/usr/local/bin/slipway-apinode"
 mkdir -p "$prefix/etc/slipway-apinode"
 if [ -e "$prefix/etc/slipway-apinode/apinode.toml" ]; then
   say "kept $prefix/etc/slipway-apinode/apinode.toml"

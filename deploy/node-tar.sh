@@ -46,7 +46,8 @@ fi
 cp deploy/slipway-apinode.service deploy/apinode.toml deploy/nginx.conf "$root/etc/"
 cp deploy/install.sh "$root/"
 chmod 755 "$root/install.sh"
-cp docs/api-node.md docs/query-log.md "$root/docs/"
+# What an administrator of a node and its clients need; they link to nothing else.
+for page in api-node admin-api authentication user-api open-inference query-log values; do cp "docs/$page.md" "$root/docs/"; done
 cp LICENSE "$root/"
 echo "$version" >"$root/VERSION"
 
@@ -60,7 +61,9 @@ say "$out/$name.tar.gz"
 
 if command -v dpkg-deb >/dev/null; then
   debian=$work/deb
-  mkdir -p "$debian/DEBIAN" "$debian/lib/systemd/system" "$debian/etc/slipway-apinode" "$debian/opt/slipway-apinode"
+  mkdir -p "$debian/DEBIAN" "$debian/lib/systemd/system" "$debian/etc/slipway-apinode" "$debian/opt/slipway-apinode" \
+    "$debian/usr/bin"
+  ln -s /opt/slipway-apinode/bin/slipway-apinode "$debian/usr/bin/slipway-apinode"
   cp -R "$root/bin" "$root/lib" "$root/docs" "$root/LICENSE" "$root/VERSION" "$debian/opt/slipway-apinode/"
   cp deploy/slipway-apinode.service "$debian/lib/systemd/system/"
   cp deploy/apinode.toml "$debian/etc/slipway-apinode/"

@@ -156,14 +156,15 @@ def _wrong_expectation(name, data):
     return json.dumps(queries).encode()
 
 
-def forge(package, path, generation=None, service=None, edit=lambda name, data: data, honest=True):
-    """A package with other content; `honest`: the manifest states the new sizes and hashes."""
+def forge(package, path, generation=None, service=None, edit=lambda name, data: data, honest=True, **members):
+    """A package with other content; `honest`: the manifest states the new sizes and hashes; `members`: of the manifest."""
     with zipfile.ZipFile(package) as source:
         infos = source.infolist()  # a node takes the exact headers that Slipway writes
         parts = [(info.filename, source.read(info)) for info in infos]
     manifest = json.loads(dict(parts)["manifest.json"])
     manifest["id"] = generation or manifest["id"]
     manifest["service"] = service or manifest["service"]
+    manifest.update(members)
     parts = [(name, edit(name, data)) for name, data in parts]
     contents = dict(parts)
     if honest:

@@ -11,6 +11,7 @@ import pytest
 
 from apinode import APINODE, forge, nodes, shop  # noqa: F401  (fixtures)
 from conftest import Answer
+from test_apinode_reliability import until
 
 
 class Admin:
@@ -103,6 +104,20 @@ def test_a_failing_test_query_is_exit_6_and_keeps_its_generation_from_traffic(ad
     assert [g["generationId"] for g in failed] == ["bad"] and "-12345.5" in failed[0]["error"]
 
 
+def test_a_package_with_a_bad_description_is_refused_by_name(admin, shop, tmp_path):
+    bad = forge(shop.v1, tmp_path / "bad.zip", edit=lambda name, data: b"{nonsense" if name == "openapi.json" else data)
+    told = admin("service-import-generation", "shop", bad, code=None)
+    if told.code == 0:
+        told = admin("service-switch-to-newest", "shop", code=1)
+    assert "openapi.json" in told.err, told.err
+
+
+def test_an_upload_is_not_called_by_the_name_that_the_node_gave_it(admin, shop, tmp_path):
+    bad = forge(shop.v1, tmp_path / "bad.zip", service="no name")
+    told = admin("service-import-generation", "shop", bad, code=1)
+    assert "upload-" not in told.err and "the uploaded package: " in told.err, told.err
+
+
 def test_settings(admin):
     admin("service-create", "shop")
     admin("service-settings", "shop", "auth=api_keys", "max_records=50", "redact=name, phone", "log_sample=0.25")
@@ -114,6 +129,12 @@ def test_settings(admin):
     assert "auth" in wrong.err
     assert admin("service-settings", "shop", "auth", code=2).out == ""
     assert "[auth.jwt]" in admin("service-settings", "shop", "auth=jwt", code=5).err
+    for number in ("nan", "inf", "-inf"):
+        assert "rate_per_key" in admin("service-settings", "shop", f"rate_per_key={number}", code=2).err
+    assert admin.json("service-settings", "shop")["rate_per_key"] == 0
+    table = {row[0]: " ".join(row[1:]) for row in rows(admin("service-settings", "shop", "max_records=0", "log_sample=-1").out)}
+    assert table["rate_per_key"] == "0 (no limit)" and table["max_records"] == table["deadline_ms"] == "0 (the node's)"
+    assert table["log_sample"] == "-1 (the node's)" and table["redact"] == table["shadow"] == "(none)" and table["auth"] == "api_keys"
     told = admin("service-settings", "--help").out
     assert all(name in told for name in (*settings, "jwt"))
 
@@ -143,6 +164,37 @@ def test_keys(admin, shop):
     assert admin("services-list", where=["--url", admin.node.url], environment={"SLIPWAY_API_KEY": helper.read_text().strip()}).out
 
 
+def test_an_expired_key_is_marked(admin):
+    soon = time.time() + 1.5
+    key = admin.json("admin-key-create", "--label", "short", "--expires", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(soon + 1)))
+    admin("admin-key-create", "--label", "long", "--expires", "2099-01-31T00:00:00Z")
+    assert "expired" not in admin("admin-keys-list").out
+    until(lambda: time.time() * 1000 > key["expiry"], what="the key expires")
+    (short, long) = admin("admin-keys-list").out.splitlines()[1:]
+    assert short.endswith("(expired)") and not long.endswith("(expired)")
+
+
+def test_control_characters_neither_get_into_labels_nor_onto_the_terminal(admin):
+    for flag in ("--label", "--description", "--created-by"):
+        refused = admin("admin-key-create", flag, "a\x1b]0;owned\x07", code=2)
+        assert flag in refused.err and "\x1b" not in refused.err and "\\x1b]0;owned" in refused.err
+    assert admin.json("admin-keys-list") == []
+    assert "\x1b" not in admin("service-create", "a\x1b[31mb", code=1).err
+
+
+def test_predict_asks_as_the_endpoint_answers(admin, shop):
+    admin("service-import-generation", "shop", shop.v1)
+    admin("service-switch-to-newest", "shop")
+    district = shop.zones[7]["district"]
+    found = json.loads(admin("predict", "shop", "zones", "--record", '{"zone": 7}').out)
+    assert found["results"][0]["data"]["district"] == district
+    many = json.loads(admin("predict", "shop", "zones", stdin='{"items": [{"data": {"zone": 7}}, {"data": {"zone": 8}}]}').out)
+    assert [r["data"]["district"] for r in many["results"]] == [district, shop.zones[8]["district"]]
+    assert "fare" in admin("predict", "shop", "frae", "--record", "{}", code=3).err
+    assert "lookup" in admin("predict", "shop", "zones", "--record", "{}", "--verb", "predict", code=3).err
+    assert "predict-multi" in admin("predict", "shop", "zones", "--record", "{}", "--verb", "score", code=2).err
+
+
 def test_errors_are_told_with_what_helps(admin, shop, tmp_path):
     assert "service-create" in admin("service-craete", "x", code=2).err
     assert "help" in admin("service-create", code=2).err
@@ -168,6 +220,8 @@ def test_errors_are_told_with_what_helps(admin, shop, tmp_path):
     admin("--epoch", "9", "service-settings", "shop", "auth=public")
     assert "epoch" in admin("--epoch", "8", "service-delete", "shop", code=5).err
     assert admin("services-list", where=["--home", tmp_path / "nowhere"], code=3).err
+    for epoch in ("-1", "1.5", "99999999999999999999", "x"):
+        assert "is no whole number from 0" in admin(f"--epoch={epoch}", "services-list", code=2).err
 
 
 def test_the_key_goes_to_a_running_node_only(admin):

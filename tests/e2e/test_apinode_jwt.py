@@ -126,6 +126,10 @@ def test_tokens(nodes, shop, provider):
     assert node.predict(record).status == 401
     key = node.admin("POST", "keys", {"label": "k"}).json["key"]
     assert node.predict(record, headers=bearer(key)).status == 401, "a service that asks for tokens takes no keys"
+    document = node.get("/openapi.json", headers=bearer(good)).json
+    assert "/public/api/v1/shop/fare/predict" in document["paths"], "who may score sees what to send"
+    for headers in ({}, bearer(key), bearer(provider.token())):
+        assert not node.get("/openapi.json", headers=headers).json["paths"], headers
     assert provider.asked == 1
 
 
@@ -217,3 +221,15 @@ def test_certificates_name_callers(nodes, shop, certificates):
     for name in (None, "stranger"):
         with pytest.raises((ssl.SSLError, OSError, http.client.HTTPException)):
             predict(name)
+
+    def admin(*args):
+        return subprocess.run([str(APINODE), "admin", "--home", str(node.home), "--ca-file", str(certificates / "ca.crt"), *args, "services-list"],
+                              capture_output=True, text=True, timeout=60)
+    mine = ("--certificate-file", str(certificates / "client.crt"), "--certificate-key-file", str(certificates / "client.key"))
+    answer = admin(*mine)
+    assert answer.returncode == 0 and "shop" in answer.stdout, answer.stderr
+    without = admin()
+    assert without.returncode == 7 and "--certificate-file" in without.stderr, without.stderr
+    assert admin(*mine[:2]).returncode == 2
+    wrong = admin(*mine[:2], "--certificate-key-file", str(certificates / "other.key"))
+    assert wrong.returncode == 1 and "other.key" in wrong.stderr, wrong.stderr

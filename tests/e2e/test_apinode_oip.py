@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from apinode import nodes, shared_node, shop  # noqa: F401
+from apinode import forge, nodes, shared_node, shop  # noqa: F401
 from test_query_log import QUICK, lines_of
 
 
@@ -120,6 +120,33 @@ def test_lists_and_index(shared_node):
     assert {"name": "shop.fare", "version": "v2", "state": "READY", "reason": ""} in index
     answer = shared_node.request("POST", "/v2/repository/models/shop/load", {})
     assert answer.status == 501 and "error" in answer.json
+
+
+def test_a_name_with_a_dot_means_what_is_served(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    body = {"inputs": columns_of(shop.records[:2])}
+    before = infer(node, "shop.fare", body).json
+    assert node.admin("POST", "services", {"serviceId": "shop.fare"}).status == 200
+    assert infer(node, "shop.fare", body).json == before, "an empty service takes nothing over"
+    assert node.get("/v2/models/shop.fare").json["versions"] == ["v1"]
+    node.serve(forge(shop.solo, tmp_path / "alone.zip", generation="alone"), service="shop.fare")
+    version = infer(node, "shop.fare", body).json["model_version"]
+    assert version == "alone", "the service of that name"
+    names = node.get("/v2/models").json["models"]
+    assert names.count("shop.fare") == 1 and "shop.big" in names
+    index = [each["version"] for each in node.request("POST", "/v2/repository/index", {}).json if each["name"] == "shop.fare"]
+    assert index == [version] == [s["version"] for s in node.get("/v2/models/stats").json["model_stats"] if s["name"] == "shop.fare"]
+
+
+def test_messages_quote_a_piece_of_what_was_sent(shared_node):
+    long = "x" * 100_000
+    for inputs in ([{"name": long, "shape": [1], "datatype": "FP64", "data": [1]}], [{"name": long, "shape": [2], "datatype": "FP64", "data": [1]}],
+                   [{"name": long, "shape": [1, 9], "datatype": "FP64", "data": [1] * 9}], [{"name": long, "datatype": "FP64", "data": [1]}]):
+        answer = infer(shared_node, "shop.fare", {"inputs": inputs})
+        assert answer.status == 400 and len(answer.body) < 1500, answer
+    for body in ({"inputs": {long: 1}}, {"dataframe_split": {"columns": [long, long], "data": [[1, 2]]}}, {"inputs": {"x": [1], long: [1, 2]}}, {long: 1}):
+        answer = shared_node.request("POST", "/invocations/shop/fare", body, {"Content-Type": "application/json"})
+        assert answer.status == 400 and len(answer.body) < 1500, answer
 
 
 def test_statistics_count(shared_node):

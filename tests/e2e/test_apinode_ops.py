@@ -5,10 +5,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -111,6 +113,19 @@ def test_one_openapi_document_of_every_service(nodes, shop, tmp_path):
     assert f"{API}/other/fare/predict" not in node.get("/openapi.json").json["paths"]
 
 
+def test_a_service_under_another_name_is_described_by_its_own(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.serve(shop.v2, service="shop2")
+    own = node.get(f"{API}/shop2/openapi.json").json
+    assert own["info"]["title"] == "shop2" and own["paths"] and all(path.startswith(f"{API}/shop2/") for path in own["paths"])
+    assert f"{API}/shop2/fare/predict" in node.get(f"{API}/shop2/swagger").json["paths"]
+    document = node.get("/openapi.json").json
+    assert {f"{API}/shop/fare/predict", f"{API}/shop2/fare/predict"} <= set(document["paths"])
+    assert not [ref for ref in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)) if not resolves(document, ref)]
+    operations = [item["operationId"] for methods in document["paths"].values() for item in methods.values() if "operationId" in item]
+    assert len(operations) == len(set(operations))
+
+
 def resolves(document, reference):
     for part in reference.split("/"):
         part = part.replace("~1", "/").replace("~0", "~")
@@ -154,43 +169,6 @@ def test_the_page_lists_what_is_served_and_is_safe(nodes, shop, tmp_path):
         assert answer.status == 200, (endpoint, answer)
 
 
-def test_off_loopback_names_need_a_key(nodes, shop):
-    node = nodes("--listen", "0.0.0.0:0", "--allow-keys-without-tls", package=shop.v1)
-    for path in ("/metrics", "/openapi.json", "/"):
-        refused = node.get(path)
-        assert refused.status == 401 and refused.headers["WWW-Authenticate"].startswith("Basic")
-        assert node.get(path, headers={"Authorization": f"Bearer {node.admin_key}"}).status == 200
-        assert node.get(path, headers={"Authorization": "Bearer wrong"}).status == 401
-    assert node.get("/isAlive/").status == node.get("/ready").status == 200
-
-
-def page_data(node, headers=None):
-    return json.loads(re.search(r'id="data">(.*?)</script>', node.get("/", headers=headers or {}).body.decode(), re.S).group(1))
-
-
-def test_a_service_that_asks_for_keys_keeps_its_examples_for_those_who_have_one(nodes, shop):
-    node = nodes(package=shop.v1)
-    assert page_data(node)["needs_key"] is False
-    assert node.admin("PUT", "services/shop/settings", {"auth": "api_keys"}).status == 200
-    key = {"Authorization": f"Bearer {node.admin('POST', 'keys', {'label': 'web'}).json['key']}"}
-    for headers, shown in (({}, False), ({"Authorization": "Bearer wrong"}, False), (key, True)):
-        data = page_data(node, headers)
-        (service,) = data["services"]
-        assert data["needs_key"] and service["needs_key"], "the form has a field for it"
-        fare = next(each for each in service["endpoints"] if each["id"] == "fare")
-        assert bool(fare["example"]["features"]) == shown
-        assert (f"{API}/shop/fare/predict" in node.get("/openapi.json", headers=headers).json["paths"]) == shown
-
-
-def test_what_is_too_large_is_told_the_limit_and_its_request_id(nodes, shop):
-    node = nodes(package=shop.v1, config='[limits]\nbody_bytes = 2000\nrequest_line_bytes = 2000\n')
-    large = node.request("POST", f"{API}/shop/fare/predict", b"x" * 2001, headers={"X-Request-Id": "big-1"})
-    assert large.status == 413 and "larger than 2000 bytes" in large.json["message"] and "limits.body_bytes" in large.json["hint"]
-    assert large.json["request_id"] == large.headers["X-Request-Id"] == "big-1"
-    long = node.get(f"{API}/shop/fare/predict-simple?x={'1' * 2100}")
-    assert long.status == 414 and "longer than 2000 bytes" in long.json["message"]
-
-
 # ---------------------------------------------------------------- configuration
 
 
@@ -219,6 +197,44 @@ def test_check_looks_into_the_files_and_says_everything(tmp_path):
     assert wrong.returncode == 2
     for part in ("the certificate", "jwks_file", "jwks_url", "both set"):
         assert part in wrong.stderr, wrong.stderr
+
+
+def test_check_says_everything_at_once(tmp_path):
+    wrong = check(tmp_path, '[http]\nlisten = "127.0.0.1:0"\nhosts = ["https://a.example"]\nidle_seconds = "long"\n[admission]\nqeue = 3\n'
+                  '[auth.jwt]\nissuer = "https://login.example.com/"\n', "--admin-listen", "nowhere", "--log-level", "loud",
+                  environment={"SLIPWAY_APINODE_LIMITS_BODY_BYTES": "lots", "SLIPWAY_APINODE_HTTP_LISTEM": "0.0.0.0:1"})
+    assert wrong.returncode == 2 and wrong.stdout == ""
+    for part in ("apinode.toml:4:", "http.idle_seconds must be a number", "'admission.qeue'", "SLIPWAY_APINODE_LIMITS_BODY_BYTES must be",
+                 "--admin-listen: ", "--log-level", "http.hosts: 'https://a.example'", "auth.jwt.jwks_url",
+                 "warning: the environment variable SLIPWAY_APINODE_HTTP_LISTEM sets nothing"):
+        assert part in wrong.stderr, (part, wrong.stderr)
+    warned = check(tmp_path, "", environment={"SLIPWAY_APINODE_HTTP_LISTEM": "0.0.0.0:1", "SLIPWAY_APINODE_HOME": "x"})
+    assert warned.returncode == 0 and warned.stderr.count("warning") == 1 and "did you mean 'SLIPWAY_APINODE_HTTP_LISTEN'" in warned.stderr
+    missing = check(tmp_path, "", "--config", "none.toml", environment={"SLIPWAY_APINODE_LIMITS_BODY_BYTES": "lots"})
+    assert missing.returncode == 1 and "none.toml" in missing.stderr and "lots" not in missing.stdout and "LIMITS_BODY_BYTES" in missing.stderr
+
+
+def test_a_reload_is_told(nodes, shop):
+    node = nodes(package=shop.v1)
+    node.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while "SIGHUP" not in node.log():
+        assert time.monotonic() < deadline
+    assert node.get("/ready").status == 200
+
+
+def test_the_log_does_not_go_into_what_gets_a_closed_descriptor(shop, tmp_path, nodes):
+    """Started with `<&- 2>&-`: a file of the home that got number 2 would be written over by the log."""
+    def close():
+        os.close(0)
+        os.close(2)
+    node = nodes(package=shop.v1, preexec=close, config='[log]\nlevel = "debug"\naccess = true\n')
+    assert node.predict(shop.records[0]).status == 200
+    for number in (0, 2):
+        assert os.readlink(f"/proc/{node.process.pid}/fd/{number}") == "/dev/null"
+    for path in node.home.rglob("*"):
+        if path.is_file() and path.stat().st_size < 1 << 20:
+            assert b'"message":"ready"' not in path.read_bytes().replace(b" ", b""), path
 
 
 def test_the_shipped_configuration_and_its_comments_are_right(tmp_path):
@@ -253,6 +269,14 @@ def packed(tmp_path_factory):
     return folder
 
 
+def no_dead_links(folder):
+    pages = sorted(folder.glob("*.md"))
+    assert {"api-node.md", "admin-api.md", "authentication.md", "user-api.md", "query-log.md"} <= {page.name for page in pages}
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert link.startswith("http") or (folder / link).is_file(), f"{page.name}: {link}"
+
+
 def test_the_tar_installs_and_its_program_runs(packed, shop, tmp_path, nodes, monkeypatch):
     (archive,) = packed.glob("slipway-apinode-*-x86_64.tar.gz")
     with tarfile.open(archive) as tar:
@@ -266,6 +290,8 @@ def test_the_tar_installs_and_its_program_runs(packed, shop, tmp_path, nodes, mo
     config = target / "etc/slipway-apinode/apinode.toml"
     home = target / "var/lib/slipway-apinode"
     assert home.stat().st_mode & 0o777 == 0o700
+    assert os.readlink(target / "usr/local/bin/slipway-apinode") == "/opt/slipway-apinode/bin/slipway-apinode"
+    no_dead_links(target / "opt/slipway-apinode/docs")
     plain = {"PATH": "/usr/bin:/bin"}
     checked = subprocess.run([str(program), "--home", str(home), "--config", str(config), "--check"], capture_output=True, text=True, env=plain)
     assert checked.returncode == 0, checked.stderr
@@ -300,8 +326,10 @@ def test_the_deb_holds_the_same(packed, tmp_path):
     assert "Package: slipway-apinode" in info and "Architecture: amd64" in info and "conffiles" in info
     listed = subprocess.run(["dpkg-deb", "-c", str(deb)], capture_output=True, text=True, check=True).stdout
     assert "./lib/systemd/system/slipway-apinode.service" in listed and "./etc/slipway-apinode/apinode.toml" in listed
+    assert "./usr/bin/slipway-apinode -> /opt/slipway-apinode/bin/slipway-apinode" in listed
     assert all("root/root" in line for line in listed.splitlines())
     subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp_path)], check=True)
+    no_dead_links(tmp_path / "opt/slipway-apinode/docs")
     program = tmp_path / "opt/slipway-apinode/bin/slipway-apinode"
     answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
     assert answer.returncode == 0 and answer.stdout.startswith("slipway-apinode ")
@@ -326,6 +354,11 @@ def test_the_unit_waits_longer_than_a_drain():
     page = (ROOT / "docs" / "api-node.md").read_text()
     drain, timeout = (float(re.search(rf"\| `{key}` \| `(\d+)` \|", page).group(1)) for key in (r"drain\.seconds", r"drain\.timeout_seconds"))
     assert float(re.search(r"TimeoutStopSec=(\d+)", unit).group(1)) > drain + timeout
+
+
+def test_the_unit_comes_back_without_anyones_help():
+    before_service = (ROOT / "deploy" / "slipway-apinode.service").read_text().split("[Service]")[0]
+    assert "\nStartLimitIntervalSec=0\n" in before_service, "a limit of starts would leave it down"
 
 
 def test_tells_a_service_manager_when_it_is_ready_and_when_it_ends(nodes, shop, tmp_path):
@@ -382,14 +415,44 @@ class Nginx:
         self.process.terminate()
         self.process.wait()
 
+    def send(self, path, body=None, **headers):
+        """Status, headers and body of a GET, or of a POST of the body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data,
+                                         {"Host": "localhost", "Content-Type": "application/json", **headers})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
     def post(self, path, body):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), {"Host": "localhost"})
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
+        status, _, answer = self.send(path, body)
+        assert status == 200, answer
+        return json.loads(answer)
 
 
 def count_of(node):
     return node.metric("slipway_records_total", endpoint="fare", service="shop")
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here: nginx in front of nodes is not tested")
+def test_nginx_keeps_a_clients_request_id_and_passes_what_clients_call(nodes, shop, tmp_path):
+    two = [nodes(package=shop.v1, home=tmp_path / f"node-{i}") for i in range(2)]
+    with Nginx(tmp_path, [f"127.0.0.1:{node.port}" for node in two]) as nginx:
+        body = {"features": shop.records[0]}
+        status, headers, answer = nginx.send(f"{API}/shop/fare/predict", body, **{"X-Request-Id": "till-7-42"})
+        assert status == 200 and headers["X-Request-Id"] == "till-7-42"
+        _, headers, _ = nginx.send(f"{API}/shop/fare/predict", body)
+        assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-Id"]), "nginx's own"
+        for path in ("/v2", "/v2/health/ready", "/ping", "/version", "/ready", f"{API}/shop/openapi.json"):
+            assert nginx.send(path)[0] == 200, path
+        # Answered by a node, not by nginx: an error of the API.
+        for path in ("/invocations", "/v2/models/none/infer"):
+            status, headers, answer = nginx.send(path, {})
+            assert status >= 400 and json.loads(answer), path
+        for path in ("/", "/metrics", "/admin/api/services", "/openapi.json"):
+            assert nginx.send(path)[0] == 404, path
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here: nginx in front of nodes is not tested")
@@ -421,9 +484,7 @@ def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tm
         for i in range(400):
             ask(i)
         assert two[0].process.wait(20) == 0
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            nginx.post("/admin/api/services", {})
-        assert refused.value.code == 404
+        assert nginx.send("/admin/api/services", {})[0] == 404
 
 
 DOM = r"""

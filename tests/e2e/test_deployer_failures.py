@@ -155,8 +155,29 @@ def test_a_lost_secret_key_is_a_nodes_problem_and_has_a_way_out(hub, nodes):
     (hub.home / "secret.key").unlink()
     shown = hub.json("deployment", "show", "d")
     assert shown["health"] == "error" and "its admin key cannot be had" in json.dumps(shown["nodes"])
+    assert "secret.key', is missing" in hub("doctor").out
+    hub("backup", "b.tar")
+    told = hub("restore", "b.tar", hub.folder / "restored").err
+    assert f"'{hub.folder}/restored/secret.key', is missing" in told and "infra nodes" not in told, told
     hub("infra", "nodes", "trial", "--add", node.url, "--key-file", hub.write("again.key", node.admin_key))
     assert hub.json("deployment", "show", "d")["health"] == "healthy"
+    assert "missing" not in hub("doctor").out
+    told = hub("deployment", "history", "d", "--update", "last").out
+    assert "test queries passed" in told and "switch to v1" in told, told
+    hub("deployment", "history", "d", "--update", "x", code=2)
+    hub("deployment", "history", "d", "--update", "99", code=3)
+    for port in ("99999", "x", "0"):
+        hub("infra", "nodes", "trial", "--add", f"http://127.0.0.1:{port}", code=1)
     assert pathlib.Path(hub.home / "secret.key").stat().st_mode & 0o777 == 0o600
     hub("deployment", "delete", "d")
     hub("infra", "rm", "trial")
+
+
+@pytest.mark.parametrize("auth", ["api_keys", "jwt"])
+def test_queries_of_the_deployer_reach_services_that_ask_for_keys(hub, nodes, auth):
+    node = nodes()
+    deployed(hub, node)
+    hub("deployment", "update", "d", "--set", f"auth={auth}")
+    assert node.predict({"x": 3}, service="five").status in (401, 503)
+    answer = hub.json("deployment", "query", "d", "--endpoint", "fare", "--record", '{"x": 3}')
+    assert answer["apiContext"]["serviceGeneration"] == "v1"

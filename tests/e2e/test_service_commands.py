@@ -107,6 +107,17 @@ def test_the_stored_queries_hold_on_an_api_node(full):
 
 
 @needs_node
+def test_a_lookup_may_use_as_a_key_what_an_earlier_table_found(shop):
+    """The second table's keys are name and country; the first one finds the country."""
+    tables = FULL["endpoints"]["places"]["lookup"]
+    shop.package("chained", endpoint(lookup=tables, test_queries=[{"data": {"name": "Paris"}}, {"data": {"name": "Paris", "country": "DE"}}]))
+    found, other = shop.queries("chained")
+    assert found["expected"]["country"] == "FR" and found["expected"]["how_far"] == 880.25
+    assert "how_far" not in (other["expected"] or {}), "the record's own country stands"
+    assert "2 test queries, all as expected" in shop.slipway("service", "test", "./chained.zip").out
+
+
+@needs_node
 def test_a_query_that_fails_is_exit_6_and_says_what_differs(shop):
     service = endpoint(prediction="amount", test_queries=[{"name": "wrong", "features": {"items": 3}, "expect": {"prediction": -1}},
                                                           {"name": "right", "features": {"items": 3}}])

@@ -1,13 +1,16 @@
 """API services in a project: what may be defined, packages of them, what stands in a package."""
 import copy
 import csv
+import hashlib
 import json
 import os
+import shutil
 import zipfile
 
 import pytest
 import yaml
 
+from conftest import Slipway
 from services import FULL, PLACE, PLACES, PROJECT, TARGETS, as_csv, as_yaml, endpoint, full, orders, shop, train  # noqa: F401  (fixtures)
 
 
@@ -150,6 +153,36 @@ def test_a_package_is_exported_again_to_the_byte(shop):
     assert shop.slipway.json("service", "export", "shop/bytes")["path"].endswith("bytes-v2.zip")
     assert (shop.slipway.folder / "bytes-v2.zip").exists()
     assert "has no package v9" in shop.slipway("service", "export", "shop/bytes@v9", code=3).err
+
+
+def test_the_same_home_and_source_date_give_the_same_bytes(shop, tmp_path, monkeypatch):
+    shop.apply({"dated": endpoint(lookup="places")})
+    digests = {}
+    for name, epoch in (("one", "1767225600"), ("two", "1767225600"), ("three", "1767225601")):
+        copy = Slipway(tmp_path / name)
+        shutil.copytree(shop.slipway.folder, copy.folder)
+        monkeypatch.setattr(copy, "environment", lambda copy=copy, epoch=epoch: {**Slipway.environment(copy), "SOURCE_DATE_EPOCH": epoch})
+        made = copy.json("service", "package", "shop/dated", "-o", "dated.zip")
+        digests[name] = hashlib.sha256((copy.folder / "dated.zip").read_bytes()).hexdigest()
+        assert made["sha256"] == digests[name]
+    assert digests["one"] == digests["two"] != digests["three"]
+    assert copy.json("service", "show", "./dated.zip")["manifest"]["created_at"] == "2026-01-01T00:00:01Z"
+    for epoch in ("yesterday", "-1", "1.5"):
+        monkeypatch.setattr(copy, "environment", lambda copy=copy, epoch=epoch: {**Slipway.environment(copy), "SOURCE_DATE_EPOCH": epoch})
+        refused = copy("service", "package", "shop/dated", code=2)
+        assert "SOURCE_DATE_EPOCH" in refused.err and epoch in refused.err
+    monkeypatch.setattr(copy, "environment", lambda: {**Slipway.environment(copy), "SOURCE_DATE_EPOCH": "999999999999999"})
+    assert "from 0 to" in copy("service", "package", "shop/dated", code=1).err
+    assert len(copy.json("service", "packages", "shop/dated")) == 1
+
+
+def test_what_a_foreign_package_says_does_not_command_the_terminal(shop):
+    made = shop.package("terminal", endpoint(lookup="places"), "--notes", "fine\x1b]0;owned\x07\x1b[2J")
+    for shown in (made.out, shop.slipway("service", "show", "shop/terminal").out, shop.slipway("service", "packages", "shop/terminal").out):
+        assert "\x1b" not in shown and "\x07" not in shown
+    shop.slipway("service", "export", "shop/terminal", "-o", "terminal.zip")
+    shown = shop.slipway("service", "show", "./terminal.zip").out
+    assert "\x1b" not in shown and "notes: fine\\x1b]0;owned\\x07\\x1b[2J\n" in shown
 
 
 def test_show_says_what_packaging_again_would_change(shop):

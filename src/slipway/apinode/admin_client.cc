@@ -209,6 +209,8 @@ Result<AdminAnswer> AdminClient::Exchange(std::string_view method, const std::st
   socket_options.port = port_;
   socket_options.tls = tls_;
   socket_options.ca_file = options_.ca_file;
+  socket_options.certificate_file = options_.certificate_file;
+  socket_options.certificate_key_file = options_.certificate_key_file;
   socket_options.insecure = options_.insecure;
   socket_options.timeout_seconds = options_.timeout_seconds;
   ASSIGN_OR_RETURN(const std::unique_ptr<AdminSocket> socket, AdminSocket::Connect(socket_options));
@@ -237,7 +239,7 @@ Result<AdminAnswer> AdminClient::Exchange(std::string_view method, const std::st
     left -= n;
   }
   Result<AdminAnswer> answer = AnswerReader(socket.get(), options_.url).Read();
-  if (!answer.ok() && !sent.ok()) return std::move(sent).error();
+  if (!answer.ok() && !sent.ok() && answer.error().hint.empty()) return std::move(sent).error();
   return answer;
 }
 

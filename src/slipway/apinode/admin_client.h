@@ -14,12 +14,13 @@
 namespace slipway {
 
 struct AdminClientOptions {
-  std::string url;               // "http://127.0.0.1:12000", a path may follow
-  std::string key;               // sent as Bearer; empty: none
-  std::string ca_file;           // PEM of who signed the node's certificate; empty: the system's
-  std::string epoch;             // of X-Slipway-Epoch; empty: none
-  bool insecure = false;         // whatever certificate the node shows
-  double timeout_seconds = 600;  // without a byte from the node
+  std::string url;      // "http://127.0.0.1:12000", a path may follow
+  std::string key;      // sent as Bearer; empty: none
+  std::string ca_file;  // PEM of who signed the node's certificate; empty: the system's
+  std::string certificate_file, certificate_key_file;  // PEM: this client's own; empty: none
+  std::string epoch;                                   // of X-Slipway-Epoch; empty: none
+  bool insecure = false;                               // whatever certificate the node shows
+  double timeout_seconds = 600;                        // without a byte from the node
 };
 
 struct AdminAnswer {

@@ -21,8 +21,14 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 // The first word that stands where a command does, and names none.
 std::string UnknownCommand(const std::vector<std::string>& arguments,
                            const std::vector<std::string>& names) {
-  static const std::vector<std::string> with_value = {"--home",    "--url",     "--key-file",
-                                                      "--ca-file", "--timeout", "--epoch"};
+  static const std::vector<std::string> with_value = {"--home",
+                                                      "--url",
+                                                      "--key-file",
+                                                      "--ca-file",
+                                                      "--certificate-file",
+                                                      "--certificate-key-file",
+                                                      "--timeout",
+                                                      "--epoch"};
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     if (word.empty() || word.front() == '-') {
@@ -65,12 +71,18 @@ int RunAdmin(const std::vector<std::string>& arguments) {
   app.add_option("--key-file", context.key_file,
                  "a file with the admin key (default: $SLIPWAY_API_KEY, else HOME/admin.key)");
   app.add_option("--ca-file", context.ca_file, "https: the certificate that signed the node's");
+  app.add_option("--certificate-file", context.certificate_file,
+                 "https: this client's certificate, for a node with tls.client_ca_file");
+  app.add_option("--certificate-key-file", context.certificate_key_file, "its key");
   app.add_flag("--insecure", context.insecure, "https: whatever certificate the node shows");
   app.add_option("--timeout", context.timeout_seconds, "seconds without an answer (default 600)")
       ->check(CLI::Range(0.1, 86400.0));
   app.add_option("--epoch", context.epoch,
                  "sent with every change: the node refuses one lower than it has seen")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) -> std::string {
+        const std::optional<int64_t> number = ParseInt64(text);
+        return number && *number >= 0 ? "" : "'" + text + "' is no whole number from 0 to 2^63 - 1";
+      });
   app.add_flag("--json", context.json, "print one JSON document");
   app.add_flag("--quiet", context.quiet, "no messages on stderr");
   app.footer(

@@ -15,6 +15,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/base/visible_text.h"
 
 namespace slipway {
 namespace {
@@ -94,6 +95,10 @@ Error AdminUsage(std::string message, std::string hint) {
 Result<AdminClient> AdminContext::ClientFor(std::string_view address) const {
   AdminClientOptions options;
   options.ca_file = ca_file;
+  if (certificate_file.empty() != certificate_key_file.empty())
+    return AdminUsage("--certificate-file and --certificate-key-file belong together");
+  options.certificate_file = certificate_file;
+  options.certificate_key_file = certificate_key_file;
   options.insecure = insecure;
   options.epoch = epoch;
   options.timeout_seconds = timeout_seconds;
@@ -140,15 +145,15 @@ Result<AdminClient> AdminContext::Client() const { return ClientFor("admin_url")
 Result<AdminClient> AdminContext::ScoringClient() const { return ClientFor("url"); }
 
 Status AdminContext::Print(const std::string& human, const Json& machine) const {
-  const std::string text =
-      json ? DumpJson(machine, ::isatty(STDOUT_FILENO) == 1 ? 2 : -1) + "\n" : human;
+  const std::string text = json ? DumpJson(machine, ::isatty(STDOUT_FILENO) == 1 ? 2 : -1) + "\n"
+                                : VisibleText(human, true);
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     return Unavailable("cannot write to standard output");
   return {};
 }
 
 void AdminContext::Say(const std::string& message) const {
-  if (!quiet && !json) std::fprintf(stderr, "%s\n", message.c_str());
+  if (!quiet && !json) std::fprintf(stderr, "%s\n", VisibleText(message, true).c_str());
 }
 
 int AdminContext::Fail(const Error& error) const {
@@ -157,8 +162,9 @@ int AdminContext::Fail(const Error& error) const {
         {"code", ErrorCodeName(error.code)}, {"message", error.message}, {"hint", error.hint}};
     std::fprintf(stderr, "%s\n", DumpJson(body).c_str());
   } else {
-    std::fprintf(stderr, "error: %s\n", error.message.c_str());
-    if (!error.hint.empty()) std::fprintf(stderr, "help: %s\n", error.hint.c_str());
+    std::fprintf(stderr, "error: %s\n", VisibleText(error.message, true).c_str());
+    if (!error.hint.empty())
+      std::fprintf(stderr, "help: %s\n", VisibleText(error.hint, true).c_str());
   }
   return AdminExitCode(error.code);
 }
@@ -176,7 +182,10 @@ Result<std::string> ReadStdin() {
   }
 }
 
-std::string AlignedTable(const std::vector<std::vector<std::string>>& rows) {
+std::string AlignedTable(std::vector<std::vector<std::string>> rows) {
+  for (std::vector<std::string>& row : rows) {
+    for (std::string& cell : row) cell = VisibleText(cell);
+  }
   std::vector<size_t> widths;
   for (const std::vector<std::string>& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
@@ -201,8 +210,9 @@ CLI::App* AddAdminCommand(CLI::App* app, AdminInvocation* invocation, const std:
   CLI::App* command = app->add_subcommand(name, description);
   command->fallthrough();
   command->footer(
-      "Also --home DIR or --url URL, --key-file FILE, --ca-file FILE, --insecure, --timeout, "
-      "--epoch,\n--json, --quiet: `slipway-apinode admin --help` tells what they are.");
+      "Also --home DIR or --url URL, --key-file FILE, --ca-file FILE, --certificate-file FILE,\n"
+      "--certificate-key-file FILE, --insecure, --timeout, --epoch, --json, --quiet: "
+      "`slipway-apinode admin --help` tells what they are.");
   command->callback([invocation, run = std::move(run)] {
     invocation->run = [invocation, run] {
       try {

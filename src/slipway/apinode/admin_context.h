@@ -19,7 +19,7 @@ namespace slipway {
 
 class AdminContext {
  public:
-  std::string home, url, key_file, ca_file, epoch;
+  std::string home, url, key_file, ca_file, certificate_file, certificate_key_file, epoch;
   double timeout_seconds = 600;
   bool insecure = false, json = false, quiet = false;
 
@@ -45,8 +45,8 @@ Error AdminUsage(std::string message, std::string hint = "");
 // All of standard input.
 Result<std::string> ReadStdin();
 
-// Aligned columns, two blanks between them.
-std::string AlignedTable(const std::vector<std::vector<std::string>>& rows);
+// Aligned columns, two blanks between them; control characters in cells are shown as \n, \x1b.
+std::string AlignedTable(std::vector<std::vector<std::string>> rows);
 
 // A command's name, its arguments' parser and what it does; the commands register themselves.
 struct AdminInvocation {

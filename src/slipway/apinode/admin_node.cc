@@ -4,6 +4,7 @@
 #include "slipway/apinode/admin_context.h"
 #include "slipway/base/clock.h"
 #include "slipway/base/text.h"
+#include "slipway/base/visible_text.h"
 
 namespace slipway {
 namespace {
@@ -31,24 +32,37 @@ std::string TimeText(const Json& object, std::string_view key) {
   return FormatTimestamp(millis->get<int64_t>() * 1000);
 }
 
+std::string ExpiryText(const Json& key) {
+  const std::string text = TimeText(key, "expiry");
+  return !text.empty() && key["expiry"].get<int64_t>() * 1000 <= NowMicros() ? text + " (expired)"
+                                                                             : text;
+}
+
 Result<int> ListKeys(AdminContext& context) {
   ASSIGN_OR_RETURN(const AdminClient client, context.Client());
   ASSIGN_OR_RETURN(const Json list, client.Call("GET", "/admin/api/keys"));
   std::vector<std::vector<std::string>> rows = {{"Id", "Label", "For", "Created", "Expires"}};
   for (const Json& key : list) {
     rows.push_back({key.value("id", ""), key.value("label", ""), ScopeOf(key),
-                    TimeText(key, "createdOn"), TimeText(key, "expiry")});
+                    TimeText(key, "createdOn"), ExpiryText(key)});
   }
   RETURN_IF_ERROR(context.Print(AlignedTable(rows), list));
   return kAdminDone;
 }
 
 Result<int> CreateKey(AdminContext& context, const KeyArguments& arguments) {
+  for (const auto& [flag, text] : {std::pair{"--label", &arguments.label},
+                                   {"--description", &arguments.description},
+                                   {"--created-by", &arguments.created_by}}) {
+    if (HasControls(*text))
+      return AdminUsage(std::string(flag) + " has control characters: '" + VisibleText(*text) + "'",
+                        "write it on one line");
+  }
   Json body = {{"label", arguments.label},
                {"description", arguments.description},
                {"createdBy", arguments.created_by},
-               {"services", arguments.services},
                {"admin", arguments.admin}};
+  if (!arguments.services.empty()) body["services"] = arguments.services;
   if (!arguments.expires.empty()) body["expiry"] = arguments.expires;
   ASSIGN_OR_RETURN(const AdminClient client, context.Client());
   ASSIGN_OR_RETURN(const Json key, client.Call("POST", "/admin/api/keys", body));
@@ -112,24 +126,34 @@ Result<int> Predict(AdminContext& context, PredictArguments arguments) {
   const bool is_items = body.contains("items") && body["items"].is_array();
   const bool is_body = is_items || (body.contains("features") && body["features"].is_object()) ||
                        (body.contains("data") && body["data"].is_object());
-  if (arguments.verb.empty())
+  const bool any_verb = arguments.verb.empty();
+  if (any_verb)
     arguments.verb = is_items                           ? "predict-multi"
                      : body.contains("data") && is_body ? "lookup"
                                                         : "predict";
-  if (!is_body) {
-    Json wrapped = Json::object();
-    wrapped[arguments.verb == "lookup" ? "data" : "features"] = std::move(body);
-    body = std::move(wrapped);
-  }
-  if (!arguments.generation.empty()) body["dispatch"]["forcedGeneration"] = arguments.generation;
   ASSIGN_OR_RETURN(const AdminClient client, context.ScoringClient());
-  ASSIGN_OR_RETURN(
-      const Json answer,
-      client.Call("POST",
-                  "/public/api/v1/" + EncodePathPart(arguments.service) + "/" +
-                      EncodePathPart(arguments.endpoint) + "/" + EncodePathPart(arguments.verb),
-                  body));
-  RETURN_IF_ERROR(context.Print(DumpJson(answer, 2) + "\n", answer));
+  const auto ask = [&](const std::string& verb) {
+    Json sent = body;
+    if (!is_body) {
+      sent = Json::object();
+      sent[verb == "lookup" ? "data" : "features"] = body;
+    }
+    if (!arguments.generation.empty()) sent["dispatch"]["forcedGeneration"] = arguments.generation;
+    return client.Call("POST",
+                       "/public/api/v1/" + EncodePathPart(arguments.service) + "/" +
+                           EncodePathPart(arguments.endpoint) + "/" + EncodePathPart(verb),
+                       sent);
+  };
+  Result<Json> answer = ask(arguments.verb);
+  // The record does not say what kind of endpoint it is for, nor do items.
+  if (any_verb && !answer.ok() && answer.error().code == ErrorCode::kNotFound &&
+      arguments.verb != "lookup") {
+    Result<Json> looked_up = ask(is_items ? "lookup-multi" : "lookup");
+    if (looked_up.ok() || looked_up.error().code != ErrorCode::kNotFound)
+      answer = std::move(looked_up);
+  }
+  if (!answer.ok()) return answer.error();
+  RETURN_IF_ERROR(context.Print(DumpJson(*answer, 2) + "\n", *answer));
   return kAdminDone;
 }
 
@@ -172,7 +196,11 @@ void AddNodeCommands(CLI::App* app, AdminInvocation* invocation) {
   command->add_option("--record", predict->record,
                       "the record, e.g. '{\"distance\": 2.5}'; also a whole body with `features`, "
                       "`items` or `data`");
-  command->add_option("--verb", predict->verb, "predict, predict-multi, lookup, lookup-multi");
+  command
+      ->add_option(
+          "--verb", predict->verb,
+          "predict, predict-multi, lookup or lookup-multi (default: what the endpoint answers)")
+      ->check(CLI::IsMember({"predict", "predict-multi", "lookup", "lookup-multi"}));
   command->add_option("--generation", predict->generation,
                       "this generation, whatever the mapping says; it must be loaded");
 }

@@ -1,4 +1,6 @@
 // Commands on services: list, make, delete, enable, mapping, settings.
+#include <cmath>
+
 #include <CLI/CLI.hpp>
 
 #include "slipway/apinode/admin_context.h"
@@ -86,7 +88,7 @@ Result<int> SetMapping(AdminContext& context, const std::string& service,
 }
 
 // What a person types as a value: a list for `redact`, a number, else text.
-Json SettingValue(const std::string& key, const std::string& text) {
+Result<Json> SettingValue(const std::string& key, const std::string& text) {
   if (key == "redact") {
     Json list = Json::array();
     for (const std::string& each : Split(text, ',')) {
@@ -94,10 +96,33 @@ Json SettingValue(const std::string& key, const std::string& text) {
     }
     return list;
   }
-  if (key == "auth" || key == "shadow") return text;
-  if (const std::optional<int64_t> whole = ParseInt64(text)) return *whole;
-  if (const std::optional<double> number = ParseDouble(text)) return *number;
-  return text;
+  if (key == "auth" || key == "shadow") return Json(text);
+  if (const std::optional<int64_t> whole = ParseInt64(text)) return Json(*whole);
+  const std::optional<double> number = ParseDouble(text);
+  // JSON has no such number: it would become null, which is "not set".
+  if (number && !std::isfinite(*number))
+    return AdminUsage("'" + key + "=" + text + "' is no number that a setting can have");
+  return number ? Json(*number) : Json(text);
+}
+
+// A setting's value for people; what stands for another rule says so.
+std::string SettingText(const std::string& key, const Json& value) {
+  if (value.is_array()) {
+    std::vector<std::string> texts;
+    for (const Json& each : value)
+      texts.push_back(each.is_string() ? each.get<std::string>() : DumpJson(each));
+    return texts.empty() ? "(none)" : Join(texts, ", ");
+  }
+  if (value.is_string() && value.get_ref<const std::string&>().empty())
+    return key == "auth" ? "(the node's rule)" : "(none)";
+  if (value.is_string()) return value.get<std::string>();
+  if (!value.is_number()) return DumpJson(value);
+  const double number = value.get<double>();
+  std::string out = FormatDouble(number);
+  if (number == 0 && (key == "max_concurrent" || key == "rate_per_key")) out += " (no limit)";
+  if (number == 0 && (key == "max_records" || key == "deadline_ms")) out += " (the node's)";
+  if (number == -1 && key == "log_sample") out += " (the node's)";
+  return out;
 }
 
 Result<int> Settings(AdminContext& context, const std::string& service,
@@ -113,11 +138,14 @@ Result<int> Settings(AdminContext& context, const std::string& service,
     // ENDPOINT.KEY: settings have no dots, endpoints may.
     const size_t dot = key.rfind('.');
     if (dot == std::string::npos) {
-      settings[key] = SettingValue(key, text);
+      ASSIGN_OR_RETURN(settings[key], SettingValue(key, text));
     } else {
       const std::string own = key.substr(dot + 1);
-      settings["endpoints"][key.substr(0, dot)][own] =
-          text.empty() ? Json() : SettingValue(own, text);
+      Json value;
+      if (!text.empty()) {
+        ASSIGN_OR_RETURN(value, SettingValue(own, text));
+      }
+      settings["endpoints"][key.substr(0, dot)][own] = std::move(value);
     }
   }
   if (!changes.empty()) {
@@ -128,8 +156,7 @@ Result<int> Settings(AdminContext& context, const std::string& service,
     }
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [key, value] : settings.items())
-    rows.push_back({key, value.is_string() ? value.get<std::string>() : DumpJson(value)});
+  for (const auto& [key, value] : settings.items()) rows.push_back({key, SettingText(key, value)});
   RETURN_IF_ERROR(context.Print(AlignedTable(rows), settings));
   return kAdminDone;
 }

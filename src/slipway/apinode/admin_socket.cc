@@ -94,6 +94,31 @@ Result<std::unique_ptr<AdminSocket>> AdminSocket::Connect(const AdminSocketOptio
   return socket;
 }
 
+Error AdminSocket::TlsError(const std::string& what) const {
+  const int reason = ERR_GET_REASON(ERR_peek_error());
+  Error error = Unavailable(what + ": " + SslReason());
+  // TLS 1.3 names it; before, a failed handshake is all that a server says.
+  if (reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ||
+      (!has_certificate_ && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE))
+    error.hint =
+        "the node asks for a certificate of its clients: --certificate-file FILE "
+        "--certificate-key-file FILE";
+  return error;
+}
+
+Status AdminSocket::UseCertificate(const AdminSocketOptions& options) {
+  if (options.certificate_file.empty()) return {};
+  if (SSL_CTX_use_certificate_chain_file(context_, options.certificate_file.c_str()) != 1)
+    return InvalidArgument("cannot read the certificate '" + options.certificate_file +
+                           "': " + SslReason());
+  if (SSL_CTX_use_PrivateKey_file(context_, options.certificate_key_file.c_str(),
+                                  SSL_FILETYPE_PEM) != 1)
+    return InvalidArgument("cannot use the key '" + options.certificate_key_file +
+                           "': " + SslReason());
+  has_certificate_ = true;
+  return {};
+}
+
 Status AdminSocket::StartTls(const AdminSocketOptions& options) {
   ERR_clear_error();
   context_ = SSL_CTX_new(TLS_client_method());
@@ -106,6 +131,7 @@ Status AdminSocket::StartTls(const AdminSocketOptions& options) {
   if (loaded != 1)
     return InvalidArgument("cannot read certificates from '" + options.ca_file +
                            "': " + SslReason());
+  RETURN_IF_ERROR(UseCertificate(options));
   ssl_ = SSL_new(context_);
   if (ssl_ == nullptr) return Internal("TLS cannot be set up: " + SslReason());
   unsigned char bytes[16];
@@ -125,7 +151,9 @@ Status AdminSocket::StartTls(const AdminSocketOptions& options) {
       return Unavailable(std::string("the node's certificate is not trusted: ") +
                              X509_verify_cert_error_string(verified),
                          "name the certificate that signed it: --ca-file FILE");
-    return Unavailable("no TLS with the node: " + SslReason(), "does it serve https?");
+    Error error = TlsError("no TLS with the node");
+    if (error.hint.empty()) error.hint = "does it serve https?";
+    return error;
   }
   return {};
 }
@@ -136,7 +164,7 @@ Status AdminSocket::WriteAll(std::string_view bytes) {
     if (ssl_ != nullptr) {
       const size_t piece = bytes.size() < (1u << 20) ? bytes.size() : (1u << 20);
       n = SSL_write(ssl_, bytes.data(), static_cast<int>(piece));
-      if (n <= 0) return Unavailable("the connection to the node was lost: " + SslReason());
+      if (n <= 0) return TlsError("the connection to the node was lost");
     } else {
       n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
@@ -154,7 +182,7 @@ Result<size_t> AdminSocket::Read(char* buffer, size_t size) {
     const int why = SSL_get_error(ssl_, n);
     if (why == SSL_ERROR_ZERO_RETURN) return size_t{0};
     if (why == SSL_ERROR_WANT_READ) return Lost(EAGAIN);
-    return Unavailable("the connection to the node was lost: " + SslReason());
+    return TlsError("the connection to the node was lost");
   }
   for (;;) {
     const ssize_t n = ::recv(fd_, buffer, size, 0);

@@ -17,6 +17,7 @@ struct AdminSocketOptions {
   std::string host, port;
   bool tls = false;
   std::string ca_file;
+  std::string certificate_file, certificate_key_file;  // of this client; empty: none
   bool insecure = false;
   double timeout_seconds = 600;
 };
@@ -35,10 +36,14 @@ class AdminSocket {
  private:
   AdminSocket() = default;
   Status StartTls(const AdminSocketOptions& options);
+  Status UseCertificate(const AdminSocketOptions& options);
+  // Why TLS failed; says so when the node wants a certificate of this client.
+  Error TlsError(const std::string& what) const;
 
   int fd_ = -1;
   ssl_ctx_st* context_ = nullptr;
   ssl_st* ssl_ = nullptr;
+  bool has_certificate_ = false;
 };
 
 }  // namespace slipway

@@ -1,6 +1,7 @@
 // Serving: configuration, the node, its listeners, signals, the graceful end.
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include <pthread.h>
 #include <sched.h>
@@ -22,6 +23,7 @@
 #include "slipway/http/server.h"
 #include "slipway/serve/log.h"
 #include "slipway/serve/node.h"
+#include "slipway/serve/public_notice.h"
 
 namespace slipway {
 namespace {
@@ -65,36 +67,51 @@ int Complain(const Error& error) {
   }
 }
 
+std::map<std::string, std::string> Environment() {
+  std::map<std::string, std::string> out;
+  for (char** at = ::environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view entry = *at;
+    const size_t equal = entry.find('=');
+    if (equal != std::string_view::npos)
+      out.emplace(entry.substr(0, equal), entry.substr(equal + 1));
+  }
+  return out;
+}
+
 // Defaults < file < environment < flags.
-Result<NodeConfig> Configure(const Flags& flags) {
-  NodeConfig config;
-  config.home = AbsolutePath(flags.home.empty() ? DefaultHome() : flags.home);
-  ConfigSources sources;
-  sources.file = flags.config;
-  sources.get_environment = [](const char* name) -> const char* { return std::getenv(name); };
-  ASSIGN_OR_RETURN(config, LoadNodeConfig(std::move(config), sources));
-  const auto addresses = [](const std::vector<std::string>& texts,
-                            std::vector<ListenAddress>* out) -> Status {
-    if (texts.empty()) return {};
-    out->clear();
+LoadedNodeConfig Configure(const Flags& flags) {
+  NodeConfig base;
+  base.home = AbsolutePath(flags.home.empty() ? DefaultHome() : flags.home);
+  LoadedNodeConfig loaded = LoadNodeConfig(std::move(base), {flags.config, Environment()});
+  NodeConfig& config = loaded.config;
+  const auto addresses = [&loaded](const std::string& flag, const std::vector<std::string>& texts,
+                                   std::vector<ListenAddress>* out) {
+    std::vector<ListenAddress> parsed;
     for (const std::string& text : texts) {
-      ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
-      out->push_back(std::move(address));
+      Result<ListenAddress> address = ParseListenAddress(text);
+      if (address.ok()) {
+        parsed.push_back(*std::move(address));
+      } else {
+        loaded.errors.push_back(address.error().Within(flag));
+      }
     }
-    return {};
+    if (!parsed.empty()) *out = std::move(parsed);
   };
-  RETURN_IF_ERROR(addresses(flags.listen, &config.listen));
-  RETURN_IF_ERROR(addresses(flags.admin_listen, &config.admin_listen));
+  addresses("--listen", flags.listen, &config.listen);
+  addresses("--admin-listen", flags.admin_listen, &config.admin_listen);
   if (flags.loops > 0) config.loops = flags.loops;
   if (!flags.tls_certificate.empty()) config.tls.certificate_file = flags.tls_certificate;
   if (!flags.tls_key.empty()) config.tls.key_file = flags.tls_key;
   if (!flags.log_level.empty()) config.log_level = flags.log_level;
+  if (!IsLogLevel(config.log_level))
+    loaded.errors.push_back(InvalidArgument(
+        "--log-level must be debug, info, warning or error, not '" + config.log_level + "'"));
   if (flags.allow_public) config.allow_public = true;
   if (flags.allow_keys_without_tls) config.allow_keys_without_tls = true;
   config.package = flags.package;
   if (config.loops == 0) config.loops = UsableCores();
   if (config.query_log.folder.empty()) config.query_log.folder = JoinPath(config.home, "query-log");
-  return config;
+  return loaded;
 }
 
 std::string UrlOf(const ListenAddress& address, bool tls) {
@@ -183,16 +200,19 @@ void Drain(Node& node, const std::vector<HttpServer*>& servers, const sigset_t& 
 }
 
 Result<int> Serve(const Flags& flags) {
-  ASSIGN_OR_RETURN(NodeConfig config, Configure(flags));
-  std::vector<std::string> warnings;
-  const std::vector<std::string> findings = CheckNodeConfig(config, &warnings);
-  for (const std::string& warning : warnings)
+  LoadedNodeConfig loaded = Configure(flags);
+  const NodeConfig& config = loaded.config;
+  const std::vector<std::string> findings = CheckNodeConfig(config, &loaded.warnings);
+  for (const std::string& warning : loaded.warnings)
     std::fprintf(stderr, "slipway-apinode: warning: %s\n", warning.c_str());
-  if (!findings.empty()) {
-    for (const std::string& finding : findings)
-      std::fprintf(stderr, "slipway-apinode: %s\n", finding.c_str());
-    return kUsage;
+  int code = findings.empty() ? kDone : kUsage;
+  for (const Error& error : loaded.errors) {
+    const int own = Complain(error);
+    if (&error == loaded.errors.data()) code = own;
   }
+  for (const std::string& finding : findings)
+    std::fprintf(stderr, "slipway-apinode: %s\n", finding.c_str());
+  if (code != kDone) return code;
   if (flags.check) {
     std::printf("configuration ok\n");
     return kDone;
@@ -206,6 +226,7 @@ Result<int> Serve(const Flags& flags) {
   ASSIGN_OR_RETURN(std::unique_ptr<Node> node, Node::Open(config, config.loops));
   if (!config.package.empty())
     RETURN_IF_ERROR(ActivatePackage(*node->parts().state, config.package));
+  NotePublicTraffic(node->parts());
 
   HttpServerOptions options;
   options.listen = config.listen;
@@ -245,11 +266,18 @@ Result<int> Serve(const Flags& flags) {
   for (;;) {
     signal = NextSignal(signals, -1);
     if (signal != SIGHUP) break;
+    bool reloaded = true;
     for (HttpServer* each : servers) {
-      if (Status status = each->ReloadTls(); !status.ok())
+      if (Status status = each->ReloadTls(); !status.ok()) {
+        reloaded = false;
         LogError("the certificates could not be read again; the old ones stay",
                  {{"error", status.error().message}});
+      }
     }
+    if (reloaded)
+      LogInfo(tls ? "the certificates were read again"
+                  : "SIGHUP: there are no certificates to read again",
+              {});
   }
   // Whoever types Ctrl-C has no balancer that needs to see it coming.
   Drain(*node, servers, signals, signal == SIGINT ? 0 : node->parts().config.drain_seconds);

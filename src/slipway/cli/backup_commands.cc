@@ -68,6 +68,7 @@ Result<int> Restore(Context& context, const Options& options) {
   ASSIGN_OR_RETURN(const BackupReport report, RestoreBackup(file, home, RegistryFromEnvironment()));
   Json json = ToJson(report);
   json["home"] = home;
+  for (const std::string& notice : report.notices) context.Warn(notice);
   RETURN_IF_ERROR(context.Print("restored " + home + " from the backup of " + report.created_at +
                                     ": " + Contents(report) + "\n",
                                 json));

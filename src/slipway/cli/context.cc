@@ -169,11 +169,11 @@ Result<Json> Context::Call(const std::string& method, const std::string& path, c
 
 Status Context::Print(const std::string& human, const Json& machine) const {
   if (json) return WriteStdout(DumpJson(machine, StdoutIsTerminal() ? 2 : -1) + "\n");
-  return WriteStdout(human);
+  return WriteStdout(ForTerminal(human));
 }
 
 void Context::Say(const std::string& message) const {
-  if (!quiet && !json) std::fprintf(stderr, "%s\n", message.c_str());
+  if (!quiet && !json) std::fprintf(stderr, "%s\n", ForTerminal(message).c_str());
 }
 
 void Context::Warn(const std::string& message) const {
@@ -181,7 +181,7 @@ void Context::Warn(const std::string& message) const {
     warnings_.push_back(message);
   } else if (!quiet) {
     std::fprintf(stderr, "%s %s\n", Styled("warning:", Style::kYellow, StderrIsTerminal()).c_str(),
-                 message.c_str());
+                 ForTerminal(message).c_str());
   }
 }
 
@@ -200,10 +200,10 @@ int Context::Fail(const Error& error) const {
   } else {
     const bool terminal = StderrIsTerminal();
     std::fprintf(stderr, "%s %s\n", Styled("error:", Style::kRed, terminal).c_str(),
-                 error.message.c_str());
+                 ForTerminal(error.message).c_str());
     if (!error.hint.empty())
       std::fprintf(stderr, "%s %s\n", Styled("help:", Style::kCyan, terminal).c_str(),
-                   error.hint.c_str());
+                   ForTerminal(error.hint).c_str());
   }
   if (error.code == ErrorCode::kInvalidArgument && g_usage) return kExitUsage;
   return ExitCode(error.code);

@@ -197,8 +197,27 @@ Result<int> Activity(Context& context, const DeploymentOptions& options) {
   return kExitDone;
 }
 
-Result<int> DeploymentHistory(Context& context, const std::string& name) {
+// One update: from what, to what, and its log with every gate and switch.
+Result<int> DeploymentUpdate(Context& context, const std::string& name, const std::string& update) {
+  if (update != "last" && !ParseInt64(update))
+    return Usage("'" + update + "' is no update",
+                 "--update 7, as `deployment history` numbers them, or last");
+  ASSIGN_OR_RETURN(const Json json,
+                   context.Call("GET", DeploymentPath(name, "/updates/" + update)));
+  std::string human = "update " + DumpJson(json["update"]) + " (" +
+                      json["kind"].get<std::string>() + "): " + json["status"].get<std::string>() +
+                      "\n" + json["started_at"].get<std::string>() + " by " +
+                      json["requester"].get<std::string>() + ", to " +
+                      GenerationsText(json["after"]["generations"]) + "\n\n";
+  for (const Json& line : json["log"]) human += line.get<std::string>() + "\n";
+  RETURN_IF_ERROR(context.Print(human, json));
+  return kExitDone;
+}
+
+Result<int> DeploymentHistory(Context& context, const DeploymentOptions& options) {
+  const std::string& name = options.name;
   RETURN_IF_ERROR(CheckDeploymentName(name));
+  if (!options.update.empty()) return DeploymentUpdate(context, name, options.update);
   ASSIGN_OR_RETURN(const Json updates, context.Call("GET", DeploymentPath(name, "/updates")));
   TextTable table({"UPDATE", "STARTED", "KIND", "STATUS", "TO", "BY", "WHY"});
   for (const Json& update : updates)
@@ -259,8 +278,9 @@ void AddDeploymentCommands(CLI::App* app, Invocation* invocation) {
       "--since", options.since,
       "what a hub recorded in this span (30m, 24h, 7d), with its course in --json");
   Handle(activity, invocation, [](Context& c) { return Activity(c, options); });
-  Handle(add("history", "updates, newest first"), invocation,
-         [](Context& c) { return DeploymentHistory(c, options.name); });
+  CLI::App* history = add("history", "updates, newest first; --update N: one with its log");
+  history->add_option("--update", options.update, "this one: its number, or last");
+  Handle(history, invocation, [](Context& c) { return DeploymentHistory(c, options); });
   CLI::App* remove = add("delete", "takes the service off the nodes and forgets the deployment");
   remove->add_flag("--force", options.force, "also when a node cannot be reached");
   Handle(remove, invocation, [](Context& c) { return DeleteDeployment(c, options); });

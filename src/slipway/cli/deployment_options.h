@@ -14,7 +14,7 @@ namespace slipway {
 
 struct DeploymentOptions {
   std::string name, service, infra, version, weights, canary, to, as;
-  std::string endpoint, record, generation, node, stage, since;
+  std::string endpoint, record, generation, node, stage, since, update;
   std::vector<std::string> settings;
   double step_minutes = -1, max_errors = -1, max_latency = -1, max_different = -1;
   int64_t step_requests = -1;

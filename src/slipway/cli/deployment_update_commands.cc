@@ -38,7 +38,7 @@ Result<Json> ParseCanary(const DeploymentOptions& options) {
 }
 
 void PrintPlan(const Context& context, const Json& plan) {
-  if (plan["steps"].empty()) return;
+  if (plan["steps"].empty() && plan["unreachable"].empty()) return;
   context.Say("plan of " + plan["deployment"].get<std::string>() + ", to " +
               plan["to"].get<std::string>() + ":");
   for (const Json& step : plan["steps"]) {
@@ -47,6 +47,8 @@ void PrintPlan(const Context& context, const Json& plan) {
     if (step["generation"].is_string()) line += " " + step["generation"].get<std::string>();
     context.Say(line + " (" + step["why"].get<std::string>() + ")");
   }
+  // Local ones are started by the update.
+  for (const Json& node : plan["unreachable"]) context.Say("  " + node.get<std::string>());
 }
 
 std::string PlanTable(const Json& plan) {
@@ -56,8 +58,9 @@ std::string PlanTable(const Json& plan) {
                step["node"].get<std::string>(), step["step"].get<std::string>(),
                step["generation"].is_string() ? step["generation"].get<std::string>() : "-",
                step["why"].get<std::string>()});
-  std::string out =
-      table.empty() ? "nothing to do: every node serves it already\n" : table.ToString();
+  std::string out = !table.empty()                ? table.ToString()
+                    : plan["unreachable"].empty() ? "nothing to do: every node serves it already\n"
+                                                  : "";
   for (const Json& node : plan["unreachable"])
     out += "cannot be reached: " + node.get<std::string>() + "\n";
   return out;

@@ -149,7 +149,9 @@ constexpr Example kExamples[] = {
     {"deployment query",
      "slipway deployment query prices-dev --endpoint price --record '{\"items\": 3}'"},
     {"deployment activity", "slipway deployment activity\nslipway deployment activity prices-dev"},
-    {"deployment history", "slipway deployment history prices-dev"},
+    {"deployment history",
+     "slipway deployment history prices-dev\n"
+     "slipway deployment history prices-dev --update last"},
     {"deployment delete", "slipway deployment delete prices-dev"},
     {"hub", "slipway hub\nslipway hub --listen 127.0.0.1:0 --allow-path /srv/data"},
     {"user add",

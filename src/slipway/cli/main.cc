@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include "slipway/base/standard_descriptors.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
 #include "slipway/cli/help.h"
@@ -205,6 +206,7 @@ void Handle(CLI::App* command, Invocation* invocation, std::function<Result<int>
 }  // namespace slipway
 
 int main(int argc, char** argv) {
+  slipway::EnsureStandardDescriptors();
   // The worker's side comes first: nothing of the command line is set up for it.
   if (argc == 3 && std::strcmp(argv[1], "worker") == 0) return slipway::WorkerMain(argv[2]);
   struct sigaction action{};

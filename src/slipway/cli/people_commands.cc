@@ -7,6 +7,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/base/visible_text.h"
 #include "slipway/cli/commands.h"
 #include "slipway/http/client.h"
 
@@ -154,6 +155,9 @@ Result<int64_t> Seconds(const std::string& text) {
 }
 
 Result<int> CreateKey(Context& context, const PeopleOptions& options) {
+  if (HasControls(options.label))
+    return Usage("--label has control characters: '" + VisibleText(options.label) + "'",
+                 "write it on one line");
   Json body = {{"label", options.label}, {"scope", options.scope}};
   if (!options.role.empty()) body["role"] = options.role;
   if (!options.account.empty()) body["account"] = options.account;

@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <filesystem>
 
 #include "slipway/base/file.h"
@@ -189,6 +190,19 @@ Result<Json> FollowPackaging(Context& context, const std::string& id) {
   return details;
 }
 
+// SOURCE_DATE_EPOCH (seconds since 1970), by which people make the same content give the same
+// bytes; null: not set.
+Result<Json> SourceDate() {
+  const char* text = std::getenv("SOURCE_DATE_EPOCH");
+  if (text == nullptr || *text == '\0') return Json();
+  const std::optional<int64_t> seconds = ParseInt64(text);
+  if (!seconds || *seconds < 0)
+    return Usage("the environment variable SOURCE_DATE_EPOCH is '" + std::string(text) +
+                     "', which is no time",
+                 "it is whole seconds since 1970, such as 1767225600; or unset it");
+  return Json(*seconds);
+}
+
 Result<int> Package(Context& context, const ServiceOptions& options) {
   ASSIGN_OR_RETURN(ServiceRef ref, ParseServiceRef(options.target));
   const std::string name = ref.project + "/" + ref.service;
@@ -197,9 +211,10 @@ Result<int> Package(Context& context, const ServiceOptions& options) {
                  "slipway service package " + name);
   if (!options.output.empty() && !IsDirectory(DirName(AbsolutePath(options.output))))
     return NotFound("the folder of '" + options.output + "' does not exist");
-  ASSIGN_OR_RETURN(const Json started,
-                   context.Call("POST", ref.Path("/packages"),
-                                {{"notes", options.notes}, {"force", options.force}}));
+  Json body = {{"notes", options.notes}, {"force", options.force}};
+  ASSIGN_OR_RETURN(Json epoch, SourceDate());
+  if (!epoch.is_null()) body["source_date_epoch"] = std::move(epoch);
+  ASSIGN_OR_RETURN(const Json started, context.Call("POST", ref.Path("/packages"), body));
   ASSIGN_OR_RETURN(const std::string id, GetString(started, "job"));
   ASSIGN_OR_RETURN(Json made, FollowPackaging(context, id));
   ref.package = made["package"].get<std::string>();

@@ -12,6 +12,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/base/visible_text.h"
 
 namespace slipway {
 namespace {
@@ -83,6 +84,28 @@ int DisplayWidth(std::string_view text) {
     i += length;
   }
   return width;
+}
+
+std::string ForTerminal(std::string_view text) {
+  std::string out;
+  for (;;) {
+    const size_t at = text.find("\x1b[");
+    out += VisibleText(text.substr(0, at), true);
+    if (at == std::string_view::npos) return out;
+    text.remove_prefix(at);
+    const size_t end = text.find_first_not_of("0123456789", 2);
+    const bool styled = end != std::string_view::npos && end <= 4 && text[end] == 'm';
+    const std::string_view code = text.substr(0, styled ? end + 1 : 1);
+    out += styled ? std::string(code) : VisibleText(code);
+    text.remove_prefix(code.size());
+  }
+}
+
+void TextTable::Add(std::vector<std::string> row) {
+  for (std::string& cell : row) {
+    if (HasControls(cell)) cell = VisibleText(cell);
+  }
+  rows_.push_back(std::move(row));
 }
 
 std::string TextTable::ToString() const {

@@ -17,12 +17,17 @@ bool StderrIsTerminal();
 enum class Style { kBold, kDim, kGreen, kYellow, kRed, kCyan };
 std::string Styled(std::string_view text, Style style, bool terminal);
 
+// Texts of others without what a terminal would obey, but with line feeds, tabs and what Styled
+// wrote.
+std::string ForTerminal(std::string_view text);
+
 // A table with aligned columns (numbers to the right), cut to the terminal's width. No borders in a
 // pipe: two blanks.
 class TextTable {
  public:
   explicit TextTable(std::vector<std::string> header) : header_(std::move(header)) {}
-  void Add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  // Control characters in cells are shown as \n, \x1b.
+  void Add(std::vector<std::string> row);
   bool empty() const { return rows_.empty(); }
   std::string ToString() const;
 

@@ -67,12 +67,10 @@ struct EndpointAnswerer::Lookups {
   std::vector<bool> decided;  // ignored or failed: nothing more is done
   std::map<std::string, std::unique_ptr<Column>> columns;  // by field
   ModelScratch scratch;
-  bool lookup = false;
 
-  // Of an enrichment; a lookup endpoint's tables do not see each other's.
   const Column* Found(const std::string& field) const {
     const auto it = columns.find(field);
-    return lookup || it == columns.end() ? nullptr : it->second.get();
+    return it == columns.end() ? nullptr : it->second.get();
   }
   void Decide(size_t row, LookupPolicy policy, std::string_view reason, const TableUse& use) {
     decided[row] = true;
@@ -202,7 +200,7 @@ std::vector<RecordAnswer> EndpointAnswerer::Answer(std::span<const Json> records
   state.answers.resize(records.size());
   state.decided.resize(records.size());
   for (RecordAnswer& answer : state.answers) answer.complete = true;
-  const bool lookup = state.lookup = endpoint_.type == EndpointType::kLookup;
+  const bool lookup = endpoint_.type == EndpointType::kLookup;
   for (const TableUse& use : lookup ? endpoint_.tables : endpoint_.enrichments)
     Look(use, records, &state);
   if (lookup) {

@@ -109,7 +109,9 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
   ASSIGN_OR_RETURN(const int64_t number, registry.packages().NextNumber(project, job.service));
   const std::string created_at = NowText();
   Json fingerprints = Json::object();
-  ASSIGN_OR_RETURN(const Json task, MakeTask(context, job, number, created_at, &fingerprints));
+  ASSIGN_OR_RETURN(const Json task,
+                   MakeTask(context, job, number,
+                            job.created_at.empty() ? created_at : job.created_at, &fingerprints));
   WorkerRun run;
   run.kind = "package";
   run.work_folder = task["folder"].get<std::string>();

@@ -24,7 +24,8 @@ struct PackageJob {
   Json versions = Json::object();             // endpoint -> VersionFacts
   std::vector<std::string> datasets;          // of tables and test queries
   std::string notes;
-  bool force = false;  // also when a written expectation does not hold
+  std::string created_at;  // as the package states it; empty: now
+  bool force = false;      // also when a written expectation does not hold
 };
 
 // kNotFound with suggestions for an unknown service, model or version; kInvalidArgument for a

@@ -16,7 +16,21 @@ bool IsAddress(const std::string& host) {
          ::inet_pton(AF_INET6, host.c_str(), bytes) == 1;
 }
 
+bool IsNamePart(std::string_view part) {
+  if (part.empty() || part.size() > 63 || part.front() == '-' || part.back() == '-') return false;
+  return std::all_of(part.begin(), part.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 }  // namespace
+
+bool IsHostName(std::string_view text) {
+  if (IsAddress(std::string(text))) return true;
+  const std::vector<std::string> parts = Split(text, '.');
+  return text.size() <= 253 && std::all_of(parts.begin(), parts.end(), IsNamePart);
+}
 
 HostRule::HostRule(const std::vector<std::string>& names, const std::vector<ListenAddress>& listen)
     : any_(names.empty() && std::none_of(listen.begin(), listen.end(), IsLoopback)) {

@@ -10,6 +10,10 @@
 
 namespace slipway {
 
+// Whether a Host header could be this, without its port: a name of letters, digits, '-', '_' and
+// dots, or an address.
+bool IsHostName(std::string_view text);
+
 class HostRule {
  public:
   // Addresses, "localhost" and this machine's name are always fine; so is any name when nothing

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include <fcntl.h>
@@ -165,9 +166,13 @@ Result<int64_t> Extract(Window* window, const std::string& boundary, std::string
     ASSIGN_OR_RETURN(const int64_t preamble, CopyUntil(window, mark, -1, target));
     (void)preamble;
   }
+  std::optional<int64_t> found;
   for (int part = 0; part < kMaxParts; ++part) {
     RETURN_IF_ERROR(Need(window, 2));
-    if (window->view().starts_with("--")) return Bad("has no field '" + std::string(field) + "'");
+    if (window->view().starts_with("--")) {
+      if (found) return *found;
+      return Bad("has no field '" + std::string(field) + "'");
+    }
     // Blanks may follow a boundary, also across two pieces of the file.
     while (window->view()[0] == ' ' || window->view()[0] == '\t') {
       window->Drop(1);
@@ -183,8 +188,9 @@ Result<int64_t> Extract(Window* window, const std::string& boundary, std::string
       ASSIGN_OR_RETURN(head, ReadPartHead(window));
     }
     const bool wanted = FieldName(head) == field;
+    if (wanted && found) return Bad("has the field '" + std::string(field) + "' twice");
     ASSIGN_OR_RETURN(const int64_t size, CopyUntil(window, mark, wanted ? out : -1, target));
-    if (wanted) return size;
+    if (wanted) found = size;
   }
   return Bad("has more than " + std::to_string(kMaxParts) + " parts");
 }

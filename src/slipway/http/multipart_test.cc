@@ -41,7 +41,13 @@ TEST_F(MultipartTest, TakesTheFieldAmongOthers) {
   EXPECT_EQ(Expected(Part("note", "a") + Part("file", "content") + Part("more", "b") + "--XYZ--"),
             "content");
   EXPECT_EQ(Expected("preamble\r\n" + Part("file", "") + "--XYZ--"), "");
-  EXPECT_EQ(Expected(Part("file", "first") + Part("file", "second") + "--XYZ--"), "first");
+}
+
+TEST_F(MultipartTest, TwoFilesAreRefused) {
+  const Result<std::string> two =
+      Extract(Part("file", "one") + Part("note", "x") + Part("file", "two") + "--XYZ--\r\n");
+  ASSERT_FALSE(two.ok());
+  EXPECT_NE(two.error().message.find("'file' twice"), std::string::npos) << two.error().message;
 }
 
 TEST_F(MultipartTest, ContentMayLookLikeABoundary) {

@@ -310,7 +310,8 @@ int HttpRequestParser::OnField(const char* at, size_t size) {
   // A name cut by the end of what was received goes on where it stopped; a new one never does.
   if (fields_.empty() || fields_.back().name + fields_.back().name_size != offset) {
     if (static_cast<int>(fields_.size()) >= limits_->headers) {
-      return Stop(431, "there are too many headers");
+      return Stop(
+          431, Beyond("there are more headers than", static_cast<uint64_t>(limits_->headers), ""));
     }
     fields_.push_back({.name = offset, .name_size = 0, .value = offset, .value_size = 0});
   }

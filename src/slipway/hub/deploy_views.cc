@@ -212,6 +212,15 @@ Result<std::string> NormalNodeUrl(std::string url) {
     return InvalidArgument("'" + url.substr(0, 200) + "' is not a node's URL",
                            "write it as http://HOST:PORT or https://HOST:PORT, as the node says it "
                            "when it starts");
+  // HOST:PORT, [ADDRESS]:PORT; without a port the scheme's.
+  const size_t colon = rest.rfind(':');
+  if (colon != std::string::npos && rest.find(']', colon) == std::string::npos) {
+    const auto port = ParseInt64(rest.substr(colon + 1));
+    if (!port || *port < 1 || *port > 65535)
+      return InvalidArgument(
+          "'" + rest.substr(colon + 1, 60) + "' of '" + url.substr(0, 200) + "' is no port",
+          "ports are 1 to 65535");
+  }
   return url;
 }
 

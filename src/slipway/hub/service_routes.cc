@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
 #include "slipway/flow/package_changes.h"
@@ -13,6 +14,8 @@
 
 namespace slipway {
 namespace {
+
+constexpr int64_t kLastSourceDate = 253'402'300'799;  // the end of the year 9999
 
 // A service that is defined, or was and still has packages.
 Status CheckServiceKnown(Registry& registry, const StoredProject& stored,
@@ -109,13 +112,22 @@ Result<Response> ListPackages(Hub& hub, const Request& request) {
 }
 
 Result<Response> MakePackage(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"notes", "force"}));
+  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"notes", "force", "source_date_epoch"}));
   ASSIGN_OR_RETURN(const StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   ASSIGN_OR_RETURN(PackageJob job, PlanPackage(hub.registry(), stored.definition,
                                                request.params.at("service"), true));
   job.notes = BodyText(body, "notes");
   job.force = BodyFlag(body, "force");
+  if (const Json* epoch = FindMember(body, "source_date_epoch");
+      epoch != nullptr && !epoch->is_null()) {
+    ASSIGN_OR_RETURN(const int64_t seconds, GetInt(body, "source_date_epoch"));
+    if (seconds < 0 || seconds > kLastSourceDate)
+      return InvalidArgument(
+          "'source_date_epoch' is " + std::to_string(seconds),
+          "it is seconds since 1970, from 0 to " + std::to_string(kLastSourceDate));
+    job.created_at = FormatTimestamp(seconds * 1'000'000);
+  }
   JobWork work;
   work.kind = "package";
   work.scope = "service:" + stored.definition.name + "/" + job.service;
@@ -192,7 +204,10 @@ void AddServiceRoutes(Hub& hub, Router* router) {
   add("POST", kServiceRoute + "/packages", "write",
       "makes the next package: 202 with the job to follow", MakePackage,
       {.body = Keys({{"notes", "string", false, "kept with the package"},
-                     {"force", "boolean", false, "also when a test query fails"}}),
+                     {"force", "boolean", false, "also when a test query fails"},
+                     {"source_date_epoch", "integer", false,
+                      "the time that the package states as its own, in seconds since 1970 (now)",
+                      "", 0, kLastSourceDate}}),
        .query = NoKeys(),
        .status = 202,
        .answer = Answers("StartedJob"),

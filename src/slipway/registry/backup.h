@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "slipway/base/result.h"
 
@@ -22,6 +23,7 @@ struct BackupReport {
   std::string home_id, created_at;
   int64_t bytes = 0;  // of the archive
   int64_t blobs = 0, datasets = 0, logs = 0;
+  std::vector<std::string> notices;  // of a restored home, for people
 };
 
 // Takes no lock. Durable, read again and verified when it returns, or absent. kCorruption when a

@@ -69,6 +69,21 @@ Status CheckDatasets(const Datasets& datasets, const std::vector<std::string>& p
   return {};
 }
 
+// Without their key, or with another one, secrets stay closed; everything else goes on.
+Status CheckSecrets(Database& database, const Secrets& secrets, std::vector<Finding>* findings) {
+  ASSIGN_OR_RETURN(auto rows, database.Query("SELECT id FROM secrets ORDER BY id"));
+  for (const SqlRow& row : rows) {
+    const auto text = secrets.Open(row.Int(0));
+    if (text.ok()) continue;
+    findings->push_back({false,
+                         text.error().message + " (" + std::to_string(rows.size()) +
+                             " sealed, such as API nodes' admin keys)",
+                         text.error().hint});
+    break;  // the others have the same key
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<Finding>> Registry::CheckIntegrity(bool deep) {
@@ -83,6 +98,7 @@ Result<std::vector<Finding>> Registry::CheckIntegrity(bool deep) {
   RETURN_IF_ERROR(CheckModels(*database_, &findings));
   ASSIGN_OR_RETURN(const std::vector<std::string> projects, projects_.Names());
   RETURN_IF_ERROR(CheckDatasets(datasets_, projects, &findings));
+  RETURN_IF_ERROR(CheckSecrets(*database_, secrets_, &findings));
   ASSIGN_OR_RETURN(const std::vector<JobRecord> dead, jobs_.DeadJobs());
   for (const JobRecord& job : dead) {
     findings.push_back({false, "job '" + job.id + "' was interrupted",

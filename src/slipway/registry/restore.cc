@@ -144,12 +144,13 @@ Status MoveToPostgres(const std::string& file, const std::string& url) {
 }
 
 // As a home's next writer sees it.
-Status CheckRestored(const std::string& folder) {
+Status CheckRestored(const std::string& folder, std::vector<std::string>* notices) {
   ASSIGN_OR_RETURN(auto registry, Registry::OpenForWriting(folder, "slipway restore"));
   RETURN_IF_ERROR(registry->jobs().MarkInterruptedJobs());
   ASSIGN_OR_RETURN(const std::vector<Finding> findings, registry->CheckIntegrity(false));
   for (const Finding& finding : findings) {
     if (finding.error) return Corruption("the restored home is not sound: " + finding.message);
+    notices->push_back(finding.message + "; " + finding.hint);
   }
   return {};
 }
@@ -176,7 +177,11 @@ Result<BackupReport> RestoreBackup(const std::string& path, const std::string& f
   RETURN_IF_ERROR(PrepareRegistry(path, file, id));
   if (!registry_url.empty()) RETURN_IF_ERROR(MoveToPostgres(file, registry_url));
   RETURN_IF_ERROR(WriteHomeFile(made, id, registry_url));
-  RETURN_IF_ERROR(CheckRestored(made));
+  RETURN_IF_ERROR(CheckRestored(made, &report.notices));
+  for (std::string& notice : report.notices) {  // it is not there to stay
+    if (const size_t at = notice.find(made); at != std::string::npos)
+      notice.replace(at, made.size(), root);
+  }
   RETURN_IF_ERROR(FsyncDir(made));
   if (::rename(made.c_str(), root.c_str()) != 0) return FileError("rename to", root, errno);
   RETURN_IF_ERROR(FsyncDir(DirName(root)));

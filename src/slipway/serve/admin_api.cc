@@ -146,6 +146,10 @@ struct AdminApi::State {
   }
 
   void Answer(const std::string& path, HttpPending* pending) const;
+  Status SeeEpoch(const Request& request) const {
+    ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
+    return parts->state->SeeEpoch(epoch);
+  }
 
   NodeParts* parts;
   const Router router;
@@ -171,7 +175,9 @@ void AdminApi::State::Answer(const std::string& path, HttpPending* pending) cons
   const bool changes_something = request.method != "GET" && request.method != "HEAD";
   const AdminChange change(*parts->state, request);
 
-  const Response response = router.Dispatch(request);
+  // What a change is made of may turn out to be wrong; who asked for it is the newest all the same.
+  const Status epoch = changes_something ? SeeEpoch(request) : Status();
+  const Response response = epoch.ok() ? router.Dispatch(request) : ErrorResponse(epoch.error());
   std::string problem;
   if (response.status >= 400) {
     const Error error = ErrorFromResponse(response);

@@ -10,13 +10,6 @@ namespace {
 
 constexpr size_t kMaxText = 1000;
 
-// A secret may be the last part of a path; logs do not show it.
-std::string LoggedPath(const std::string& path) {
-  constexpr std::string_view kKeys = "/admin/api/keys/";
-  if (path.starts_with(kKeys)) return std::string(kKeys) + "*";
-  return path.substr(0, 500);
-}
-
 void AddWord(std::string_view name, const Json& value, std::string* out) {
   if (!out->empty()) out->push_back(' ');
   out->append(name).append("=");
@@ -51,6 +44,12 @@ std::string SettingsWords(const NodeState& state, const std::string& service,
 }
 
 }  // namespace
+
+std::string LoggedPath(std::string_view path) {
+  constexpr std::string_view kKeys = "/admin/api/keys/";
+  if (path.starts_with(kKeys)) return "/admin/api/keys/*";
+  return std::string(path.substr(0, 500));
+}
 
 AdminChange::AdminChange(const NodeState& state, const Request& request) {
   constexpr std::string_view kServices = "/admin/api/services/", kSettings = "/settings";

@@ -32,6 +32,8 @@ struct AdminOutcome {
   std::string error, change, request_id;
   std::optional<double> milliseconds;
 };
+// The path for a log: what follows /admin/api/keys/ may be a key.
+std::string LoggedPath(std::string_view path);
 // Of a body that the server itself refused (no space to store it, too large).
 void LogAdminRefusal(const HttpRequest& head, int status, std::string_view reason,
                      std::string_view request_id);

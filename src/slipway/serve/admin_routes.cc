@@ -1,5 +1,6 @@
 #include "slipway/serve/admin_routes.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -38,6 +39,17 @@ Result<Json> BodyObject(const Request& request) {
   ASSIGN_OR_RETURN(Json json, ParseJson(request.body));
   if (!json.is_object()) return InvalidArgument("the body is not a JSON object");
   return json;
+}
+
+Status CheckMembers(const Json& object, const std::vector<std::string>& names) {
+  for (const auto& [name, value] : object.items()) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    std::string hint = DidYouMean(name, names);
+    if (hint.empty()) hint = "the body may have " + QuotedList(names);
+    return InvalidArgument("there is no '" + name.substr(0, 100) + "' in this body",
+                           std::move(hint));
+  }
+  return {};
 }
 
 std::optional<int64_t> TimestampMillis(std::string_view text) {

@@ -38,6 +38,8 @@ Json GenerationsToJson(const ServiceInfo& service);
 Response OkResponse(const Json& more = Json::object());
 // The body as an object; an empty body is an empty object. Content-Type is not looked at.
 Result<Json> BodyObject(const Request& request);
+// Refuses what is none of `names`: a member with a slip in its name must not be passed over.
+Status CheckMembers(const Json& object, const std::vector<std::string>& names);
 // Milliseconds since 1970 of "2026-11-22T22:40:42Z"; nullopt: no such text.
 std::optional<int64_t> TimestampMillis(std::string_view text);
 

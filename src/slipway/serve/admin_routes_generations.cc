@@ -6,6 +6,7 @@
 #include "slipway/base/text.h"
 #include "slipway/http/multipart.h"
 #include "slipway/serve/admin_routes.h"
+#include "slipway/serve/public_notice.h"
 
 namespace slipway {
 namespace {
@@ -32,6 +33,7 @@ Json GenerationToJson(const GenerationInfo& generation) {
 
 Response Imported(NodeParts* parts, const std::string& service,
                   const ImportedGeneration& generation) {
+  NotePublicPackage(*parts, service, generation.id, generation.auth);
   Json json = {{"serviceId", service},
                {"generation", generation.id},
                {"generationId", generation.id},
@@ -51,7 +53,7 @@ Response Imported(NodeParts* parts, const std::string& service,
 // the client.
 Error OfUpload(Error error, const std::string& file) {
   constexpr std::string_view kUpload = "the uploaded package";
-  for (const std::string& name : {"'" + file + "'", file}) {
+  for (const std::string& name : {"package '" + BaseName(file) + "'", "'" + file + "'", file}) {
     for (size_t at = error.message.find(name); at != std::string::npos;
          at = error.message.find(name))
       error.message.replace(at, name.size(), kUpload);

@@ -3,6 +3,7 @@
 
 #include "slipway/base/text.h"
 #include "slipway/serve/admin_routes.h"
+#include "slipway/serve/public_notice.h"
 
 namespace slipway {
 namespace {
@@ -25,6 +26,7 @@ Json ServiceToJson(const ServiceInfo& service) {
 Result<MappingEntry> EntryFromJson(const Json& json) {
   MappingEntry entry;
   ASSIGN_OR_RETURN(entry.generation, GetString(json, "generation"));
+  RETURN_IF_ERROR(CheckMembers(json, {"generation", "proba", "probability"}));
   const std::string_view key = FindMember(json, "proba") != nullptr ? "proba" : "probability";
   if (FindMember(json, key) == nullptr)
     return InvalidArgument("the entry of generation '" + entry.generation + "' has no 'proba'");
@@ -81,6 +83,7 @@ void AddServiceRoutes(NodeParts* parts, Router* router) {
                [state](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
                  ASSIGN_OR_RETURN(const Json body, BodyObject(request));
+                 RETURN_IF_ERROR(CheckMembers(body, {"serviceId"}));
                  Result<std::string> id = GetString(body, "serviceId");
                  if (!id.ok())
                    return InvalidArgument(id.error().message, "send {\"serviceId\": \"fares\"}");
@@ -107,36 +110,40 @@ void AddServiceRoutes(NodeParts* parts, Router* router) {
         {"POST",
          std::string("/admin/api/services/{service}/actions/") + (enabled ? "enable" : "disable"),
          "admin", enabled ? "lets a service answer" : "stops a service from answering",
-         [state, enabled](const Request& request) -> Result<Response> {
+         [state, parts, enabled](const Request& request) -> Result<Response> {
            ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
            RETURN_IF_ERROR(state().SetEnabled(request.params.at("service"), enabled, epoch));
+           if (enabled) NotePublicTraffic(*parts, request.params.at("service"));
            return OkResponse();
          }});
   }
   router->Add({"POST", "/admin/api/services/{service}/actions/setMapping", "admin",
                "shares the traffic between generations and enables the service",
-               [state](const Request& request) -> Result<Response> {
+               [state, parts](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
                  ASSIGN_OR_RETURN(const std::vector<MappingEntry> mapping,
                                   MappingFromBody(request));
                  RETURN_IF_ERROR(state().SetMapping(request.params.at("service"), mapping, epoch));
+                 NotePublicTraffic(*parts, request.params.at("service"));
                  return OkResponse();
                }});
   router->Add({"POST", "/admin/api/services/{service}/actions/switchToNewest", "admin",
                "gives all traffic to the generation imported last",
-               [state](const Request& request) -> Result<Response> {
+               [state, parts](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
                  ASSIGN_OR_RETURN(const std::string generation,
                                   state().SwitchToNewest(request.params.at("service"), epoch));
+                 NotePublicTraffic(*parts, request.params.at("service"));
                  return OkResponse({{"generation", generation}, {"generationId", generation}});
                }});
   router->Add({"POST", "/admin/api/services/{service}/actions/switchTo/{generation}", "admin",
                "gives all traffic to one generation",
-               [state](const Request& request) -> Result<Response> {
+               [state, parts](const Request& request) -> Result<Response> {
                  ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
                  const std::string& generation = request.params.at("generation");
                  RETURN_IF_ERROR(
                      state().SetMapping(request.params.at("service"), {{generation, 1}}, epoch));
+                 NotePublicTraffic(*parts, request.params.at("service"));
                  return OkResponse({{"generation", generation}});
                }});
   router->Add({"GET", "/admin/api/services/{service}/settings", "admin", "shows the settings",
@@ -161,6 +168,7 @@ void AddServiceRoutes(NodeParts* parts, Router* router) {
                "set jwks_url or jwks_file below [auth.jwt] in the node's configuration "
                "(docs/authentication.md) and start it again, then this");
          RETURN_IF_ERROR(state().SetSettings(request.params.at("service"), settings, epoch));
+         NotePublicSettings(*parts, request.params.at("service"), settings);
          return OkResponse({{"settings", ServiceSettingsToJson(settings)}});
        }});
 }

@@ -2,8 +2,7 @@
 // environment (SLIPWAY_APINODE_*), then flags. docs/api-node.md has every key.
 #pragma once
 
-#include <functional>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,13 +41,22 @@ struct NodeConfig {
   std::string package;                // --package: import and activate first
 };
 
-// Where each value may come from; `get_environment` as getenv(3).
+// Where each value may come from.
 struct ConfigSources {
   std::string file;  // empty: HOME/apinode.toml when it is there
-  std::function<const char*(const char*)> get_environment;
+  std::map<std::string, std::string> environment;
 };
-// Errors name the file with line and column, or the variable; unknown keys get a suggestion.
-Result<NodeConfig> LoadNodeConfig(NodeConfig base, const ConfigSources& sources);
+// Whether whoever reaches the node may score what does not ask for keys or tokens itself: it
+// listens on loopback alone, or auth.allow_public says so.
+bool IsOpen(const NodeConfig& config);
+struct LoadedNodeConfig {
+  NodeConfig config;  // without what is wrong
+  // Everything that is wrong. Errors name the file with line and column, or the variable; unknown
+  // keys get a suggestion.
+  std::vector<Error> errors;
+  std::vector<std::string> warnings;
+};
+LoadedNodeConfig LoadNodeConfig(NodeConfig base, const ConfigSources& sources);
 // What must not be started: open off loopback by accident, unreadable certificates, ... Every
 // finding at once; empty: fine. Warnings go to `warnings`.
 std::vector<std::string> CheckNodeConfig(const NodeConfig& config,

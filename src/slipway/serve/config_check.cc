@@ -9,6 +9,7 @@
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
+#include "slipway/http/host_rule.h"
 #include "slipway/http/listen_address.h"
 #include "slipway/http/tls.h"
 #include "slipway/serve/config.h"
@@ -65,6 +66,11 @@ void CheckAuthorities(const std::string& key, const std::string& path,
 void CheckJwt(const JwtOptions& jwt, std::vector<std::string>* findings) {
   if (!jwt.jwks_url.empty() && !jwt.jwks_file.empty())
     findings->push_back("auth.jwt.jwks_url and auth.jwt.jwks_file are both set: set one of them");
+  if (!jwt.enabled() &&
+      (!jwt.issuer.empty() || !jwt.audience.empty() || !jwt.scopes.empty() || !jwt.ca_file.empty()))
+    findings->push_back(
+        "auth.jwt says what tokens must be, but not by which keys they are signed: set "
+        "auth.jwt.jwks_url or auth.jwt.jwks_file");
   if (!jwt.jwks_url.empty()) {
     if (const auto url = ParseFetchUrl(jwt.jwks_url); !url.ok())
       findings->push_back("auth.jwt.jwks_url: " + TextOf(url.error()));
@@ -103,6 +109,14 @@ void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
       (state.st_mode & S_IROTH) != 0)
     warnings->push_back("tls.key_file: " + tls.key_file +
                         " can be read by every user of this machine (chmod 600)");
+}
+
+// Who reads it administers the node.
+void CheckAdminKey(const NodeConfig& config, std::vector<std::string>* warnings) {
+  const std::string path = JoinPath(config.home, "admin.key");
+  struct stat state{};
+  if (::stat(path.c_str(), &state) == 0 && (state.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    warnings->push_back(path + " can be read by other users of this machine (chmod 600)");
 }
 
 // Off loopback nothing is open by accident.
@@ -146,6 +160,15 @@ void CheckAddresses(const NodeConfig& config, std::vector<std::string>* findings
   }
 }
 
+void CheckHosts(const NodeConfig& config, std::vector<std::string>* findings) {
+  for (const std::string& host : config.hosts) {
+    if (!IsHostName(host))
+      findings->push_back("http.hosts: '" + host +
+                          "' is no host name: write it as a Host header has it, without scheme, "
+                          "port and path, such as fares.example.com");
+  }
+}
+
 void CheckSizes(const NodeConfig& config, std::vector<std::string>* findings,
                 std::vector<std::string>* warnings) {
   const HttpLimits& limits = config.limits;
@@ -171,9 +194,11 @@ std::vector<std::string> CheckNodeConfig(const NodeConfig& config,
                                          std::vector<std::string>* warnings) {
   std::vector<std::string> findings;
   CheckAddresses(config, &findings);
+  CheckHosts(config, &findings);
   CheckTls(config, &findings, warnings);
   CheckJwt(config.jwt, &findings);
   CheckOpen(config, &findings, warnings);
+  CheckAdminKey(config, warnings);
   CheckSizes(config, &findings, warnings);
   return findings;
 }

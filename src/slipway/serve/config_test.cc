@@ -52,23 +52,24 @@ void WriteKeyPair(const std::string& certificate_file, const std::string& key_fi
 
 class ConfigTest : public testing::Test {
  protected:
-  static inline std::map<std::string, std::string> environment_;
-  static const char* Environment(const char* name) {
-    const auto at = environment_.find(name);
-    return at == environment_.end() ? nullptr : at->second.c_str();
-  }
-  void SetUp() override { environment_.clear(); }
+  std::map<std::string, std::string> environment_;
 
   std::string WriteToml(const std::string& text) {
     const std::string file = dir_.File("apinode.toml");
     EXPECT_TRUE(WriteFileAtomic(file, text).ok());
     return file;
   }
-  Result<NodeConfig> Load(const std::string& toml) {
+  LoadedNodeConfig LoadAll(const std::string& toml) {
     WriteToml(toml);
     NodeConfig base;
     base.home = dir_.path();
-    return LoadNodeConfig(base, {"", Environment});
+    return LoadNodeConfig(base, {"", environment_});
+  }
+  // The configuration, or its first error.
+  Result<NodeConfig> Load(const std::string& toml) {
+    LoadedNodeConfig loaded = LoadAll(toml);
+    if (!loaded.errors.empty()) return loaded.errors.front();
+    return loaded.config;
   }
   // "LINE:COLUMN: message (hint)" of what Load refuses.
   std::string Refusal(const std::string& toml) {
@@ -87,17 +88,17 @@ class ConfigTest : public testing::Test {
 TEST_F(ConfigTest, WithoutAFileTheDefaultsStay) {
   NodeConfig base;
   base.home = dir_.path();
-  const Result<NodeConfig> config = LoadNodeConfig(base, {"", nullptr});
-  ASSERT_TRUE(config.ok());
-  ASSERT_EQ(config->listen.size(), 1U);
-  EXPECT_EQ(config->listen[0].port, 12000);
+  const LoadedNodeConfig loaded = LoadNodeConfig(base, {});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  ASSERT_EQ(loaded.config.listen.size(), 1U);
+  EXPECT_EQ(loaded.config.listen[0].port, 12000);
 }
 
 TEST_F(ConfigTest, AFileThatIsNamedMustBeThere) {
   NodeConfig base;
-  const Result<NodeConfig> config = LoadNodeConfig(base, {dir_.File("no.toml"), nullptr});
-  ASSERT_FALSE(config.ok());
-  EXPECT_EQ(config.error().code, ErrorCode::kNotFound);
+  const LoadedNodeConfig loaded = LoadNodeConfig(base, {dir_.File("no.toml"), {}});
+  ASSERT_EQ(loaded.errors.size(), 1U);
+  EXPECT_EQ(loaded.errors[0].code, ErrorCode::kNotFound);
 }
 
 TEST_F(ConfigTest, ReadsEveryKindOfValue) {
@@ -189,6 +190,46 @@ TEST_F(ConfigTest, TheEnvironmentWinsOverTheFile) {
             "the environment variable SLIPWAY_APINODE_ADMISSION_QUEUE must be a whole number");
 }
 
+TEST_F(ConfigTest, TellsEveryErrorAtOnce) {
+  environment_ = {{"SLIPWAY_APINODE_ADMISSION_QUEUE", "many"},
+                  {"SLIPWAY_APINODE_ADMISSION_WORKERS", "3"}};
+  const LoadedNodeConfig loaded = LoadAll(R"(
+qeue = 1
+[admision]
+queue = 1
+[http]
+listn = "127.0.0.1:1"
+idle_seconds = "long"
+header_seconds = 2
+[auth.jwt]
+issuer = 3
+leeway_seconds = -1
+)");
+  std::vector<std::string> messages;
+  for (const Error& error : loaded.errors) messages.push_back(error.message);
+  EXPECT_THAT(messages, testing::UnorderedElementsAre(
+                            HasSubstr(":2:1: there is no key 'qeue'"), HasSubstr("'admision'"),
+                            HasSubstr(":6:1: there is no key 'http.listn'"),
+                            HasSubstr("http.idle_seconds must be a number"),
+                            HasSubstr("auth.jwt.issuer must be a text"),
+                            HasSubstr("auth.jwt.leeway_seconds must be from 0 to 3600"),
+                            HasSubstr("SLIPWAY_APINODE_ADMISSION_QUEUE")));
+  EXPECT_EQ(loaded.config.limits.header_seconds, 2) << "what is right is read all the same";
+  EXPECT_EQ(loaded.config.admission.workers, 3);
+}
+
+TEST_F(ConfigTest, WarnsOfVariablesThatSetNothing) {
+  environment_ = {{"SLIPWAY_APINODE_HOME", "/x"},
+                  {"SLIPWAY_APINODE_HTTP_LISTEM", "0.0.0.0:1"},
+                  {"SLIPWAY_APINODES", "3"},
+                  {"PATH", "/bin"}};
+  const LoadedNodeConfig loaded = LoadAll("");
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings,
+              ElementsAre("the environment variable SLIPWAY_APINODE_HTTP_LISTEM sets nothing: no "
+                          "key has it (did you mean 'SLIPWAY_APINODE_HTTP_LISTEN'?)"));
+}
+
 class ConfigCheckTest : public ConfigTest {
  protected:
   std::vector<std::string> Check() {
@@ -256,6 +297,16 @@ TEST_F(ConfigCheckTest, WarnsOfAKeyThatEveryoneReads) {
   EXPECT_THAT(warnings_, ElementsAre(HasSubstr("chmod 600")));
 }
 
+TEST_F(ConfigCheckTest, WarnsOfAnAdminKeyThatOthersRead) {
+  config_.home = dir_.path();
+  ASSERT_TRUE(WriteFileAtomic(dir_.File("admin.key"), "a key of the administrator\n", 0600).ok());
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_THAT(warnings_, IsEmpty());
+  ASSERT_EQ(::chmod(dir_.File("admin.key").c_str(), 0644), 0);
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("admin.key can be read by other users")));
+}
+
 TEST_F(ConfigCheckTest, CertificateAndKeyMustBelongTogether) {
   HaveTls();
   config_.tls.client_ca_file = config_.tls.certificate_file;  // its own authority
@@ -285,6 +336,26 @@ TEST_F(ConfigCheckTest, TheKeysOfTokensMustBeKeys) {
   config_.jwt.jwks_url = "ftp://login.example.com/jwks";
   config_.jwt.ca_file = dir_.File("none.pem");
   EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_url"), HasSubstr("auth.jwt.ca_file")));
+}
+
+TEST_F(ConfigCheckTest, RulesForTokensNeedTheirKeys) {
+  config_.jwt.issuer = "https://login.example.com/";
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_url")));
+  config_.jwt.issuer.clear();
+  config_.jwt.audience = {"fares"};
+  EXPECT_THAT(Check(), ElementsAre(HasSubstr("auth.jwt.jwks_url")));
+  config_.jwt.jwks_url = "https://login.example.com/jwks";
+  EXPECT_THAT(Check(), IsEmpty());
+}
+
+TEST_F(ConfigCheckTest, HostsAreNames) {
+  config_.hosts = {"fares.example", "node-1", "10.0.0.1", "::1", "a_b.c"};
+  EXPECT_THAT(Check(), IsEmpty());
+  for (const char* host : {"", "https://fares.example", "fares.example:443", "*.example", "a b",
+                           "fares.example/x", "-a.example", "a..b"}) {
+    config_.hosts = {host};
+    EXPECT_THAT(Check(), ElementsAre(HasSubstr("http.hosts"))) << host;
+  }
 }
 
 TEST(ConfigKeys, ShowTheirDefaults) {

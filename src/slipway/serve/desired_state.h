@@ -52,6 +52,8 @@ Result<DesiredState> DesiredStateFromJson(const Json& json);
 Status CheckMapping(std::string_view service_id, const DesiredService& service,
                     const std::vector<MappingEntry>& mapping);
 Status CheckServiceSettings(const ServiceSettings& settings);
+// The same and what is refused of new ones alone: a node starts with what it was once given.
+Status CheckNewServiceSettings(const ServiceSettings& settings);
 
 Error UnknownService(const DesiredState& state, std::string_view service);
 Error UnknownGeneration(std::string_view service_id, const DesiredService& service,

@@ -110,6 +110,11 @@ void TableJoin::Fill(const RecordLayout& layout, RecordRows* rows, int row, Text
   const int64_t found = Find(*rows, row, scratch, outcome);
   if (found < 0) return;
   Read(found, scratch);
+  Give(layout, rows, row, arena, scratch, outcome);
+}
+
+void TableJoin::Give(const RecordLayout& layout, RecordRows* rows, int row, TextArena* arena,
+                     Scratch* scratch, EnrichmentOutcome* outcome) const {
   for (size_t i = 0; i < columns_.size(); ++i) {
     const ColumnView cell = scratch->cells[i].View();
     if (!cell.valid(0)) continue;
@@ -130,7 +135,7 @@ void TableJoin::Fill(const RecordLayout& layout, RecordRows* rows, int row, Text
         outcome->ignore_reason = kBadRecord;
         outcome->error = InvalidArgument(
             "table '" + use_.table + "', column '" + use_.columns[i].column + "': '" +
-                scratch->text.substr(0, 100) + "' is not a " + std::string(TypeName(type)),
+                scratch->text.substr(0, 100) + "' is not " + std::string(ValueOfType(type)),
             "package the table with the type that the model has");
         return;
       }

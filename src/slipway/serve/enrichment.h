@@ -51,8 +51,11 @@ class TableJoin {
   int64_t Find(const RecordRows& rows, int row, Scratch* scratch, EnrichmentOutcome* outcome) const;
   // Copies the table's row into scratch->cells[..] row 0.
   void Read(int64_t table_row, Scratch* scratch) const;
-  // Find, then fills the bound columns of the record that have no value yet.
+  // Fills the bound columns of the record that have no value yet from scratch->cells (after Read).
   // Texts lie in the table or the arena.
+  void Give(const RecordLayout& layout, RecordRows* rows, int row, TextArena* arena,
+            Scratch* scratch, EnrichmentOutcome* outcome) const;
+  // Find, Read and Give, unless the record lacks nothing.
   void Fill(const RecordLayout& layout, RecordRows* rows, int row, TextArena* arena,
             Scratch* scratch, EnrichmentOutcome* outcome) const;
 

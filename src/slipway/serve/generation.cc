@@ -73,7 +73,9 @@ Result<std::shared_ptr<const Generation>> Generation::Load(const std::string& fo
   ASSIGN_OR_RETURN(made->manifest_, VerifyPackageFolder(folder));
   ASSIGN_OR_RETURN(const std::string openapi,
                    ReadFile(folder + "/openapi.json", kMostOpenApiBytes));
-  ASSIGN_OR_RETURN(made->openapi_, ParseJson(openapi));
+  Result<Json> described = ParseJson(openapi);
+  if (!described.ok()) return Corruption("openapi.json: " + described.error().message);
+  made->openapi_ = *std::move(described);
   ASSIGN_OR_RETURN(made->test_queries_, ReadTestQueries(folder));
   for (const PackageEndpoint& definition : made->manifest_.endpoints) {
     Result<std::unique_ptr<ServedEndpoint>> endpoint =

@@ -23,22 +23,21 @@ GenerationReaper::~GenerationReaper() {
 
 std::shared_ptr<const Generation> GenerationReaper::Watch(
     std::shared_ptr<const Generation> generation) {
-  const int64_t bytes = static_cast<int64_t>(generation->memory_bytes());
+  const Generation* raw = generation.get();
   {
     MutexLock lock(mutex_);
     ++counts_.alive;
-    counts_.alive_bytes += bytes;
+    alive_.insert(raw);
   }
-  const Generation* raw = generation.get();
   // A list, so that its end needs no memory. Shared: a deleter must be copyable.
-  auto held = std::make_shared<std::list<Ended>>();
-  held->push_back({std::move(generation), bytes});
+  auto held = std::make_shared<Ended>();
+  held->push_back(std::move(generation));
   return {raw, [reaper = shared_from_this(), held = std::move(held)](const Generation*) {
             reaper->Take(held.get());
           }};
 }
 
-void GenerationReaper::Take(std::list<Ended>* ended) {
+void GenerationReaper::Take(Ended* ended) {
   MutexLock lock(mutex_);
   ended_.splice(ended_.end(), *ended);
   changed_.NotifyAll();
@@ -46,7 +45,10 @@ void GenerationReaper::Take(std::list<Ended>* ended) {
 
 GenerationReaper::Counts GenerationReaper::counts() const {
   MutexLock lock(mutex_);
-  return counts_;
+  Counts counts = counts_;
+  for (const Generation* each : alive_)
+    counts.alive_bytes += static_cast<int64_t>(each->memory_bytes());
+  return counts;
 }
 
 void GenerationReaper::Flush() {
@@ -60,21 +62,17 @@ void GenerationReaper::Run() {
   for (;;) {
     while (ended_.empty() && !stop_) changed_.Wait(mutex_);
     if (ended_.empty()) return;
-    std::list<Ended> ended;
+    Ended ended;
     ended.swap(ended_);
     working_ = true;
+    for (const auto& each : ended) alive_.erase(alive_.find(each.get()));
     mutex_.unlock();
-    int64_t freed = 0, bytes = 0;
-    for (const Ended& each : ended) {
-      ++freed;
-      bytes += each.bytes;
-    }
+    const auto freed = static_cast<int64_t>(ended.size());
     ended.clear();
     ::malloc_trim(0);
     mutex_.lock();
     working_ = false;
     counts_.alive -= freed;
-    counts_.alive_bytes -= bytes;
     counts_.freed += freed;
     changed_.NotifyAll();
   }

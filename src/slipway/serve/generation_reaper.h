@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "slipway/base/mutex.h"
@@ -25,7 +26,7 @@ class GenerationReaper : public std::enable_shared_from_this<GenerationReaper> {
 
   struct Counts {
     int64_t alive = 0;        // watched and not yet freed: in use, or kept by requests in flight
-    int64_t alive_bytes = 0;  // their models
+    int64_t alive_bytes = 0;  // their models, with what explanations made since they were loaded
     int64_t freed = 0;        // since the start
   };
   Counts counts() const EXCLUDES_LOCK(mutex_);
@@ -34,16 +35,14 @@ class GenerationReaper : public std::enable_shared_from_this<GenerationReaper> {
 
  private:
   GenerationReaper() = default;
-  struct Ended {
-    std::shared_ptr<const Generation> generation;
-    int64_t bytes = 0;
-  };
-  void Take(std::list<Ended>* ended) EXCLUDES_LOCK(mutex_);  // empties it
+  using Ended = std::list<std::shared_ptr<const Generation>>;
+  void Take(Ended* ended) EXCLUDES_LOCK(mutex_);  // empties it
   void Run() EXCLUDES_LOCK(mutex_);
 
   mutable Mutex mutex_;
   CondVar changed_;
-  std::list<Ended> ended_ GUARDED_BY(mutex_);
+  Ended ended_ GUARDED_BY(mutex_);
+  std::multiset<const Generation*> alive_ GUARDED_BY(mutex_);  // none that is being freed
   Counts counts_ GUARDED_BY(mutex_);
   bool working_ GUARDED_BY(mutex_) = false;
   bool stop_ GUARDED_BY(mutex_) = false;

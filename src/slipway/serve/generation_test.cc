@@ -1,5 +1,6 @@
 #include "slipway/serve/generation.h"
 
+#include "slipway/serve/generation_reaper.h"
 #include "slipway/serve/serve_for_test.h"
 
 namespace slipway {
@@ -39,6 +40,37 @@ TEST(Generation, AMissingTableOrABadModelIsNotLoaded) {
       WriteFileAtomic(package.unpacked_folder() + "/bare.txt", TestModelText("binary")).ok());
   EXPECT_FALSE(Generation::Load(package.unpacked_folder()).ok());
   EXPECT_FALSE(Generation::Load("/nowhere").ok());
+}
+
+TEST(Generation, ItsMemoryIsCountedAsItIsNow) {
+  const ServedPackageForTest package;
+  const auto reaper = GenerationReaper::Make();
+  auto generation = reaper->Watch(package.Load());
+  const int64_t loaded = reaper->counts().alive_bytes;
+  EXPECT_EQ(loaded, static_cast<int64_t>(generation->memory_bytes()));
+  const EndpointAnswerForTest answer =
+      AskEndpoint(*generation->Find("sold"), Verb::kPredict,
+                  R"({"features":{"size":1},"explanations":{"enabled":true}})");
+  ASSERT_FALSE(answer.outcome.error) << answer.outcome.error->message;
+  EXPECT_GT(reaper->counts().alive_bytes, loaded) << "explanations have tables";
+  EXPECT_EQ(reaper->counts().alive_bytes, static_cast<int64_t>(generation->memory_bytes()));
+  generation.reset();
+  reaper->Flush();
+  EXPECT_EQ(reaper->counts().alive_bytes, 0);
+  EXPECT_EQ(reaper->counts().freed, 1);
+}
+
+TEST(Generation, ExplanationsThatAreOnAreMadeWhenItIsLoaded) {
+  PackageManifest manifest = ServedManifestForTest("v1");
+  manifest.endpoints[0].explain_by_default = true;
+  const ServedPackageForTest package(manifest);
+  const auto generation = package.Load();
+  const size_t loaded = generation->memory_bytes();
+  const EndpointAnswerForTest answer =
+      AskEndpoint(*generation->Find("sold"), Verb::kPredict, R"({"features":{"size":1}})");
+  ASSERT_FALSE(answer.outcome.error);
+  EXPECT_THAT(answer.text, ::testing::HasSubstr("explanations"));
+  EXPECT_EQ(generation->memory_bytes(), loaded);
 }
 
 }  // namespace

@@ -91,4 +91,11 @@ void AppendMicrosText(int64_t micros, std::string* out) {
   out->append(text, static_cast<size_t>(length));
 }
 
+std::string Excerpt(std::string_view text) {
+  size_t end = 200;
+  if (text.size() <= end) return std::string(text);
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
 }  // namespace slipway

@@ -1,5 +1,6 @@
 #include "slipway/serve/log.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -17,9 +18,27 @@ constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warnin
 std::atomic<int> log_level{static_cast<int>(LogLevel::kInfo)};
 std::atomic<int> log_descriptor{STDERR_FILENO};
 
+// Of NewToken: API keys, sign-ins, invitations, launchers.
+constexpr std::array<std::string_view, 4> kSecretPrefixes = {"swk_", "sws_", "swi_", "swl_"};
+
+bool IsSecretCharacter(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         c == '-';
+}
+
+bool BeginsSecret(std::string_view text) {
+  return std::any_of(kSecretPrefixes.begin(), kSecretPrefixes.end(),
+                     [text](std::string_view prefix) { return text.starts_with(prefix); });
+}
+
+void AppendMasked(std::string_view text, std::string* line) {
+  if (text.find("sw") == std::string_view::npos) return AppendJsonText(text, line);
+  AppendJsonText(MaskSecrets(text), line);
+}
+
 void AppendFieldValue(const LogField& field, std::string* line) {
   if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-    AppendJsonText(*text, line);
+    AppendMasked(*text, line);
   } else if (const auto* integer = std::get_if<int64_t>(&field.value)) {
     AppendJsonInt(*integer, line);
   } else if (const auto* number = std::get_if<double>(&field.value)) {
@@ -48,6 +67,20 @@ void SetLogLevel(std::string_view name) {
 
 void SetLogDescriptor(int fd) { log_descriptor.store(fd, std::memory_order_relaxed); }
 
+std::string MaskSecrets(std::string_view text) {
+  std::string out;
+  size_t i = 0;
+  while (i < text.size()) {
+    if (!BeginsSecret(text.substr(i))) {
+      out.push_back(text[i++]);
+      continue;
+    }
+    out.append(text.substr(i, 4)).push_back('*');
+    while (i < text.size() && IsSecretCharacter(text[i])) ++i;
+  }
+  return out;
+}
+
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
   const int number = static_cast<int>(level);
   if (number < log_level.load(std::memory_order_relaxed)) return;
@@ -55,7 +88,7 @@ void Log(LogLevel level, std::string_view message, std::initializer_list<LogFiel
   AppendMicrosText(NowMicros(), &line);
   line.append("\",\"level\":\"").append(kLogLevels[static_cast<size_t>(number)]);
   line.append("\",\"message\":");
-  AppendJsonText(message, &line);
+  AppendMasked(message, &line);
   for (const LogField& field : fields) {
     line.push_back(',');
     AppendJsonText(field.name, &line);

@@ -1,6 +1,7 @@
 // The node's log: one JSON line per event on stderr, `{"time", "level", "message", ...fields}`, in
-// one write, so that lines of several threads do not mix. Fields never hold secrets: keys are named
-// by label or id. Not for the hot path (a line is a system call).
+// one write, so that lines of several threads do not mix. Keys are named by label or id; what a
+// client sends may hold one all the same, so every text goes through MaskSecrets. Not for the hot
+// path (a line is a system call).
 #pragma once
 
 #include <concepts>
@@ -35,6 +36,9 @@ void SetLogLevel(std::string_view name);
 bool IsLogLevel(std::string_view name);
 // Where lines go instead of stderr; for tests.
 void SetLogDescriptor(int fd);
+
+// Every API key and token of ours ("swk_...", "sws_...") as "swk_*".
+std::string MaskSecrets(std::string_view text);
 
 void Log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 inline void LogDebug(std::string_view message, std::initializer_list<LogField> fields = {}) {

@@ -32,6 +32,9 @@ class LookupEndpoint : public ServedEndpoint {
  public:
   explicit LookupEndpoint(const PackageEndpoint& definition) : ServedEndpoint(definition) {}
   Status OpenTables(const std::string& folder);
+  // Where a later table's keys may come from what an earlier one finds, the earlier one is to give
+  // it.
+  void Chain(std::vector<std::vector<int>> keys);
 
   std::unique_ptr<EndpointScratch> MakeScratch() const override {
     auto scratch = std::make_unique<LookupScratch>(layout_.get());
@@ -62,14 +65,16 @@ class LookupEndpoint : public ServedEndpoint {
 
   std::unique_ptr<RecordLayout> layout_;
   std::vector<TableJoin> joins_;
+  std::vector<char> gives_;                      // per table: a later one's key
   std::vector<std::vector<std::string>> names_;  // per table and column: its name as JSON
 };
 
 Status LookupEndpoint::OpenTables(const std::string& folder) {
   std::vector<Field> fields;
+  std::vector<std::vector<int>> all_keys;
   for (const TableUse& use : definition_.tables) {
     ASSIGN_OR_RETURN(TableJoin join, TableJoin::Open(use, folder));
-    std::vector<int> keys;
+    std::vector<int>& keys = all_keys.emplace_back();
     for (const Field& field : join.key_fields()) {
       const auto found = std::find(fields.begin(), fields.end(), field);
       keys.push_back(static_cast<int>(found - fields.begin()));
@@ -78,11 +83,29 @@ Status LookupEndpoint::OpenTables(const std::string& folder) {
     std::vector<std::string>& names = names_.emplace_back();
     for (const Field& field : join.looked_up_fields())
       AppendAnswerText(field.name, &names.emplace_back());
-    join.Bind(std::move(keys), {});
     joins_.push_back(std::move(join));
   }
   layout_ = std::make_unique<RecordLayout>(std::move(fields));
+  Chain(std::move(all_keys));
   return {};
+}
+
+void LookupEndpoint::Chain(std::vector<std::vector<int>> keys) {
+  for (size_t j = 0; j < joins_.size(); ++j) {
+    std::vector<int> columns;
+    for (const Field& field : joins_[j].looked_up_fields()) {
+      const auto is_key_of = [&](const TableJoin& later) {
+        const std::vector<Field> fields = later.key_fields();
+        return std::any_of(fields.begin(), fields.end(),
+                           [&](const Field& key) { return key.name == field.name; });
+      };
+      const bool needed =
+          std::any_of(joins_.begin() + static_cast<std::ptrdiff_t>(j) + 1, joins_.end(), is_key_of);
+      columns.push_back(needed ? layout_->Find(field.name) : -1);
+    }
+    gives_.push_back(std::any_of(columns.begin(), columns.end(), [](int c) { return c >= 0; }));
+    joins_[j].Bind(std::move(keys[j]), std::move(columns));
+  }
 }
 
 Json LookupEndpoint::Describe() const {
@@ -123,6 +146,7 @@ void LookupEndpoint::AppendRecord(std::string_view data, LookupScratch* s,
     const int64_t row = joins_[j].Find(s->rows, 0, join, record);
     if (row < 0) continue;
     joins_[j].Read(row, join);
+    if (gives_[j] != 0) joins_[j].Give(*layout_, &s->rows, 0, &s->arena, join, record);
     for (size_t i = 0; i < names_[j].size(); ++i) {
       if (out->size() > empty) out->push_back(',');
       out->append(names_[j][i]);

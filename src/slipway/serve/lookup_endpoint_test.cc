@@ -66,10 +66,49 @@ TEST_F(LookupEndpointTest, PoliciesIgnoreOrFail) {
   EXPECT_EQ(results[1]["data"]["kind"], "green");
   EXPECT_FALSE(results[1].contains("ignored"));
   EXPECT_EQ(results[2]["ignoreReason"], "BAD_RECORD");
-  EXPECT_EQ(results[2]["error"]["message"], "field 'shop_id': 'x' is not a int64");
+  EXPECT_EQ(results[2]["error"]["message"], "field 'shop_id': 'x' is not a whole number");
   EXPECT_EQ(results[3]["error"]["message"], "the record has no 'data'");
   EXPECT_EQ(outcome_.records, 4);
   EXPECT_EQ(outcome_.failed, 3);
+}
+
+// The same table twice: what the first finds for "size" is the key of the second.
+TEST_F(LookupEndpointTest, ALaterTableMayUseAsAKeyWhatAnEarlierOneFound) {
+  const auto load = [&](LookupPolicy missing) {
+    PackageManifest manifest = ServedManifestForTest("v1");
+    std::vector<TableUse>& tables = manifest.endpoints[3].tables;
+    tables[0].columns = {{"size", "next"}, {"kind", "kind"}};
+    tables[0].several_matches = LookupPolicy::kContinue;
+    TableUse second = tables[0];
+    second.keys = {{"shop", "next"}};
+    second.columns = {{"kind", "kind_of_next"}, {"opened", "since"}};
+    second.missing_key = missing;
+    second.no_match = LookupPolicy::kIgnore;
+    tables.push_back(second);
+    package_ = std::make_unique<ServedPackageForTest>(manifest);
+    generation_ = package_->Load();
+  };
+  load(LookupPolicy::kContinue);
+  // Shop 1 has size 1.0, which is read as the whole number that the key is.
+  EXPECT_EQ(
+      Lookup(R"({"shop_id":1})"),
+      R"({"results":[{"data":{"next":1,"kind":"green","kind_of_next":"green","since":"1970-01-01"}}]})");
+  // The record's own key stands; the answer is the tables'.
+  EXPECT_EQ(
+      Lookup(R"({"shop_id":1,"next":3})"),
+      R"({"results":[{"data":{"next":1,"kind":"green","kind_of_next":null,"since":"1970-01-04"}}]})");
+  EXPECT_EQ(Lookup(R"({"next":3})"),
+            R"({"results":[{"data":{"kind_of_next":null,"since":"1970-01-04"}}]})");
+  // Shop 2 has size 5, shop 3 none.
+  EXPECT_THAT(Lookup(R"({"shop_id":2})"), HasSubstr("NO_LOOKUP_MATCH"));
+  EXPECT_EQ(Lookup(R"({"shop_id":3})"), R"({"results":[{"data":{"next":null,"kind":null}}]})");
+  // One record's finds are not the next one's.
+  EXPECT_EQ(Ask(Verb::kLookupMulti, R"({"items":[{"data":{"shop_id":1}},{"data":{"shop_id":3}}]})"),
+            R"({"results":[{"data":{"next":1,"kind":"green","kind_of_next":"green","since":)"
+            R"("1970-01-01"}},{"data":{"next":null,"kind":null}}]})");
+  load(LookupPolicy::kError);
+  EXPECT_EQ(Lookup(R"({"shop_id":3})"),
+            "error: the record has no 'next', which table 'shops' is looked up by");
 }
 
 TEST_F(LookupEndpointTest, WrongBodiesAreErrors) {

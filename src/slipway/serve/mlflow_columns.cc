@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "slipway/base/text.h"
+#include "slipway/serve/json_text.h"
 #include "slipway/serve/tabular_rows.h"
 
 namespace slipway {
@@ -45,7 +46,7 @@ Status CheckMlflowColumns(const std::vector<std::string>& names, const EndpointC
   std::vector<std::string> sorted = names;
   std::sort(sorted.begin(), sorted.end());
   if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
-    return InvalidArgument("column '" + *twice + "' stands there twice");
+    return InvalidArgument("column '" + Excerpt(*twice) + "' stands there twice");
   return seen.Check();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "slipway/base/text.h"
+#include "slipway/serve/json_text.h"
 #include "slipway/serve/mlflow_columns.h"
 
 namespace slipway {
@@ -295,7 +296,7 @@ Result<Rows> MlflowParser::Columns() {
     names.emplace_back(key);
     const bool array = scan_.Peek() == JsonToken::kArray;
     if (!scan_.Skip(&raw)) return JsonError();
-    if (!array) return BadBody("'" + names.back() + "' of inputs is no list");
+    if (!array) return BadBody("'" + Excerpt(names.back()) + "' of inputs is no list");
     arrays.push_back(raw);
   }
   if (!scan_.ok()) return JsonError();
@@ -307,8 +308,8 @@ Result<Rows> MlflowParser::Columns() {
     const int64_t count = CountItems(arrays[i]);
     if (i == 0) rows = count;
     if (count != rows)
-      return BadBody("'" + names[i] + "' of inputs has " + std::to_string(count) +
-                     " values, but '" + names[0] + "' has " + std::to_string(rows));
+      return BadBody("'" + Excerpt(names[i]) + "' of inputs has " + std::to_string(count) +
+                     " values, but '" + Excerpt(names[0]) + "' has " + std::to_string(rows));
     if (!keys[i].empty()) sources.push_back({keys[i], JsonItems(arrays[i])});
   }
   return Rows(std::make_unique<ColumnItems>(rows, std::move(sources)));
@@ -338,7 +339,7 @@ Result<Rows> MlflowParser::Parse(std::string_view body) {
       ASSIGN_OR_RETURN(rows, Field(names.back()));
       continue;
     }
-    if (key != "params") names.emplace_back(key);
+    if (key != "params") names.push_back(Excerpt(key));
     if (!scan_.Skip(&raw)) return JsonError();
   }
   if (!scan_.Finish()) return JsonError();

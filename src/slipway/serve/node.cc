@@ -2,9 +2,12 @@
 
 #include <sys/random.h>
 
+#include "slipway/base/hash.h"
 #include "slipway/base/memory_reserve.h"
 #include "slipway/base/text.h"
 #include "slipway/http/router.h"
+#include "slipway/serve/access_log.h"
+#include "slipway/serve/admin_log.h"
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/host_check.h"
 #include "slipway/serve/json_text.h"
@@ -37,6 +40,27 @@ std::string_view CleanPath(std::string_view path, std::string* storage) {
 bool IsAdmin(std::string_view path) {
   return path.starts_with(kAdminApi) &&
          (path.size() == kAdminApi.size() || path[kAdminApi.size()] == '/');
+}
+
+// What would let in what the server itself refused.
+std::string HintOfRefusal(int status, std::string_view reason, bool admin) {
+  switch (status) {
+    case 413:
+      if (reason.find("chunks") != std::string_view::npos)
+        return "send it in larger chunks, or raise limits.chunks";
+      if (admin) return "packages may have limits.upload_bytes; of other bodies here 1 MiB is read";
+      return "send less at a time, or raise limits.body_bytes";
+    case 414:
+      return "send the values in a POST, or raise limits.request_line_bytes";
+    case 431:
+      return reason.find(" bytes") != std::string_view::npos
+                 ? "send less in the headers, or raise limits.header_bytes"
+                 : "send fewer headers, or raise limits.headers";
+    case 507:
+      return "is there no space left on the disk of the node's home?";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -82,7 +106,7 @@ class AdminFace : public HttpHandler {
   }
   void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
                        HttpReply* reply) override {
-    node_->DescribeRefusal(status, reason, head, reply);
+    node_->Describe(status, reason, head, reply, Node::Face::kAdmin);
   }
 
  private:
@@ -133,7 +157,11 @@ HttpBodyPlan Node::PlanBody(const HttpRequest& head, HttpReply* refusal) {
 HttpBodyPlan Node::Plan(const HttpRequest& head, HttpReply* refusal, Face face) {
   std::string storage;
   const std::string_view path = CleanPath(head.path, &storage);
-  if (IsAdmin(path) && ServesAdmin(face)) return admin_->PlanBody(path, head, refusal);
+  if (IsAdmin(path) && ServesAdmin(face)) {
+    HttpBodyPlan plan = admin_->PlanBody(path, head, refusal);
+    if (plan.refuse && parts_.config.access_log) LogAccess(parts_, &head, *refusal);
+    return plan;
+  }
   HttpBodyPlan plan;
   plan.max_bytes = parts_.config.body_bytes;
   return plan;
@@ -149,6 +177,15 @@ HttpOutcome Node::Handle(const HttpRequest& request, HttpReply* reply, HttpExcha
 
 HttpOutcome Node::Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
                            Face face) {
+  if (!parts_.config.access_log) return RouteInMemory(request, reply, exchange, face);
+  AccessExchange logged(&parts_, exchange);
+  const HttpOutcome outcome = RouteInMemory(request, reply, &logged, face);
+  if (outcome == HttpOutcome::kReplied) LogAccess(parts_, &request, *reply);
+  return outcome;
+}
+
+HttpOutcome Node::RouteInMemory(const HttpRequest& request, HttpReply* reply,
+                                HttpExchange* exchange, Face face) {
   try {
     return Route(request, reply, exchange, face);
   } catch (const std::bad_alloc&) {
@@ -168,7 +205,7 @@ HttpOutcome Node::Route(const HttpRequest& request, HttpReply* reply, HttpExchan
     Error error = PermissionDenied(
         "the Host header '" + std::string(request.Header("host")) + "' names no host of this node",
         "add the name to http.hosts of the configuration");
-    WriteError(421, error, request.Header("x-request-id"), reply);
+    Refuse(421, error, &request, reply);
     return HttpOutcome::kReplied;
   }
   if (path.starts_with(kUserApi) && face == Face::kPublic)
@@ -178,13 +215,25 @@ HttpOutcome Node::Route(const HttpRequest& request, HttpReply* reply, HttpExchan
     return oip_->Handle(path, request, reply, exchange);
   if (MlflowApi::Owns(path) && face == Face::kPublic)
     return mlflow_->Handle(path, request, reply, exchange);
-  AddVersionHeaders(reply);
-  if (system_->Handle(path, request, reply)) return HttpOutcome::kReplied;
-  WriteError(404,
-             NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
-                      "see /openapi.json, or / for the list of services"),
-             request.Header("x-request-id"), reply);
+  if (system_->Handle(path, request, reply)) {
+    AddVersionHeaders(reply);
+    return HttpOutcome::kReplied;
+  }
+  Refuse(404,
+         NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
+                  "see /openapi.json, or / for the list of services"),
+         &request, reply);
   return HttpOutcome::kReplied;
+}
+
+// With the headers that every answer of the user API has; what asked for it may be no request.
+void Node::Refuse(int status, const Error& error, const HttpRequest* head, HttpReply* reply) {
+  std::string id;
+  if (head != nullptr) id = ReadUserHeaders(*head).request_id;
+  if (id.empty()) id = RandomId();
+  AddVersionHeaders(reply);
+  reply->AddHeader("X-Request-Id", id);
+  WriteError(status, error, id, reply);
 }
 
 void Node::Tick(int loop) {
@@ -202,19 +251,24 @@ void Node::Tick(int loop) {
 
 void Node::DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
                            HttpReply* reply) {
+  Describe(status, reason, head, reply, Face::kPublic);
+}
+
+void Node::Describe(int status, std::string_view reason, const HttpRequest* head, HttpReply* reply,
+                    Face face) {
+  std::string storage;
+  const bool admin =
+      head != nullptr && IsAdmin(CleanPath(head->path, &storage)) && ServesAdmin(face);
   ErrorCode code = ErrorCode::kInvalidArgument;
-  std::string hint;
   if (status == 503 || status == 507) code = ErrorCode::kUnavailable;
-  if (status == 507) hint = "is there no space left on the disk of the node's home?";
-  if (status == 413)
-    hint = "send less at a time, or raise limits.body_bytes (packages: limits.upload_bytes)";
-  if (status == 414) hint = "send the values in a POST, or raise limits.request_line_bytes";
   if (status == 408) code = ErrorCode::kDeadlineExceeded;
   if (status == 500) code = ErrorCode::kInternal;
-  std::string_view id;
-  if (head != nullptr) id = ReadUserHeaders(*head).request_id;
-  if (!id.empty()) reply->AddHeader("X-Request-Id", id);
-  WriteError(status, Error{code, std::string(reason), hint}, id, reply);
+  Refuse(status, Error{code, std::string(reason), HintOfRefusal(status, reason, admin)}, head,
+         reply);
+  // Bodies that PlanBody let in: an administrator's.
+  if (admin && (status == 413 || status == 507))
+    LogAdminRefusal(*head, status, reason, ReadUserHeaders(*head).request_id);
+  if (parts_.config.access_log) LogAccess(parts_, head, *reply);
 }
 
 }  // namespace slipway

@@ -132,9 +132,15 @@ class Node : public HttpHandler {
   HttpBodyPlan Plan(const HttpRequest& head, HttpReply* refusal, Face face);
   HttpOutcome Dispatch(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
                        Face face);
+  // Route; where there is no memory, an answer that says so.
+  HttpOutcome RouteInMemory(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
+                            Face face);
   HttpOutcome Route(const HttpRequest& request, HttpReply* reply, HttpExchange* exchange,
                     Face face);
   bool ServesAdmin(Face face) const;
+  void Describe(int status, std::string_view reason, const HttpRequest* head, HttpReply* reply,
+                Face face);
+  static void Refuse(int status, const Error& error, const HttpRequest* head, HttpReply* reply);
 
   NodeParts parts_;
   int64_t reserve_uses_ = 0;  // told; loop 0's

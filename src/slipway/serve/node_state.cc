@@ -137,6 +137,10 @@ Status CheckEpoch(NodeState::Epoch epoch, int64_t highest) {
 
 Status NodeStateImpl::RaiseEpoch(Epoch epoch) {
   if (!epoch) return {};
+  {
+    MutexLock lock(mutex_);
+    if (*epoch == desired_.epoch) return {};  // durable already
+  }
   return Commit(epoch, [](DesiredState*) -> Status { return {}; });
 }
 
@@ -363,15 +367,20 @@ Status NodeStateImpl::SetEnabled(const std::string& service, bool enabled, Epoch
 
 Status NodeStateImpl::SetSettings(const std::string& service, const ServiceSettings& settings,
                                   Epoch epoch) {
-  RETURN_IF_ERROR(CheckServiceSettings(settings));
-  ServiceTurn turn(this, service);
   RETURN_IF_ERROR(RaiseEpoch(epoch));
+  RETURN_IF_ERROR(CheckNewServiceSettings(settings));
+  ServiceTurn turn(this, service);
   ASSIGN_OR_RETURN(DesiredService wanted, Desired(service));
   wanted.settings = settings;
   Prepared prepared;
   if (!settings.shadow.empty()) {
     const DesiredGeneration* shadow = wanted.Find(settings.shadow);
     if (shadow == nullptr) return UnknownGeneration(service, wanted, settings.shadow);
+    // A deployer's mapping follows its settings: those say where the traffic will be.
+    if (!epoch && wanted.mapping.size() == 1 && wanted.Maps(settings.shadow))
+      return Conflict("'shadow' names generation '" + settings.shadow +
+                          "', which has all the traffic: it would be compared with itself",
+                      "name another generation, or none");
     if (wanted.WantsLoaded(*shadow)) RETURN_IF_ERROR(Prepare(service, *shadow, &prepared));
   }
   return Commit(

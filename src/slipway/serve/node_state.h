@@ -57,6 +57,7 @@ struct ImportedGeneration {
   std::string id;
   bool was_there = false;  // the same package was imported before
   bool repaired = false;   // and its files were damaged: replaced
+  std::string auth;        // what the package says
 };
 
 // Models in memory, now.

@@ -39,6 +39,7 @@ DesiredGeneration ListEntry(const PackageManifest& manifest) {
 }  // namespace
 
 Status NodeStateImpl::CreateService(const std::string& id, Epoch epoch) {
+  RETURN_IF_ERROR(RaiseEpoch(epoch));
   RETURN_IF_ERROR(CheckServiceId(id));
   ServiceTurn turn(this, id);
   return Commit(epoch, [&](DesiredState* next) -> Status {
@@ -50,6 +51,7 @@ Status NodeStateImpl::CreateService(const std::string& id, Epoch epoch) {
 
 Status NodeStateImpl::DeleteService(const std::string& id, Epoch epoch) {
   ServiceTurn turn(this, id);
+  RETURN_IF_ERROR(RaiseEpoch(epoch));
   RETURN_IF_ERROR(Commit(epoch, [&](DesiredState* next) -> Status {
     if (next->Find(id) == nullptr) return UnknownService(*next, id);
     next->services.erase(id);
@@ -62,9 +64,9 @@ Status NodeStateImpl::DeleteService(const std::string& id, Epoch epoch) {
 Result<ImportedGeneration> NodeStateImpl::ImportPackage(const std::string& service,
                                                         const std::string& path, bool trusted,
                                                         Epoch epoch) {
+  RETURN_IF_ERROR(RaiseEpoch(epoch));
   RETURN_IF_ERROR(CheckServiceId(service));
   ServiceTurn turn(this, service);
-  RETURN_IF_ERROR(RaiseEpoch(epoch));
   if (trusted) return ImportNew(service, path, epoch);
   ASSIGN_OR_RETURN(const ImportFile file, ImportFile::Open(import_folder(), path));
   Result<ImportedGeneration> imported = ImportNew(service, file.path(), epoch);
@@ -86,7 +88,7 @@ Result<ImportedGeneration> NodeStateImpl::ImportNew(const std::string& service,
                         "a generation never changes: make the package again under a new id, or "
                         "delete the one on the node first");
       ASSIGN_OR_RETURN(const bool repaired, Repair(service, *known, path));
-      return ImportedGeneration{manifest.id, true, repaired};
+      return ImportedGeneration{manifest.id, true, repaired, manifest.auth};
     }
   }
   ASSIGN_OR_RETURN(const GenerationStore::Unpacked unpacked, store_.Unpack(path));
@@ -108,7 +110,7 @@ Result<ImportedGeneration> NodeStateImpl::ImportNew(const std::string& service,
     store_.Remove(service, manifest.id);
     return std::move(status).error();
   }
-  return ImportedGeneration{manifest.id};
+  return ImportedGeneration{.id = manifest.id, .auth = manifest.auth};
 }
 
 // The same package again: nothing to do, unless what lies on disk is no longer it.
@@ -159,6 +161,7 @@ Status NodeStateImpl::DeleteOne(const std::string& service, const std::string& g
 Status NodeStateImpl::DeleteGeneration(const std::string& service, const std::string& generation,
                                        Epoch epoch) {
   ServiceTurn turn(this, service);
+  RETURN_IF_ERROR(RaiseEpoch(epoch));
   return DeleteOne(service, generation, epoch);
 }
 

@@ -71,17 +71,38 @@ std::string Unescape(std::string_view text) {
   return out;
 }
 
-// SERVICE, or SERVICE.ENDPOINT; names of both may have dots.
-void SplitModelName(const ServiceTable& table, TabularTarget* target) {
-  target->service = target->name;
-  if (table.Find(target->name) != nullptr) return;
-  for (size_t dot = target->name.rfind('.'); dot != std::string::npos && dot > 0;
-       dot = target->name.rfind('.', dot - 1)) {
-    if (table.Find(std::string_view(target->name).substr(0, dot)) == nullptr) continue;
-    target->service = target->name.substr(0, dot);
-    target->endpoint = target->name.substr(dot + 1);
-    return;
+// Whether a loaded generation predicts; empty: by any endpoint.
+bool Predicts(const ServedService& service, std::string_view endpoint) {
+  if (!service.enabled) return false;
+  for (const ServedGeneration& each : service.generations) {
+    for (int i = 0; i < each.generation->endpoint_count(); ++i) {
+      const ServedEndpoint& one = each.generation->endpoint(i);
+      if (one.Serves(Verb::kPredictMulti) && (endpoint.empty() || one.definition().id == endpoint))
+        return true;
+    }
   }
+  return false;
+}
+
+// SERVICE, or SERVICE.ENDPOINT; names of both may have dots. The first that predicts, the service
+// of the whole name before those of a longer and longer endpoint; when nothing does, the first
+// service that there is.
+void SplitModelName(const ServiceTable& table, TabularTarget* target) {
+  const std::string_view name = target->name;
+  size_t best = std::string_view::npos;
+  bool found = false;
+  for (size_t dot = name.size(); dot != std::string_view::npos && dot > 0;
+       dot = name.rfind('.', dot - 1)) {
+    const ServedService* const service = table.Find(name.substr(0, dot));
+    if (service == nullptr) continue;
+    const std::string_view endpoint = dot == name.size() ? "" : name.substr(dot + 1);
+    const bool predicts = (dot == name.size() || !endpoint.empty()) && Predicts(*service, endpoint);
+    if (!found || predicts) best = dot;
+    found = true;
+    if (predicts) break;
+  }
+  target->service = name.substr(0, best);
+  if (best < name.size()) target->endpoint = name.substr(best + 1);
 }
 
 std::optional<ModelPath> ParseModelPath(std::string_view path, const ServiceTable& table) {
@@ -106,6 +127,17 @@ std::string NameOf(const TabularModel& model) {
   return model.service->id + "." + std::string(model.endpoint);
 }
 
+// Models by their names; a name that means another model is left out: nobody could ask for it.
+std::vector<TabularModel> Named(std::vector<TabularModel> models, const ServiceTable& table) {
+  std::erase_if(models, [&table](const TabularModel& model) {
+    TabularTarget target;
+    target.name = NameOf(model);
+    SplitModelName(table, &target);
+    return target.service != model.service->id;
+  });
+  return models;
+}
+
 Json Durations(int64_t count, int64_t nanos) { return {{"count", count}, {"ns", nanos}}; }
 
 Json StatsOf(const TabularModel& model, const std::string& name) {
@@ -121,7 +153,6 @@ Json StatsOf(const TabularModel& model, const std::string& name) {
                                       (static_cast<double>(good) / static_cast<double>(all)));
   return {{"name", name},
           {"version", generation.id()},
-          {"last_inference", 0},
           {"inference_count", totals.records},
           {"execution_count", all},
           {"inference_stats",
@@ -199,7 +230,7 @@ void OipApi::State::Metadata(const TabularModel& model, const std::string& name,
 void OipApi::State::ModelList(const ServiceTable& table, const HttpRequest& request,
                               HttpReply* reply, int loop) {
   Json names = Json::array();
-  for (const TabularModel& model : calls->Models(table, loop, request))
+  for (const TabularModel& model : Named(calls->Models(table, loop, request), table))
     names.push_back(NameOf(model));
   reply->body = DumpJson({{"models", names}});
 }
@@ -209,7 +240,7 @@ void OipApi::State::ModelList(const ServiceTable& table, const HttpRequest& requ
 void OipApi::State::Index(const ServiceTable& table, const HttpRequest& request, HttpReply* reply,
                           int loop) {
   Json list = Json::array();
-  for (const TabularModel& model : calls->Models(table, loop, request)) {
+  for (const TabularModel& model : Named(calls->Models(table, loop, request), table)) {
     for (const ServedGeneration& each : model.service->generations) {
       if (each.generation->IndexOf(model.endpoint) < 0) continue;
       list.push_back({{"name", NameOf(model)},
@@ -224,7 +255,7 @@ void OipApi::State::Index(const ServiceTable& table, const HttpRequest& request,
 void OipApi::State::AllStats(const ServiceTable& table, const HttpRequest& request,
                              HttpReply* reply, int loop) {
   Json list = Json::array();
-  for (const TabularModel& model : calls->Models(table, loop, request))
+  for (const TabularModel& model : Named(calls->Models(table, loop, request), table))
     list.push_back(StatsOf(model, NameOf(model)));
   reply->body = DumpJson({{"model_stats", list}});
 }

@@ -45,10 +45,9 @@ Result<OipOutput> OutputOf(std::string_view name, const EndpointColumns& columns
     return OipOutput{name, false, 0, columns.classes.size(), true};
   std::vector<std::string> names;
   for (const OipOutput& output : all) names.emplace_back(output.name);
-  std::string hint = DidYouMean(name, names);
+  std::string hint = DidYouMean(Excerpt(name), names);
   if (hint.empty()) hint = "its outputs are " + QuotedList(names);
-  return InvalidArgument("the model has no output '" + std::string(name.substr(0, 200)) + "'",
-                         std::move(hint));
+  return InvalidArgument("the model has no output '" + Excerpt(name) + "'", std::move(hint));
 }
 
 Result<std::vector<OipOutput>> Outputs(const OipRequest& request, const EndpointColumns& columns) {
@@ -61,7 +60,7 @@ Result<std::vector<OipOutput>> Outputs(const OipRequest& request, const Endpoint
   for (const OipOutputChoice& choice : request.outputs) {
     for (const OipOutput& other : out) {
       if (other.name == choice.name)
-        return InvalidArgument("output '" + std::string(choice.name) + "' is asked for twice");
+        return InvalidArgument("output '" + Excerpt(choice.name) + "' is asked for twice");
     }
     ASSIGN_OR_RETURN(OipOutput output, OutputOf(choice.name, columns));
     output.binary = choice.binary.value_or(request.binary_output);

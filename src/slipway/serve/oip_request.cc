@@ -135,7 +135,7 @@ bool OipParser::Input(OipInput* input, int64_t* binary_size) {
     }
   }
   if (!scan_.ok()) return false;
-  const std::string name = "input '" + std::string(input->name) + "'";
+  const std::string name = "input '" + Excerpt(input->name) + "'";
   if (input->name.empty()) return Bad("an input has no 'name'");
   const std::optional<OipType> known = OipTypeFromName(type);
   if (type.empty()) return Bad(name + " has no 'datatype'");
@@ -241,7 +241,7 @@ Status CountElements(OipInput* input) {
   input->elements = 1;
   for (const int64_t size : input->shape) {
     if (__builtin_mul_overflow(input->elements, size, &input->elements))
-      return InvalidArgument("the shape of input '" + std::string(input->name) + "' is too large");
+      return InvalidArgument("the shape of input '" + Excerpt(input->name) + "' is too large");
   }
   return {};
 }
@@ -302,9 +302,8 @@ Result<OipRequest> ParseOipRequest(std::string_view body, std::string_view json_
     if (input.binary) {
       const auto size = static_cast<uint64_t>(binary_sizes[i]);
       if (size > rest.size())
-        return InvalidArgument("input '" + std::string(input.name) +
-                               "' has a binary_data_size of " + std::to_string(size) +
-                               ", but only " + std::to_string(rest.size()) +
+        return InvalidArgument("input '" + Excerpt(input.name) + "' has a binary_data_size of " +
+                               std::to_string(size) + ", but only " + std::to_string(rest.size()) +
                                " bytes are left in the body");
       input.data = rest.substr(0, size);
       rest.remove_prefix(size);
@@ -326,12 +325,12 @@ Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns,
       request.inputs.size() == 1 && first.shape.size() == 2 && (!named || first.shape[1] != 1);
   if (matrix) {
     if (first.shape[1] != columns.size())
-      return InvalidArgument("input '" + std::string(first.name) + "' has " +
+      return InvalidArgument("input '" + Excerpt(first.name) + "' has " +
                                  std::to_string(first.shape[1]) + " columns, but the model takes " +
                                  std::to_string(columns.size()),
                              "their order is " + QuotedList(columns.Names()));
     if (first.type == OipType::kBytes)
-      return InvalidArgument("input '" + std::string(first.name) + "' is a matrix of BYTES",
+      return InvalidArgument("input '" + Excerpt(first.name) + "' is a matrix of BYTES",
                              "send one input per column, each with its own datatype");
     for (const Field& field : columns.fields) {
       if (!IsNumeric(field.type))
@@ -346,7 +345,7 @@ Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns,
   }
   std::vector<uint8_t> taken(static_cast<size_t>(columns.size() + more.size()), 0);
   for (const OipInput& input : request.inputs) {
-    const std::string name(input.name);
+    const std::string name = Excerpt(input.name);  // for messages
     int at = columns.Find(input.name);
     if (at < 0 && more.Find(input.name) >= 0) at = columns.size() + more.Find(input.name);
     if (at < 0) {
@@ -365,9 +364,9 @@ Result<OipRows> OipRows::Make(const OipRequest& request, const Schema& columns,
     if (out.readers_.empty()) out.rows_ = input.elements;
     if (input.elements != out.rows_)
       return InvalidArgument("input '" + name + "' has " + std::to_string(input.elements) +
-                             " rows, but '" + std::string(first.name) + "' has " +
+                             " rows, but '" + Excerpt(first.name) + "' has " +
                              std::to_string(out.rows_));
-    out.sources_.push_back({JsonKey(name), out.readers_.size()});
+    out.sources_.push_back({JsonKey(input.name), out.readers_.size()});
     out.readers_.emplace_back(input);
   }
   return out;

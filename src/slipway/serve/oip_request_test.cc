@@ -166,7 +166,7 @@ TEST(OipRequest, WhatIsWrongIsSaid) {
   const auto error = [](const std::string& inputs) { return Records(Infer(inputs), Columns()); };
   EXPECT_EQ(Records("", Columns()), "error: the request has no inputs");
   EXPECT_EQ(Records("[]", Columns()),
-            "error: the body is not valid JSON at line 1, column 1 (byte 0): it is no JSON object");
+            "error: the body must be a JSON object: it does not begin with '{'");
   EXPECT_EQ(Records(R"({"inputs":{}})", Columns()), "error: 'inputs' is no list");
   EXPECT_EQ(error("3"), "error: an input is no object");
   EXPECT_EQ(error(R"({"name":"a"})"), "error: input 'a' has no 'datatype'");

@@ -86,7 +86,7 @@ bool IsElement(OipType type, std::string_view text) {
 }
 
 Error BadInput(const OipInput& input, const std::string& what, std::string hint = "") {
-  return InvalidArgument("input '" + std::string(input.name) + "' " + what, std::move(hint));
+  return InvalidArgument("input '" + Excerpt(input.name) + "' " + what, std::move(hint));
 }
 
 std::string ShapeText(const OipInput& input) {

@@ -6,28 +6,34 @@ namespace slipway {
 namespace {
 
 constexpr std::string_view kComponents = "#/components/";
+constexpr std::string_view kUserPaths = "/public/api/v1/";
 constexpr std::string_view kSecurity = "securitySchemes";
 
-// Names that begin with the service already are its own.
-std::string OwnName(const std::string& service, std::string_view name) {
-  if (name.starts_with(service) && name.substr(service.size()).starts_with('.'))
-    return std::string(name);
-  return service + "." + std::string(name);
+const std::string& PackagedName(const ServiceDocument& part) {
+  return part.packaged.empty() ? part.service : part.packaged;
+}
+
+// Names that begin with the package's service are the service's own already.
+std::string OwnName(const ServiceDocument& part, std::string_view name) {
+  const std::string& packaged = PackagedName(part);
+  if (name.starts_with(packaged) && name.substr(packaged.size()).starts_with('.'))
+    name.remove_prefix(packaged.size() + 1);
+  return part.service + "." + std::string(name);
 }
 
 // "#/components/schemas/Fare" -> "#/components/schemas/SERVICE.Fare".
-void PrefixReference(const std::string& service, std::string* reference) {
+void PrefixReference(const ServiceDocument& part, std::string* reference) {
   if (!reference->starts_with(kComponents)) return;
   const size_t slash = reference->find('/', kComponents.size());
   if (slash == std::string::npos) return;
   if (std::string_view(*reference).substr(kComponents.size(), slash - kComponents.size()) ==
       kSecurity)
     return;
-  *reference = reference->substr(0, slash + 1) + OwnName(service, reference->substr(slash + 1));
+  *reference = reference->substr(0, slash + 1) + OwnName(part, reference->substr(slash + 1));
 }
 
 // Every reference below. A list of what is left instead of recursion: the document is foreign.
-void PrefixReferences(const std::string& service, Json* document) {
+void PrefixReferences(const ServiceDocument& part, Json* document) {
   std::vector<Json*> left = {document};
   while (!left.empty()) {
     Json* at = left.back();
@@ -37,9 +43,9 @@ void PrefixReferences(const std::string& service, Json* document) {
         // Examples are data, whatever their members are called.
         if (name == "example" || name == "examples") continue;
         if (name == "$ref" && value.is_string()) {
-          PrefixReference(service, value.get_ptr<std::string*>());
+          PrefixReference(part, value.get_ptr<std::string*>());
         } else if (name == "operationId" && value.is_string()) {
-          value = OwnName(service, value.get<std::string>());
+          value = OwnName(part, value.get<std::string>());
         } else {
           left.push_back(&value);
         }
@@ -50,30 +56,47 @@ void PrefixReferences(const std::string& service, Json* document) {
   }
 }
 
-void MergeComponents(const std::string& service, const Json& components, Json* merged) {
+void MergeComponents(const ServiceDocument& part, const Json& components, Json* merged) {
   for (const auto& [kind, members] : components.items()) {
     if (!members.is_object()) continue;
     for (const auto& [name, value] : members.items())
-      (*merged)[kind][kind == kSecurity ? name : OwnName(service, name)] = value;
+      (*merged)[kind][kind == kSecurity ? name : OwnName(part, name)] = value;
   }
 }
 
 }  // namespace
+
+Json ServedOpenApi(const ServiceDocument& part) {
+  Json document = *part.openapi;
+  if (!document.is_object()) return document;
+  if (const auto info = document.find("info"); info != document.end() && info->is_object())
+    (*info)["title"] = part.service;
+  const auto paths = document.find("paths");
+  if (paths == document.end() || !paths->is_object()) return document;
+  const std::string theirs = std::string(kUserPaths) + PackagedName(part) + "/";
+  Json own = Json::object();
+  for (const auto& [path, item] : paths->items()) {
+    if (path.starts_with(theirs))
+      own[std::string(kUserPaths) + part.service + "/" + path.substr(theirs.size())] = item;
+  }
+  *paths = std::move(own);
+  return document;
+}
 
 Json MergeOpenApi(const std::vector<ServiceDocument>& documents, const std::string& version) {
   Json paths = Json::object(), components = Json::object(), tags = Json::array();
   Json security;
   for (const ServiceDocument& part : documents) {
     if (part.openapi == nullptr || !part.openapi->is_object()) continue;
-    Json document = *part.openapi;
-    PrefixReferences(part.service, &document);
+    Json document = ServedOpenApi(part);
+    PrefixReferences(part, &document);
     if (const Json* all = FindMember(document, "security"); all != nullptr && security.is_null())
       security = *all;
     if (const Json* all = FindMember(document, "components"); all != nullptr && all->is_object())
-      MergeComponents(part.service, *all, &components);
+      MergeComponents(part, *all, &components);
     if (const Json* all = FindMember(document, "paths"); all != nullptr && all->is_object()) {
       for (const auto& [path, item] : all->items()) {
-        if (!paths.contains(path)) paths[path] = item;
+        paths[path] = item;
       }
     }
     const Json* info = FindMember(document, "info");

@@ -9,13 +9,19 @@
 namespace slipway {
 
 struct ServiceDocument {
-  std::string service;
+  std::string service;            // as it is served
   const Json* openapi = nullptr;  // as the package has it
+  std::string packaged = {};      // the service's name in the package; empty: the same
 };
+
+// The package's description under the name that the service is served by: title and paths. Paths
+// of something else than the package's service are left out: nobody would answer there.
+Json ServedOpenApi(const ServiceDocument& part);
 
 // OpenAPI 3.1 with every path; components are named SERVICE.Name (unless they are already) and
 // their references follow, so that services do not clash; operationIds likewise. Security schemes,
-// which are the node's, are shared by name. What is no object in a document is left out.
+// which are the node's, are shared by name. Each document as ServedOpenApi has it. What is no
+// object in a document is left out.
 Json MergeOpenApi(const std::vector<ServiceDocument>& documents, const std::string& version);
 
 }  // namespace slipway

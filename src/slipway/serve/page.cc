@@ -118,10 +118,18 @@ Json EmptyRequest(const PackageEndpoint& endpoint) {
   return {{endpoint.type == EndpointType::kLookup ? "data" : "features", Json::object()}};
 }
 
-Json PageData(const ServiceTable& table, bool open, bool with_examples) {
+// Any of it.
+bool Scores(const MayScore& scores, const std::string& service) {
+  if (scores.contains(service)) return true;
+  const auto next = scores.lower_bound(service + "/");
+  return next != scores.end() && next->starts_with(service + "/");
+}
+
+Json PageData(const ServiceTable& table, bool open, const MayScore& scores, bool all) {
   Json services = Json::array();
   bool any_needs_key = !open;
   for (const auto& [id, service] : table.services) {
+    if (!all && !Scores(scores, id)) continue;
     bool needs_key = ServiceNeedsKey(service, open);
     Json generations = Json::array(), endpoints = Json::array();
     for (const ServedGeneration& served : service.generations)
@@ -139,8 +147,9 @@ Json PageData(const ServiceTable& table, bool open, bool with_examples) {
              {"type", EndpointTypeName(endpoint.type)},
              {"description", endpoint.description},
              {"path", "/public/api/v1/" + id + "/" + endpoint.id + std::string(verb)},
-             {"example", with_examples || !own_key ? ExampleRequest(*served->generation, endpoint)
-                                                   : EmptyRequest(endpoint)}});
+             {"example", scores.contains(id + "/" + endpoint.id)
+                             ? ExampleRequest(*served->generation, endpoint)
+                             : EmptyRequest(endpoint)}});
       }
     }
     any_needs_key = any_needs_key || needs_key;
@@ -207,7 +216,7 @@ const std::string& PagePolicy() {
   return policy;
 }
 
-std::string BuiltInPage(const ServiceTable& table, bool open, bool with_examples) {
+std::string BuiltInPage(const ServiceTable& table, bool open, const MayScore& scores, bool all) {
   std::string out =
       "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -221,7 +230,7 @@ std::string BuiltInPage(const ServiceTable& table, bool open, bool with_examples
       "<noscript><p>The forms need JavaScript; <a href=\"/openapi.json\">/openapi.json</a> "
       "describes every endpoint.</p></noscript>\n");
   out.append("<script type=\"application/json\" id=\"data\">");
-  out.append(ForScriptElement(PageData(table, open, with_examples)));
+  out.append(ForScriptElement(PageData(table, open, scores, all)));
   out.append("</script>\n<script>").append(kScript).append("</script>\n</body>\n</html>\n");
   return out;
 }

@@ -2,16 +2,21 @@
 // anything from elsewhere; its script and style are allowed by hash, everything else is forbidden.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "slipway/serve/service_table.h"
 
 namespace slipway {
 
+// What a caller may score: SERVICE, by the service's rule, and SERVICE/ENDPOINT.
+using MayScore = std::set<std::string, std::less<>>;
+
 // The page with what the table holds. `open`: the node's rule for services that do not say
-// themselves whether they ask for a key; the form asks for one when any does. `with_examples`: also
-// of services that ask for a key; else their forms begin with an empty record.
-std::string BuiltInPage(const ServiceTable& table, bool open, bool with_examples);
+// themselves whether they ask for a key; the form asks for one when any does. What the caller may
+// not score has no example: its forms begin with an empty record. `all`: such services are listed
+// all the same, so that somebody can type a key.
+std::string BuiltInPage(const ServiceTable& table, bool open, const MayScore& scores, bool all);
 // The value of Content-Security-Policy that goes with it.
 const std::string& PagePolicy();
 

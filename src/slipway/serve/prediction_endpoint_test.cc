@@ -123,11 +123,11 @@ TEST_F(PredictionEndpointTest, TheQuirksOfClientsAreTaken) {
 
 TEST_F(PredictionEndpointTest, ErrorsOfOneRecordNameFeatureValueAndType) {
   Predict("sold", R"({"features":{"size":"big"}})");
-  EXPECT_EQ(error(), "feature 'size': 'big' is not a double");
+  EXPECT_EQ(error(), "feature 'size': 'big' is not a number");
   Predict("sold", R"({"features":{"size":[1]}})");
-  EXPECT_EQ(error(), "feature 'size': '[1]' is not a double");
+  EXPECT_EQ(error(), "feature 'size': '[1]' is not a number");
   Predict("sold", R"({"features":{"size":true}})");
-  EXPECT_EQ(error(), "feature 'size': 'true' is not a double");
+  EXPECT_EQ(error(), "feature 'size': 'true' is not a number");
   Predict("sold", R"({"features":{"size":1,"size":1}})");
   EXPECT_EQ(error(), "feature 'size' stands twice");
   Predict("sold", R"({"features":{"size":1},"features":{}})");
@@ -168,7 +168,7 @@ TEST_F(PredictionEndpointTest, OneBadRecordDoesNotFailTheOthers) {
   EXPECT_EQ(results[1]["ignored"], true);
   EXPECT_EQ(results[1]["ignoreReason"], "BAD_RECORD");
   EXPECT_EQ(results[1]["error"]["errorType"], "InvalidArgumentException");
-  EXPECT_EQ(results[1]["error"]["message"], "feature 'size': 'big' is not a double");
+  EXPECT_EQ(results[1]["error"]["message"], "feature 'size': 'big' is not a number");
   EXPECT_TRUE(results[1]["error"].contains("detailedMessage"));
   EXPECT_EQ(results[2]["error"]["message"], "the record is no object");
   EXPECT_EQ(results[3]["error"]["message"], "the record has no object 'features'");

@@ -110,6 +110,24 @@ void RecordRows::Begin(int row) {
   }
 }
 
+std::string_view ValueOfType(Type type) {
+  switch (type) {
+    case Type::kBoolean:
+      return "true or false";
+    case Type::kInt64:
+      return "a whole number";
+    case Type::kDouble:
+      return "a number";
+    case Type::kString:
+      return "a text";
+    case Type::kDate:
+      return "a date such as 2026-01-31";
+    case Type::kTimestamp:
+      return "a time such as 2026-01-31T13:45:00Z";
+  }
+  return "";
+}
+
 CellState ParseRecordCell(Type type, std::string_view text, void* cell) {
   switch (type) {
     case Type::kBoolean:
@@ -157,8 +175,8 @@ void RecordReader::Text(std::string_view text, bool nested, int column, RecordRo
     if (state == CellState::kValue) rows->SetValid(column, row);
     if (state != CellState::kBad || bad->has_value()) continue;
     *bad = InvalidArgument(noun_ + " '" + layout_->field(column).name + "': '" +
-                               std::string(text.substr(0, 100)) + "' is not a " +
-                               std::string(TypeName(type)),
+                               std::string(text.substr(0, 100)) + "' is not " +
+                               std::string(ValueOfType(type)),
                            nested ? "send a plain value" : "send a value of that type, or null");
   }
 }

@@ -100,6 +100,8 @@ class RecordRows {
 };
 
 // Reads `text` as a cell of the type into `cell`; a string is not copied.
+// What a value of the type is, for people: "a whole number".
+std::string_view ValueOfType(Type type);
 CellState ParseRecordCell(Type type, std::string_view text, void* cell);
 
 // Remembers the order of the last record's keys, so that the next one's are found by comparing.

@@ -128,7 +128,7 @@ TEST(RecordReader, ATextMeansWhatACsvCellMeans) {
       EXPECT_EQ(reading.bad().empty(), fits) << field.name << " " << json << reading.bad();
       if (!fits) {
         EXPECT_THAT(reading.bad(), HasSubstr("'" + field.name + "'"));
-        EXPECT_THAT(reading.bad(), HasSubstr(TypeName(field.type)));
+        EXPECT_THAT(reading.bad(), HasSubstr(ValueOfType(field.type)));
       }
     };
     for (const std::string& text : quoted) check("\"" + text + "\"", text);
@@ -161,7 +161,7 @@ TEST(RecordReader, TheFirstBadValueIsToldAndTheRestIsRead) {
   Reading reading;
   const Texts found = reading.Read(R"({"int":"abc","date":"x","double":2})");
   EXPECT_EQ(found[2], "2");
-  EXPECT_EQ(reading.bad(), "feature 'int': 'abc' is not a int64");
+  EXPECT_EQ(reading.bad(), "feature 'int': 'abc' is not a whole number");
   reading.Read(R"({"int":"abc","double":})");
   EXPECT_THAT(reading.json_error(), HasSubstr("a value is missing"));
 }

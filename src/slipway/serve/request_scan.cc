@@ -35,6 +35,8 @@ int HexCode(const char* p) {
   return code;
 }
 
+constexpr char kNoObject[] = "it is no JSON object";
+
 }  // namespace
 
 int HexDigit(char c) {
@@ -102,7 +104,7 @@ bool RequestScanner::Begin(std::string_view text, TextArena* arena) {
     end = at_ + 2;
   }
   end_ = end;
-  if (*at_ != '{') return Fail("it is no JSON object");
+  if (*at_ != '{') return Fail(kNoObject);
   if (end[-1] != '}') return FailAt(end - 1, "it does not end with the object's '}'");
   return true;
 }
@@ -116,6 +118,9 @@ bool RequestScanner::FailAt(const char* where, const char* reason) {
 }
 
 Error RequestScanner::error() const {
+  if (reason_ == kNoObject)  // may well be valid JSON: a list, null
+    return InvalidArgument("the body must be a JSON object: it does not begin with '{'",
+                           R"(send an object such as {"features": {"name": 1.5}})");
   const auto byte = static_cast<size_t>(wrong_ - begin_);
   size_t line = 1, column = 1;
   for (const char* p = begin_; p < wrong_; ++p) {

@@ -41,9 +41,9 @@ TEST(RequestScan, TakesWhatJsonAllows) {
 
 TEST(RequestScan, RefusesWhatItForbids) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"[]", "no JSON object"},
-      {"1", "no JSON object"},
-      {"\xEF\xBB\xBF{}", "no JSON object"},
+      {"[]", "must be a JSON object"},
+      {"1", "must be a JSON object"},
+      {"\xEF\xBB\xBF{}", "must be a JSON object"},
       {"{", "does not end"},
       {R"({"a":1)", "does not end"},
       {R"({"a":1}x)", "does not end"},

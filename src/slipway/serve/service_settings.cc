@@ -1,4 +1,5 @@
 // A service's settings as JSON: what PUT /admin/api/services/{s}/settings takes.
+#include <algorithm>
 #include <cmath>
 
 #include "slipway/base/text.h"
@@ -127,6 +128,17 @@ Status CheckRules(const ServiceSettings& rules) {
   return {};
 }
 
+// Beyond these, a number is a slip.
+Status CheckLargest(double deadline_ms, double rate_per_key) {
+  if (deadline_ms > 3.6e6)
+    return InvalidArgument("'deadline_ms' is " + FormatDouble(deadline_ms),
+                           "it is at most 3600000, an hour; 0: the node's own");
+  if (rate_per_key > 1e9)
+    return InvalidArgument("'rate_per_key' is " + FormatDouble(rate_per_key),
+                           "it is at most 1000000000 requests per second; 0: no limit");
+  return {};
+}
+
 }  // namespace
 
 Json ServiceSettingsToJson(const ServiceSettings& settings) {
@@ -183,6 +195,19 @@ Status CheckServiceSettings(const ServiceSettings& settings) {
     rules.rate_per_key = own.rate_per_key.value_or(0);
     rules.log_sample = own.log_sample.value_or(-1);
     if (Status fine = CheckRules(rules); !fine.ok())
+      return fine.error().Within("endpoint '" + endpoint + "'");
+  }
+  return {};
+}
+
+Status CheckNewServiceSettings(const ServiceSettings& settings) {
+  RETURN_IF_ERROR(CheckServiceSettings(settings));
+  if (std::find(settings.redact.begin(), settings.redact.end(), "") != settings.redact.end())
+    return InvalidArgument("'redact' has an empty name", "it is a list of features' names");
+  RETURN_IF_ERROR(CheckLargest(settings.deadline_ms, settings.rate_per_key));
+  for (const auto& [endpoint, own] : settings.endpoints) {
+    if (Status fine = CheckLargest(own.deadline_ms.value_or(0), own.rate_per_key.value_or(0));
+        !fine.ok())
       return fine.error().Within("endpoint '" + endpoint + "'");
   }
   return {};

@@ -80,17 +80,32 @@ TEST(OpenApiMerge, KeepsServicesWithTheSameNamesApart) {
 }
 
 TEST(OpenApiMerge, LeavesNamesThatBeginWithTheService) {
-  const Json doc = ParseJson(R"({"paths":{"/p":{"post":{"operationId":"a.e.predict",
+  const Json doc = ParseJson(R"({"paths":{"/public/api/v1/a/p":{"post":{"operationId":"a.e.predict",
     "x":{"$ref":"#/components/schemas/a.e.In"},"y":{"$ref":"#/components/schemas/ab.In"}}}},
     "components":{"schemas":{"a.e.In":{},"ab.In":{}}}})")
                        .value();
   const Json merged = MergeOpenApi({{"a", &doc}}, "1");
-  const Json& post = merged["paths"]["/p"]["post"];
+  const Json& post = merged["paths"]["/public/api/v1/a/p"]["post"];
   EXPECT_EQ(post["operationId"], "a.e.predict");
   EXPECT_EQ(post["x"]["$ref"], "#/components/schemas/a.e.In");
   EXPECT_EQ(post["y"]["$ref"], "#/components/schemas/a.ab.In");
   EXPECT_TRUE(merged["components"]["schemas"].contains("a.e.In"));
   EXPECT_TRUE(merged["components"]["schemas"].contains("a.ab.In"));
+}
+
+TEST(OpenApiMerge, DescribesAServiceUnderTheNameItIsServedBy) {
+  Json doc = ServiceDoc("fares", "object");
+  doc["paths"]["/public/api/v1/other/e/predict"] = Json::object();
+  doc["paths"]["/admin/api/services"] = Json::object();
+  doc["paths"]["/public/api/v1/fares/e/predict"]["post"]["operationId"] = "fares.e.predict";
+  const Json own = ServedOpenApi({"fares2", &doc, "fares"});
+  EXPECT_EQ(own["info"]["title"], "fares2");
+  EXPECT_EQ(own["paths"].size(), 1U);
+  EXPECT_TRUE(own["paths"].contains("/public/api/v1/fares2/e/predict")) << own.dump(1);
+  const Json merged = MergeOpenApi({{"fares", &doc, "fares"}, {"fares2", &doc, "fares"}}, "1");
+  EXPECT_EQ(merged["paths"].size(), 2U) << "one package, two services";
+  EXPECT_EQ(merged["paths"]["/public/api/v1/fares2/e/predict"]["post"]["operationId"],
+            "fares2.e.predict");
 }
 
 TEST(OpenApiMerge, TakesNothingFromWhatIsNoDescription) {
@@ -154,7 +169,7 @@ TEST(Swagger2, OddDescriptionsAreNoTrouble) {
 }
 
 TEST(Page, StandsAloneAndAllowsItsOwnScriptOnly) {
-  const std::string page = BuiltInPage(ServiceTable(), false, false);
+  const std::string page = BuiltInPage(ServiceTable(), false, {}, true);
   EXPECT_THAT(page, HasSubstr("\"needs_key\":true"));
   EXPECT_THAT(page, Not(HasSubstr("http://")));
   EXPECT_THAT(page, Not(HasSubstr("https://")));
@@ -173,16 +188,24 @@ TEST(Page, AsksForAKeyWhereAServiceDoesAndKeepsItsExampleBack) {
   shop.enabled = true;
   shop.generations = {{package.Load(), 1, {}}};
   constexpr std::string_view kExample = R"("features":{"size":1)";
-  std::string page = BuiltInPage(table, true, false);
+  std::string page = BuiltInPage(table, true, {"shop", "shop/bare"}, true);
   EXPECT_THAT(page, HasSubstr(R"({"needs_key":false,"services")"));
   EXPECT_THAT(page, HasSubstr(kExample));
   shop.settings.auth = "api_keys";
-  page = BuiltInPage(table, true, false);
+  page = BuiltInPage(table, true, {}, true);
   EXPECT_THAT(page, HasSubstr(R"({"needs_key":true,"services")"));
   EXPECT_THAT(page, Not(HasSubstr(kExample)));
-  EXPECT_THAT(BuiltInPage(table, true, true), HasSubstr(kExample));
-  shop.settings.auth = "public";
-  EXPECT_THAT(BuiltInPage(table, false, false), HasSubstr(kExample));
+  EXPECT_THAT(page, HasSubstr(R"("id":"shop")"));
+  EXPECT_THAT(BuiltInPage(table, true, {"shop/bare"}, false), HasSubstr(kExample));
+}
+
+TEST(Page, ListsForAKeyWhatItIsFor) {
+  ServiceTable table;
+  for (const char* id : {"shop", "shop.a", "zoo"}) table.services[id].id = id;
+  const std::string page = BuiltInPage(table, false, {"shop", "shop.a/x"}, false);
+  EXPECT_THAT(page, HasSubstr(R"("id":"shop")"));
+  EXPECT_THAT(page, HasSubstr(R"("id":"shop.a")"));
+  EXPECT_THAT(page, Not(HasSubstr("zoo")));
 }
 
 TEST(NodeLog, WritesOneJsonLinePerEventAboveItsLevel) {
@@ -211,6 +234,23 @@ TEST(NodeLog, WritesOneJsonLinePerEventAboveItsLevel) {
   EXPECT_TRUE(line["nan"].is_null());
   EXPECT_THAT(line["time"].get<std::string>(), testing::EndsWith("Z"));
   EXPECT_EQ(ParseJson(text.substr(end + 1, text.size() - end - 2)).value()["message"], "e");
+}
+
+TEST(NodeLog, ShowsNoKeys) {
+  EXPECT_EQ(MaskSecrets("no key 'swk_aB-9_z' nor sws_x, swi_y/swl_"),
+            "no key 'swk_*' nor sws_*, swi_*/swl_*");
+  EXPECT_EQ(MaskSecrets("swallow sw_ swx_a swk"), "swallow sw_ swx_a swk");
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  SetLogDescriptor(ends[1]);
+  LogWarning("of swk_abc", {{"error", "there is nothing at '/admin/api/keys/swk_abc/x'"}});
+  SetLogDescriptor(STDERR_FILENO);
+  ::close(ends[1]);
+  std::string text(4096, '\0');
+  text.resize(static_cast<size_t>(::read(ends[0], text.data(), text.size())));
+  ::close(ends[0]);
+  EXPECT_THAT(text, Not(HasSubstr("abc")));
+  EXPECT_THAT(text, HasSubstr("/admin/api/keys/swk_*/x"));
 }
 
 TEST(JsonText, EscapesAndRepairs) {

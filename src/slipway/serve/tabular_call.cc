@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "slipway/base/clock.h"
-#include "slipway/http/listen_address.h"
 #include "slipway/serve/tabular_session.h"
 
 namespace slipway {
@@ -46,9 +45,7 @@ struct TabularCalls::State {
 };
 
 TabularCalls::State::State(NodeParts* node_parts) : parts(node_parts) {
-  bool open = true;
-  for (const ListenAddress& address : parts->config.listen) open = open && IsLoopback(address);
-  open = open || parts->config.allow_public;
+  const bool open = IsOpen(parts->config);
   const auto seed = static_cast<uint64_t>(NowMicros()) * 0xD1B54A32D192ED03;
   for (int i = 0; i < parts->slots(); ++i) {
     threads.push_back(

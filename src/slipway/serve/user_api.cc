@@ -7,9 +7,9 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
-#include "slipway/http/listen_address.h"
 #include "slipway/serve/answer_writer.h"
 #include "slipway/serve/json_text.h"
+#include "slipway/serve/openapi_merge.h"
 #include "slipway/serve/openapi_v2.h"
 #include "slipway/serve/user_api_parts.h"
 
@@ -48,9 +48,7 @@ Answered HowAnswered(int status) {
 }  // namespace
 
 UserApi::State::State(NodeParts* node_parts) : parts(node_parts) {
-  bool open = true;
-  for (const ListenAddress& address : parts->config.listen) open = open && IsLoopback(address);
-  open = open || parts->config.allow_public;
+  const bool open = IsOpen(parts->config);
   const auto seed = static_cast<uint64_t>(NowMicros()) * 0x9E3779B97F4A7C15;
   for (int i = 0; i < parts->slots(); ++i) {
     threads.push_back(
@@ -277,7 +275,8 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
       Fail(503, Unavailable("no generation of service '" + call.service->id + "' serves"), call,
            reply);
     } else {
-      const Json& openapi = generation->generation->openapi();
+      const Generation& served = *generation->generation;
+      const Json openapi = ServedOpenApi({call.service->id, &served.openapi(), served.service()});
       reply->body = DumpJson(route.endpoint == "swagger" ? ToSwagger2(openapi) : openapi);
     }
     return HttpOutcome::kReplied;

@@ -40,8 +40,10 @@ class UserApiTest : public ::testing::Test {
     api_.reset();
   }
 
-  void Serve(const std::string& id) {
-    const ServedPackageForTest package(ServedManifestForTest(id));
+  void Serve(const std::string& id, const std::string& auth = "") {
+    PackageManifest manifest = ServedManifestForTest(id);
+    manifest.auth = auth;
+    const ServedPackageForTest package(std::move(manifest));
     const Result<std::string> imported =
         parts_->state->Import("shop", package.zip(), true, std::nullopt);
     ASSERT_TRUE(imported.ok()) << imported.error().message;
@@ -235,6 +237,24 @@ TEST_F(UserApiTest, OffLoopbackAKeyIsNeededUnlessSaid) {
   config.allow_public = true;
   Start(config);
   EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+}
+
+TEST_F(UserApiTest, OffLoopbackAPackageOpensNothingByItself) {
+  NodeConfig config;
+  config.listen = {{"0.0.0.0", 12000}};
+  Start(config);
+  Serve("v2", "public");
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
+  ServiceSettings settings;
+  settings.auth = "public";  // somebody said it on this node
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+  config.allow_public = true;
+  Start(config);
+  Serve("v2", "public");
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+  Serve("v3", "api_keys");
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
 }
 
 TEST_F(UserApiTest, LongWorkGoesToAWorkerAndKeepsItsGeneration) {

@@ -55,8 +55,8 @@ struct UserAccess {
   std::string_view hint;
 };
 
-// Whether a service asks for a key or token: its setting, else what its generations say, else the
-// node's rule (`open`: it asks for none).
+// Whether a service asks for a key or token: its setting; else the stricter of what its generations
+// say and of the node's rule (`open`: it asks for none).
 bool ServiceNeedsKey(const ServedService& service, bool open);
 // The same of one endpoint.
 bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open);

@@ -6,13 +6,13 @@
 
 #include "slipway/base/result.h"
 
-#define SLIPWAY_LIBPQ_FUNCTIONS(X)                                                               \
-  X(connectdbParams)                                                                             \
-  X(finish)                                                                                      \
-  X(status) X(errorMessage) X(exec) X(execParams) X(clear) X(resultStatus) X(resultErrorField)   \
-      X(resultErrorMessage) X(ntuples) X(nfields) X(ftype) X(getisnull) X(getvalue) X(getlength) \
-          X(cmdTuples) X(cmdStatus) X(transactionStatus) X(setNoticeProcessor)                   \
-              X(connectionNeedsPassword) X(conninfoParse) X(conninfoFree) X(freemem)
+// clang-format off: it does not settle on lists of macros.
+#define SLIPWAY_LIBPQ_FUNCTIONS(X) \
+  X(connectdbParams) X(finish) X(status) X(errorMessage) X(exec) X(execParams) X(clear) \
+  X(resultStatus) X(resultErrorField) X(resultErrorMessage) X(ntuples) X(nfields) X(ftype) \
+  X(getisnull) X(getvalue) X(getlength) X(cmdTuples) X(cmdStatus) X(transactionStatus) \
+  X(setNoticeProcessor) X(connectionNeedsPassword) X(conninfoParse) X(conninfoFree) X(freemem)
+// clang-format on
 
 namespace slipway {
 

@@ -18,18 +18,15 @@ namespace slipway {
 inline constexpr std::string_view kLightGbmVersion = "4.7.0";  // the pinned part
 
 // Every function that we call, by its name without the prefix.
-#define SLIPWAY_LIGHTGBM_FUNCTIONS(X)                                                             \
-  X(GetLastError)                                                                                 \
-  X(DumpParamAliases)                                                                             \
-  X(RegisterLogCallback)                                                                          \
-  X(GetSampleCount)                                                                               \
-  X(SampleIndices)                                                                                \
-  X(DatasetCreateFromSampledColumn)                                                               \
-  X(DatasetCreateByReference)                                                                     \
-  X(DatasetPushRows) X(DatasetFree) X(DatasetSetField) X(DatasetSetFeatureNames) X(BoosterCreate) \
-      X(BoosterFree) X(BoosterAddValidData) X(BoosterUpdateOneIter) X(BoosterGetEvalCounts)       \
-          X(BoosterGetEvalNames) X(BoosterGetEval) X(BoosterSaveModelToString)                    \
-              X(BoosterFeatureImportance) X(BoosterNumberOfTotalModel)
+// clang-format off: it does not settle on lists of macros.
+#define SLIPWAY_LIGHTGBM_FUNCTIONS(X) \
+  X(GetLastError) X(DumpParamAliases) X(RegisterLogCallback) X(GetSampleCount) X(SampleIndices) \
+  X(DatasetCreateFromSampledColumn) X(DatasetCreateByReference) X(DatasetPushRows) \
+  X(DatasetFree) X(DatasetSetField) X(DatasetSetFeatureNames) X(BoosterCreate) X(BoosterFree) \
+  X(BoosterAddValidData) X(BoosterUpdateOneIter) X(BoosterGetEvalCounts) X(BoosterGetEvalNames) \
+  X(BoosterGetEval) X(BoosterSaveModelToString) X(BoosterFeatureImportance) \
+  X(BoosterNumberOfTotalModel)
+// clang-format on
 
 class LightGbm {
  public:
