@@ -83,6 +83,7 @@ Result<Response> CreateDeployment(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(std::string service, GetString(body, "service"));
   ASSIGN_OR_RETURN(const std::string infra, GetString(body, "infra"));
   RETURN_IF_ERROR(CheckValidName(name));
+  RETURN_IF_ERROR(hub.registry().infras().Get(infra));
   // PROJECT/SERVICE names the same as SERVICE.
   const size_t slash = service.find('/');
   const std::string project = slash == std::string::npos ? "" : service.substr(0, slash);
@@ -91,7 +92,6 @@ Result<Response> CreateDeployment(Hub& hub, const Request& request) {
   if (slash != std::string::npos && found.project != project)
     return NotFound("the published service '" + service + "' is of project '" + found.project +
                     "', not of '" + project + "'");
-  RETURN_IF_ERROR(hub.registry().infras().Get(infra));
   DeploymentRecord wanted;
   wanted.service = service;
   ASSIGN_OR_RETURN(const PublishedVersion newest,
