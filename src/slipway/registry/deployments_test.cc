@@ -52,9 +52,11 @@ TEST_F(DeploymentsTest, SecretsAreSealedAndOpenWithTheirRowAndKeyOnly) {
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kCorruption);
   EXPECT_EQ(opened.error().message.find("hunter2"), std::string::npos);
-  // A lost key is not replaced while something is sealed with it.
+  // A lost key is replaced by the next secret; what was sealed with the old one stays closed.
   ASSERT_TRUE(RemoveAll(registry->home().SecretKeyPath()).ok());
-  EXPECT_FALSE(secrets.Put("new").ok());
+  EXPECT_EQ(secrets.Open(id).error().code, ErrorCode::kCorruption);
+  EXPECT_EQ(*secrets.Open(*secrets.Put("new")), "new");
+  EXPECT_EQ(secrets.Open(id).error().code, ErrorCode::kCorruption);
 }
 
 TEST_F(DeploymentsTest, TheNameOfADeploymentNamesAFile) {
