@@ -38,7 +38,8 @@ std::string SettingsWords(const NodeState& state, const std::string& service,
   const Json before = ServiceSettingsToJson(found->settings);
   const Json after = ServiceSettingsToJson(*wanted);
   for (const auto& [key, value] : after.items()) {
-    if (before[key] != value) AddWord(key, value, &out);
+    const auto was = before.find(key);
+    if (was == before.end() || *was != value) AddWord(key, value, &out);
   }
   return out.empty() ? "nothing" : out;
 }
