@@ -157,6 +157,10 @@ class Deployer {
   Mutex mutex_;
   std::map<std::string, std::shared_ptr<HttpClient>> clients_ GUARDED_BY(mutex_);
   int64_t epoch_ GUARDED_BY(mutex_) = 0;
+  struct Retry {
+    double wait = 0, next = 0;
+  };
+  std::map<std::string, Retry> retries_;  // of Recover, which one thread calls
   std::atomic<bool> abandoned_ = false;
   std::atomic<int> searches_ = 0;  // of query logs, now
   std::mutex sleep_mutex_;

@@ -285,6 +285,7 @@ Status Deployer::Remove(const std::string& name, bool force) {
 // What is to be brought where it belongs by itself: updates that a process left unfinished, and
 // ways back that a node missed. A plain update that ended in between is for a person to decide.
 std::optional<UpdateRequest> Deployer::Repair(const DeploymentRecord& record) {
+  if (!IsUnsettled(record)) return std::nullopt;
   const auto updates = registry_.deployments().Updates(record.name, 1);
   const std::string kind = updates.ok() && !updates->empty() ? updates->front().kind : "";
   UpdateRequest request;
@@ -306,13 +307,20 @@ std::vector<std::string> Deployer::Recover(const std::string& who, bool again) {
   for (const DeploymentRecord& record : *all) {
     std::optional<UpdateRequest> request = Repair(record);
     if (!request) continue;
-    if (again && !CheckIdle(record.name).ok()) continue;
-    if (again) {  // not every few seconds while a node is gone
+    // One that fails for another reason than a dead node is not tried, and recorded, every few
+    // seconds: after 10, 20, 40, ... 600 s.
+    Retry& retry = retries_[record.name + "\n" + record.created_at];
+    if (again && (SteadySeconds() < retry.next || !CheckIdle(record.name).ok())) continue;
+    if (again) {  // nor while a node is gone
       auto session = Open(record.infra, false);
       if (!session.ok()) continue;
       const auto nodes = ObserveAll(session->nodes, record.service, 3);
       if (!std::all_of(nodes.begin(), nodes.end(), [](const auto& n) { return n.reachable.ok(); }))
         continue;
+    }
+    if (again) {
+      retry.wait = std::clamp(retry.wait * 2, 10.0, 600.0);
+      retry.next = SteadySeconds() + retry.wait;
     }
     request->who = who;
     const DeploymentSpec wanted = request->desired.value_or(record.desired);
