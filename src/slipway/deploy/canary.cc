@@ -67,6 +67,14 @@ CanaryVerdict JudgeCanary(const CanaryOptions& options, const CanaryLook& look, 
   return CanaryVerdict::kWait;
 }
 
+std::string DescribeStep(const CanaryOptions& options, const std::string& fresh) {
+  if (options.step_requests <= 0) return "for " + FormatSeconds(options.step_seconds);
+  std::string text =
+      "until " + fresh + " has answered " + FormatCount(options.step_requests) + " requests";
+  if (options.step_seconds > 0) text += ", for at least " + FormatSeconds(options.step_seconds);
+  return text;
+}
+
 void ServiceCounters::Add(const Json& metrics, const std::string& service,
                           const std::string& shadow) {
   const Json* endpoints = FindMember(metrics, "endpoints");

@@ -36,6 +36,9 @@ enum class CanaryVerdict { kWait, kGoOn, kGoBack };
 // `why` says what was seen, for kGoOn and kGoBack.
 CanaryVerdict JudgeCanary(const CanaryOptions& options, const CanaryLook& look, std::string* why);
 
+// How long a step lasts, for people: "for 5 min 0 s", "until v2 has answered 30 requests".
+std::string DescribeStep(const CanaryOptions& options, const std::string& fresh);
+
 // Counters of a service by generation, out of the metrics of a node (docs/admin-api.md).
 struct ServiceCounters {
   std::vector<std::pair<std::string, CanaryCounts>> generations;

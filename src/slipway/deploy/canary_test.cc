@@ -29,6 +29,17 @@ TEST(Canary, WaitsForTheTimeAndForTheRequests) {
   EXPECT_EQ(JudgeCanary(Options(), look, &why), CanaryVerdict::kWait);
 }
 
+TEST(Canary, SaysHowLongAStepLasts) {
+  CanaryOptions options;
+  options.step_seconds = 300;
+  EXPECT_EQ(DescribeStep(options, "v2"), "for 5 min 0 s");
+  options.step_requests = 3000;
+  EXPECT_EQ(DescribeStep(options, "v2"),
+            "until v2 has answered 3,000 requests, for at least 5 min 0 s");
+  options.step_seconds = 0;
+  EXPECT_EQ(DescribeStep(options, "v2"), "until v2 has answered 3,000 requests");
+}
+
 TEST(Canary, GoesBackAtOnceWhenMoreOfTheNewAnswersFail) {
   std::string why;
   CanaryLook look;

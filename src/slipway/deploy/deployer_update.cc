@@ -86,6 +86,8 @@ RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session
     first = false;
     input.wish.trust_mapped = true;
     if (share >= 1) break;
+    request.log(DescribeSpec(input.wish.desired) + " is watched " + DescribeStep(options, fresh),
+                share);
     for (;;) {
       const ServiceCounters now = count();
       const auto since = [](CanaryCounts a, const CanaryCounts& b) {

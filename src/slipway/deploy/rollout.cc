@@ -239,8 +239,9 @@ class Rollout {
       return Ended(RolloutEnd::kWentBack, error);
     }
     Error error = cause;
-    error.message += "; the other nodes went back, but what " + QuotedList(stuck) +
-                     (stuck.size() == 1 ? " serves" : " serve") + " is not known";
+    error.message += "; the other nodes serve what they served before, but what " +
+                     QuotedList(stuck) + (stuck.size() == 1 ? " serves" : " serve") +
+                     " is not known";
     error.hint =
         "when it can be reached again: slipway deployment update NAME brings all nodes to "
         "one state";
