@@ -104,8 +104,8 @@ run_unit() { # build folder
 
 # PostgreSQL is started by the tests themselves, on folders and sockets of their own.
 part_unit() { install_packages postgresql; run_unit build && python3 tools/check_layers.py && .venv/bin/python -m pytest -q tools/check_layers_test.py; }
-# nginx stands in front of nodes in a test, zstd reads a query log. Two files at a time: most tests wait for what they started.
-part_e2e() { install_packages nginx-light openssl zstd postgresql; .venv/bin/python -m pytest -q -rs -n 2 --dist loadfile tests/e2e "$@"; }
+# nginx stands in front of nodes in a test, zstd reads a query log. Four files at a time: most tests wait for what they started.
+part_e2e() { install_packages nginx-light openssl zstd postgresql; .venv/bin/python -m pytest -q -rs -n 4 --dist loadfile tests/e2e "$@"; }
 
 # Under clang ASan+UBSan: every parser's fuzzer over its corpus and for a while, and the unit tests of the modules that cut
 # foreign bytes by hand or compute with raw memory. All unit tests under a sanitizer: ./run test asan.
