@@ -9,6 +9,8 @@ import little
 import postgres
 import pytest
 
+from hub import hubs  # noqa: F401: a fixture
+
 
 def answers(slipway, home=None):
     """What a restored home must give alike."""
@@ -90,6 +92,43 @@ def test_nothing_is_overwritten_and_damage_is_told(worked):
     blob.write_bytes(b"x" * blob.stat().st_size)
     damaged = worked("backup", "again.tar", code=1)
     assert str(blob) in damaged.err and "doctor --deep" in damaged.err and not (worked.folder / "again.tar").exists()
+
+
+def test_a_hub_makes_one_for_who_asks_from_elsewhere(worked, hubs):
+    before = answers(worked)
+    hub = hubs(worked)
+    worked.write("key", hub.key())
+    far = ["--server", hub.url, "--key-file", "key"]
+    left = worked.home / "backups"
+    left.mkdir()
+    (left / ".home.tar.half").write_text("what a killed hub left")
+    made = worked.json(*far, "backup", "far.tar", "--logs")
+    assert made["verified"] and made["datasets"] == 2 and made["job_logs"] >= 2 and made["server"] == hub.url
+    assert os.stat(worked.folder / "far.tar").st_mode & 0o777 == 0o600 and list(left.iterdir()) == []
+    assert "exists already" in worked(*far, "backup", "far.tar", code=5).err
+    assert "there is no folder" in worked(*far, "backup", "nowhere/far.tar", code=3).err
+    worked("restore", "far.tar", "new")
+    assert answers(worked, "new")[1:] == before[1:]
+    (worked.folder / "into").mkdir()
+    human = worked(*far, "backup", "into", "--no-data").out
+    (file,) = (worked.folder / "into").iterdir()
+    assert f"backup {file}: " in human and "0 datasets" in human and file.name.startswith("home-20")
+    # Without the command: the listing, and the inverse.
+    started = hub.local("POST", "/api/v1/backups", {"data": False})
+    assert started.status == 202, started
+    while hub.local("GET", f"/api/v1/jobs/{started.json['job']}").json["status"] in ("queued", "running"):
+        pass
+    (listed,) = hub.local("GET", "/api/v1/backups").json
+    assert listed["backup"] == started.json["backup"] and listed["bytes"] > 0
+    assert hub.local("DELETE", f"/api/v1/backups/{listed['backup']}").json == {"deleted": listed["backup"]}
+    assert hub.local("GET", "/api/v1/backups").json == [] and hub.local("GET", f"/api/v1/backups/{listed['backup']}").status == 404
+    assert hub.local("GET", "/api/v1/backups/..%2Fhome.json").status == 404
+    assert {c["check"]: c["state"] for c in worked.json(*far, "doctor")}["integrity"] == "ok"
+    blob = next(p for p in (worked.home / "blobs/sha256").rglob("*") if p.is_file())
+    blob.write_bytes(b"x" * blob.stat().st_size)
+    assert blob.name[:12] in worked(*far, "doctor", "--deep", code=1).out
+    damaged = worked(*far, "backup", "again.tar", code=1)
+    assert str(blob) in damaged.err and not (worked.folder / "again.tar").exists() and list(left.iterdir()) == []
 
 
 def test_a_killed_backup_leaves_no_backup(worked):

@@ -46,7 +46,7 @@ def far(request, slipway, hubs, tmp_path):
     return Far(slipway.folder)
 
 
-@pytest.mark.parametrize("words", [["init"], ["backup", "x.tar"], ["restore", "x.tar"], ["doctor"], ["demo"], ["hub"]], ids=lambda w: w[0])
+@pytest.mark.parametrize("words", [["init"], ["restore", "x.tar"], ["demo"], ["hub"]], ids=lambda w: w[0])
 def test_what_works_on_a_home_refuses_a_server(slipway, words):
     refused = slipway("--server", "http://127.0.0.1:1", *words, code=2)
     assert "works on a home of this machine" in refused.err

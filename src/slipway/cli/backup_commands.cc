@@ -1,8 +1,9 @@
-// backup and restore: like init and doctor they need no hub. A backup takes no lock.
-#include "slipway/base/clock.h"
+// backup and restore: like init and doctor they need no hub. A backup takes no lock; of a hub on
+// --server it is fetched.
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
+#include "slipway/cli/terminal.h"
 #include "slipway/registry/backup.h"
 #include "slipway/registry/home.h"
 
@@ -14,12 +15,6 @@ struct Options {
   bool no_data = false, logs = false, check = false;
 };
 
-Json ToJson(const BackupReport& report) {
-  return {{"backup", report.path}, {"created", report.created_at}, {"bytes", report.bytes},
-          {"blobs", report.blobs}, {"datasets", report.datasets},  {"job_logs", report.logs},
-          {"verified", true}};
-}
-
 std::string Contents(const BackupReport& report) {
   std::string text =
       FormatCount(report.blobs) + " blobs, " + FormatCount(report.datasets) + " datasets";
@@ -27,27 +22,71 @@ std::string Contents(const BackupReport& report) {
   return text + ", " + FormatBytes(report.bytes);
 }
 
-// A folder gets a file named by the home and the moment: home-20261129T231500Z.tar.
-std::string TargetOf(const std::string& given, const std::string& home) {
+// A folder gets a file of this name in it.
+std::string TargetOf(const std::string& given, const std::string& name) {
   const std::string path = AbsolutePath(given);
-  if (!IsDirectory(path)) return path;
-  std::string moment;
-  for (const char c : NowText()) {
-    if (c == '.') break;
-    if (c != '-' && c != ':') moment += c;
+  return IsDirectory(path) ? JoinPath(path, name) : path;
+}
+
+// The hub makes it; then it comes here, is read whole here, and is deleted there.
+Result<BackupReport> FetchBackup(Context& context, const Options& options) {
+  ASSIGN_OR_RETURN(const Json started,
+                   context.Call("POST", "/api/v1/backups",
+                                {{"data", !options.no_data}, {"logs", options.logs}}));
+  const std::string id = started["job"].get<std::string>();
+  const std::string name = started["backup"].get<std::string>();
+  const std::string target = TargetOf(options.file, name);
+  {
+    ProgressBar bar("backup", context.quiet || context.json);
+    RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
+      if (event.kind == JobEvent::Kind::kProgress) bar.Update(event.progress.part, 0, "");
+    }));
+    bar.Clear();
   }
-  if (!moment.ends_with('Z')) moment += 'Z';
-  return JoinPath(path, BaseName(home) + "-" + moment + ".tar");
+  ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
+  const std::string status = job["status"].get<std::string>();
+  if (status == "aborted") return Cancelled("aborted; no backup was made");
+  if (status != "done")
+    return InvalidArgument(job["error"].is_string() ? job["error"].get<std::string>()
+                                                    : "no backup was made");
+  const std::string there = ApiPath("/api/v1/backups/{}", {name});
+  RETURN_IF_ERROR(context.Download(there, target));
+  auto report = VerifyBackup(target);
+  if (!report.ok()) {
+    (void)RemoveAll(target).ok();
+    return report.error().Within("the backup that came from the hub was read here");
+  }
+  report->path = target;
+  RETURN_IF_ERROR(context.Call("DELETE", there));
+  return report;
 }
 
 Result<int> Backup(Context& context, const Options& options) {
-  RETURN_IF_ERROR(context.NeedsHome("backup"));
-  const std::string home = context.HomePath();
-  ASSIGN_OR_RETURN(const BackupReport report,
-                   CreateBackup(home, TargetOf(options.file, home),
-                                {.data = !options.no_data, .logs = options.logs}));
-  Json json = ToJson(report);
-  json["home"] = home;
+  Json json;
+  BackupReport report;
+  if (!context.server_flag.empty()) {
+    const std::string file = AbsolutePath(options.file);
+    if (PathExists(file) && !IsDirectory(file))
+      return Conflict("'" + file + "' exists already", "give another name, or remove it first");
+    if (!IsDirectory(DirName(file)))
+      return NotFound("there is no folder '" + DirName(file) + "' for the backup",
+                      "make it first, or give another name");
+    ASSIGN_OR_RETURN(report, FetchBackup(context, options));
+    json = BackupToJson(report);
+    json["server"] = context.server_flag;
+  } else {
+    const std::string home = context.HomePath();
+    ProgressBar bar("backup", context.quiet || context.json);
+    BackupOptions what;
+    what.data = !options.no_data;
+    what.logs = options.logs;
+    what.cancel = &g_interrupted;
+    what.on_progress = [&](double part) { bar.Update(part, 0, ""); };
+    ASSIGN_OR_RETURN(report, CreateBackup(home, TargetOf(options.file, NameOfBackup(home)), what));
+    bar.Clear();
+    json = BackupToJson(report);
+    json["home"] = home;
+  }
   RETURN_IF_ERROR(
       context.Print("backup " + report.path + ": " + Contents(report) + ", verified\n", json));
   return kExitDone;
@@ -60,13 +99,13 @@ Result<int> Restore(Context& context, const Options& options) {
     ASSIGN_OR_RETURN(const BackupReport report, VerifyBackup(file));
     RETURN_IF_ERROR(context.Print(
         "backup " + file + " of " + report.created_at + " is whole: " + Contents(report) + "\n",
-        ToJson(report)));
+        BackupToJson(report)));
     return kExitDone;
   }
   const std::string home =
       options.folder.empty() ? context.HomePath() : AbsolutePath(options.folder);
   ASSIGN_OR_RETURN(const BackupReport report, RestoreBackup(file, home, RegistryFromEnvironment()));
-  Json json = ToJson(report);
+  Json json = BackupToJson(report);
   json["home"] = home;
   for (const std::string& notice : report.notices) context.Warn(notice);
   RETURN_IF_ERROR(context.Print("restored " + home + " from the backup of " + report.created_at +
@@ -79,8 +118,8 @@ Result<int> Restore(Context& context, const Options& options) {
 
 void AddBackupCommands(CLI::App* app, Invocation* invocation) {
   static Options options;
-  CLI::App* backup =
-      app->add_subcommand("backup", "the home as one file, also while others work in it");
+  CLI::App* backup = app->add_subcommand(
+      "backup", "the home as one file, also while others work in it; with --server, the hub's");
   backup->add_option("FILE", options.file, "a new file, or a folder to put one into")->required();
   backup->add_flag("--no-data", options.no_data,
                    "without the data of managed datasets: restored, they have to be built again");

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include <pwd.h>
@@ -9,6 +10,7 @@
 
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
+#include "slipway/base/hash.h"
 #include "slipway/base/names.h"
 #include "slipway/base/text.h"
 #include "slipway/http/url.h"
@@ -135,6 +137,26 @@ Result<Response> Context::CallRaw(const std::string& method, const std::string& 
   if (remote_ != nullptr)
     return remote_->Send(method, path, body.is_null() ? "" : DumpJson(body), "", headers);
   return Dispatch(method, path, body, headers);
+}
+
+Status Context::Download(const std::string& path, const std::string& target) {
+  const std::string temp = JoinPath(DirName(target), "." + BaseName(target) + "." + RandomId());
+  RETURN_IF_ERROR(FindHub());
+  if (remote_ == nullptr) RETURN_IF_ERROR(OpenHub(false));
+  Status status;
+  if (remote_ != nullptr) {
+    auto answer = remote_->Send("GET", path, "", "", {}, temp);
+    if (!answer.ok()) status = answer.error();
+  } else {
+    ASSIGN_OR_RETURN(const Response response, Dispatch("GET", path, Json()));
+    std::error_code error;
+    std::filesystem::copy_file(response.file, temp, error);
+    if (error) status = FileError("write", target, error.value());
+  }
+  if (status.ok()) status = FsyncFile(temp);
+  if (status.ok()) status = RenameDurably(temp, target);
+  if (!status.ok()) (void)RemoveAll(temp).ok();
+  return status;
 }
 
 Result<Json> Context::CallWithoutLock(const std::string& method, const std::string& path,

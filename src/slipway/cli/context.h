@@ -48,6 +48,8 @@ class Context {
   // `headers`: If-Match and the like, by lower-case names; the answer's ETag is in its headers.
   Result<Response> CallRaw(const std::string& method, const std::string& path,
                            const Json& body = Json(), const Headers& headers = {});
+  // GETs a file into `target`, which is whole and durable then, or as it was.
+  Status Download(const std::string& path, const std::string& target);
   // For POSTs that change nothing (diff) or leave only a note for the process that holds the home's
   // lock (job abort).
   Result<Json> CallWithoutLock(const std::string& method, const std::string& path,

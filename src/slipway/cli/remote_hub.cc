@@ -149,7 +149,8 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
 
 Result<Response> RemoteHubClient::Send(const std::string& method, const std::string& path,
                                        const std::string& body, const std::string& upload,
-                                       const std::map<std::string, std::string>& headers) {
+                                       const std::map<std::string, std::string>& headers,
+                                       const std::string& answer_file) {
   HttpCall call;
   call.method = method;
   call.url = options_.url + path;
@@ -166,7 +167,9 @@ Result<Response> RemoteHubClient::Send(const std::string& method, const std::str
   call.max_answer_bytes = 0;
   const bool is_file =
       path.ends_with("/bundle") || path.ends_with("/archive") || path.ends_with("/log");
-  if (is_file && method == "GET") {
+  if (!answer_file.empty()) {
+    call.answer_file = answer_file;
+  } else if (is_file && method == "GET") {
     if (files_.path().empty()) {
       ASSIGN_OR_RETURN(files_, TempDir::Make());
     }

@@ -30,9 +30,11 @@ class RemoteHubClient {
   static Result<std::unique_ptr<RemoteHubClient>> OfHome(const std::string& home);
 
   // An answer of 400 and above is its error. `upload`: the body is this file.
+  // `answer_file`: where the answer goes.
   Result<Response> Send(const std::string& method, const std::string& path, const std::string& body,
                         const std::string& upload = "",
-                        const std::map<std::string, std::string>& headers = {});
+                        const std::map<std::string, std::string>& headers = {},
+                        const std::string& answer_file = "");
   // Follows the job's events to its end, over lost connections; `cancel` set: asks it to stop,
   // once.
   Status Follow(const std::string& job, const std::function<void(const JobEvent&)>& on_event,

@@ -1,5 +1,4 @@
 #include <cstdlib>
-#include <filesystem>
 
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
@@ -149,24 +148,8 @@ Result<int> ListPackages(Context& context, const ServiceOptions& options) {
   return kExitDone;
 }
 
-// Beside the target first: a file of that name is whole or as it was.
-Status CopyDurably(const std::string& from, const std::string& to) {
-  const std::string temp = JoinPath(DirName(to), "." + BaseName(to) + "." + RandomId());
-  std::error_code error;
-  std::filesystem::copy_file(from, temp, error);
-  if (error) {
-    (void)RemoveAll(temp).ok();
-    return FileError("write", to, error.value());
-  }
-  RETURN_IF_ERROR(FsyncFile(temp));
-  Status renamed = RenameDurably(temp, to);
-  if (!renamed.ok()) (void)RemoveAll(temp).ok();
-  return renamed;
-}
-
 Status WriteArchive(Context& context, const ServiceRef& ref, const std::string& output) {
-  ASSIGN_OR_RETURN(const Response archive, context.CallRaw("GET", ref.PackagePath("/archive")));
-  return CopyDurably(archive.file, AbsolutePath(output));
+  return context.Download(ref.PackagePath("/archive"), AbsolutePath(output));
 }
 
 // Follows the job; its one activity's record.

@@ -1,108 +1,32 @@
 #include <cstdio>
 
-#include <sys/statvfs.h>
-#include <unistd.h>
-
-#include "slipway/base/clock.h"
-#include "slipway/base/file.h"
-#include "slipway/base/text.h"
 #include "slipway/cli/commands.h"
-#include "slipway/flow/datasets.h"
-#include "slipway/registry/registry.h"
+#include "slipway/flow/doctor.h"
 
 namespace slipway {
 namespace {
 
-struct Check {
-  std::string name, state, detail, hint;  // state: ok, warning, error
-};
-
-void CheckDisk(const std::string& folder, std::vector<Check>* checks) {
-  struct statvfs info{};
-  if (::statvfs(folder.c_str(), &info) != 0) return;
-  const auto free = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
-  const bool low = free < int64_t{1} << 30;
-  checks->push_back({"disk space", low ? "warning" : "ok", FormatBytes(free) + " free",
-                     low ? "builds need room for their outputs twice" : ""});
-  const double start = SteadySeconds();
-  const std::string probe = JoinPath(folder, ".doctor");
-  if (Status status = WriteFileAtomic(probe, "x"); !status.ok()) {
-    checks->push_back({"home writable", "error", status.error().message, status.error().hint});
-  } else {
-    ::unlink(probe.c_str());
-    char text[64];
-    std::snprintf(text, sizeof text, "a durable write takes %.1f ms",
-                  (SteadySeconds() - start) * 1000);
-    checks->push_back({"home writable", "ok", text, ""});
-  }
-}
-
-void CheckLibraries(std::vector<Check>* checks) {
-  // A worker loads the data engine and says whether it works.
-  auto answer = RunLook("check_sql", {{"query", "SELECT 1 AS one"}, {"inputs", Json::array()}});
-  checks->push_back({"data engine (DuckDB)", answer.ok() ? "ok" : "error",
-                     answer.ok() ? "loads and answers" : answer.error().message,
-                     answer.ok() ? "" : answer.error().hint});
-  bool found = false;
-  const char* env = std::getenv("SLIPWAY_LIB_DIR");
-  for (const std::string& folder :
-       {std::string(env != nullptr ? env : ""), JoinPath(ExecutableDir(), "../lib")}) {
-    if (!folder.empty() && PathExists(JoinPath(folder, "lib_lightgbm.so"))) found = true;
-  }
-  checks->push_back(
-      {"trainer (LightGBM)", found ? "ok" : "warning",
-       found ? "lib_lightgbm.so is there" : "lib_lightgbm.so was not found beside the program",
-       found ? "" : "set SLIPWAY_LIB_DIR to the folder that has it; only training needs it"});
-}
-
-void CheckHome(const std::string& home, bool deep, std::vector<Check>* checks) {
-  auto registry = Registry::OpenForReading(home);
-  if (!registry.ok()) {
-    checks->push_back({"home", registry.error().code == ErrorCode::kNotFound ? "warning" : "error",
-                       registry.error().message, registry.error().hint});
-    return;
-  }
-  checks->push_back({"home", "ok", home, ""});
-  if ((*registry)->home().shared())
-    checks->push_back({"registry", "ok", (*registry)->home().RegistryName(), ""});
-  CheckDisk(home, checks);
-  auto findings = (*registry)->CheckIntegrity(deep);
-  if (!findings.ok()) {
-    checks->push_back({"integrity", "error", findings.error().message, findings.error().hint});
-    return;
-  }
-  for (const Finding& finding : *findings)
-    checks->push_back(
-        {"integrity", finding.error ? "error" : "warning", finding.message, finding.hint});
-  if (findings->empty())
-    checks->push_back(
-        {"integrity", "ok",
-         deep ? "database, blobs and data verified by hash" : "database, blobs and data are there",
-         ""});
-}
-
 Result<int> Doctor(Context& context, bool deep) {
-  RETURN_IF_ERROR(context.NeedsHome("doctor"));
-  std::vector<Check> checks;
-  checks.push_back({"slipway", "ok", SLIPWAY_VERSION, ""});
-  CheckLibraries(&checks);
-  CheckHome(context.HomePath(), deep, &checks);
-  Json json = Json::array();
+  Json json;
+  if (context.server_flag.empty()) {
+    json = HealthToJson(ExamineHome(context.HomePath(), deep));
+  } else {
+    ASSIGN_OR_RETURN(json,
+                     context.Call("GET", deep ? "/api/v1/doctor?deep=true" : "/api/v1/doctor"));
+  }
   bool failed = false;
   std::string human;
-  for (const Check& check : checks) {
-    json.push_back({{"check", check.name},
-                    {"state", check.state},
-                    {"detail", check.detail},
-                    {"hint", check.hint}});
-    failed |= check.state == "error";
-    const Style style = check.state == "ok"        ? Style::kGreen
-                        : check.state == "warning" ? Style::kYellow
-                                                   : Style::kRed;
-    const char* mark = check.state == "ok" ? "ok  " : check.state == "warning" ? "note" : "BAD ";
-    human +=
-        Styled(mark, style, StdoutIsTerminal()) + "  " + check.name + ": " + check.detail + "\n";
-    if (!check.hint.empty()) human += "      " + check.hint + "\n";
+  for (const Json& check : json) {
+    const std::string state = check["state"].get<std::string>();
+    failed |= state == "error";
+    const Style style = state == "ok"        ? Style::kGreen
+                        : state == "warning" ? Style::kYellow
+                                             : Style::kRed;
+    const char* mark = state == "ok" ? "ok  " : state == "warning" ? "note" : "BAD ";
+    human += Styled(mark, style, StdoutIsTerminal()) + "  " + check["check"].get<std::string>() +
+             ": " + check["detail"].get<std::string>() + "\n";
+    if (const std::string hint = check["hint"].get<std::string>(); !hint.empty())
+      human += "      " + hint + "\n";
   }
   RETURN_IF_ERROR(context.Print(human, json));
   return failed ? kExitFailed : kExitDone;

@@ -40,6 +40,14 @@ Json Object(const Members& always, const Members& sometimes = {}) {
       {"type", "object"}, {"properties", std::move(properties)}, {"required", std::move(required)}};
 }
 
+void AddUpkeep(Json* out) {
+  (*out)["HealthCheck"] = Object({{"check", kText},
+                                  {"state", Words({"ok", "warning", "error"})},
+                                  {"detail", kText},
+                                  {"hint", kText}});
+  (*out)["Backup"] = Object({{"backup", kText}, {"bytes", kWhole}, {"created_at", kText}});
+}
+
 void AddDesigner(Json* out) {
   (*out)["Service"] = Object({{"name", kText}, {"definition", kMap}});
   (*out)["Endpoint"] = Object({{"service", kText},
@@ -214,6 +222,7 @@ void AddDeployments(Json* out) {
 
 Json AnswerSchemas() {
   Json out = Json::object();
+  AddUpkeep(&out);
   AddDesigner(&out);
   AddInfras(&out);
   AddDeployments(&out);

@@ -76,6 +76,7 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   AddDeploymentRoutes(*hub, &hub->router_);
   AddLineageRoutes(*hub, &hub->router_);
   AddPeopleRoutes(*hub, &hub->router_);
+  AddBackupRoutes(*hub, &hub->router_);
   AddSystemRoutes(*hub, &hub->router_);
   return hub;
 }

@@ -75,6 +75,7 @@ void AddPublishedRoutes(Hub& hub, Router* router);  // what published services g
 void AddDeploymentRoutes(Hub& hub, Router* router);
 void AddLineageRoutes(Hub& hub, Router* router);
 void AddPeopleRoutes(Hub& hub, Router* router);
+void AddBackupRoutes(Hub& hub, Router* router);
 void AddSystemRoutes(Hub& hub, Router* router);
 
 }  // namespace slipway

@@ -63,9 +63,13 @@ void WriteProblem(std::string_view path, int status, const Error& error,
 
 // Types that live as long as the program: HttpReply keeps a view only.
 std::string_view KnownType(const std::string& type) {
-  static constexpr std::string_view kTypes[] = {"application/json", kProblem,
-                                                "text/plain",       "application/octet-stream",
-                                                "application/zip",  "text/html; charset=utf-8"};
+  static constexpr std::string_view kTypes[] = {"application/json",
+                                                kProblem,
+                                                "text/plain",
+                                                "application/octet-stream",
+                                                "application/x-tar",
+                                                "application/zip",
+                                                "text/html; charset=utf-8"};
   for (const std::string_view known : kTypes) {
     if (type == known) return known;
   }

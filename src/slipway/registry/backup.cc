@@ -53,9 +53,19 @@ Result<Contents> PrepareSnapshot(const std::string& path, const BackupOptions& o
 }
 
 // kNotFound: a file of the snapshot has been replaced and removed meanwhile.
-Status AddContents(const Home& home, const Contents& contents, TarWriter& archive,
-                   std::vector<TarEntry>* entries, BackupReport* report) {
+Status AddContents(const Home& home, const Contents& contents, const BackupOptions& options,
+                   TarWriter& archive, std::vector<TarEntry>* entries, BackupReport* report) {
+  const size_t files = contents.blobs.size() + contents.data_files.size() + contents.job_ids.size();
+  size_t done = 0;
+  const auto next = [&]() -> Status {
+    if (options.cancel != nullptr && options.cancel->load())
+      return Cancelled("aborted; no backup was made");
+    if (options.on_progress)
+      options.on_progress(static_cast<double>(done++) / static_cast<double>(files));
+    return {};
+  };
   for (const Blob& blob : contents.blobs) {
+    RETURN_IF_ERROR(next());
     const std::string path = home.BlobPath(blob.hash);
     ASSIGN_OR_RETURN(TarEntry entry, archive.AddFile(BlobName(blob.hash), path));
     if (entry.sha256 != blob.hash) {
@@ -66,11 +76,13 @@ Status AddContents(const Home& home, const Contents& contents, TarWriter& archiv
     ++report->blobs;
   }
   for (const std::string& file : contents.data_files) {
+    RETURN_IF_ERROR(next());
     ASSIGN_OR_RETURN(TarEntry entry, archive.AddFile(file, JoinPath(home.root(), file)));
     entries->push_back(std::move(entry));
     ++report->datasets;
   }
   for (const std::string& id : contents.job_ids) {
+    RETURN_IF_ERROR(next());
     auto entry = archive.AddFile("jobs/" + id + "/log.txt", home.JobLogPath(id));
     if (!entry.ok() && entry.error().code == ErrorCode::kNotFound) continue;
     if (!entry.ok()) return std::move(entry).error();
@@ -94,7 +106,7 @@ Result<BackupReport> Attempt(const Home& home, const std::string& path,
   std::vector<TarEntry> entries;
   ASSIGN_OR_RETURN(TarEntry registry, archive->AddFile(std::string(kRegistryName), snapshot));
   entries.push_back(std::move(registry));
-  RETURN_IF_ERROR(AddContents(home, contents, *archive, &entries, &report));
+  RETURN_IF_ERROR(AddContents(home, contents, options, *archive, &entries, &report));
   RETURN_IF_ERROR(
       archive->AddBytes(std::string(kManifestName), ManifestText(report, options, entries)));
   ASSIGN_OR_RETURN(report.bytes, archive->Finish());
@@ -102,6 +114,22 @@ Result<BackupReport> Attempt(const Home& home, const std::string& path,
 }
 
 }  // namespace
+
+Json BackupToJson(const BackupReport& report) {
+  return {{"backup", report.path}, {"created", report.created_at}, {"bytes", report.bytes},
+          {"blobs", report.blobs}, {"datasets", report.datasets},  {"job_logs", report.logs},
+          {"verified", true}};
+}
+
+std::string NameOfBackup(const std::string& home, const std::string& mark) {
+  std::string moment;
+  for (const char c : NowText()) {
+    if (c == '.') break;
+    if (c != '-' && c != ':') moment += c;
+  }
+  if (!moment.ends_with('Z')) moment += 'Z';
+  return BaseName(home) + "-" + moment + mark + ".tar";
+}
 
 Result<BackupReport> CreateBackup(const std::string& folder, const std::string& path,
                                   const BackupOptions& options) {

@@ -5,10 +5,13 @@
 // every file's size and SHA-256: an archive without it is not whole.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "slipway/base/json_fwd.h"
 #include "slipway/base/result.h"
 
 namespace slipway {
@@ -16,6 +19,8 @@ namespace slipway {
 struct BackupOptions {
   bool data = true;   // of managed datasets; else they are as never built
   bool logs = false;  // of jobs
+  std::function<void(double part)> on_progress;  // 0 to 1, by files
+  const std::atomic<bool>* cancel = nullptr;     // set: kCancelled, and there is no file
 };
 
 struct BackupReport {
@@ -25,6 +30,11 @@ struct BackupReport {
   int64_t blobs = 0, datasets = 0, logs = 0;
   std::vector<std::string> notices;  // of a restored home, for people
 };
+
+// {backup, created, bytes, blobs, datasets, job_logs, verified}
+Json BackupToJson(const BackupReport& report);
+// What a backup of this home is called: by the home and the moment, home-20261129T231500Z.tar.
+std::string NameOfBackup(const std::string& home, const std::string& mark = "");
 
 // Takes no lock. Durable, read again and verified when it returns, or absent. kCorruption when a
 // blob of the home is damaged (its name is in the message).

@@ -55,6 +55,8 @@ class Home {
     return JoinPath(root_, "nodes/." + std::string(deployment) + ".lock");
   }
   std::string LogsFolder() const { return JoinPath(root_, "logs"); }
+  // Backups that were asked for over HTTP, until they are deleted there.
+  std::string BackupsFolder() const { return JoinPath(root_, "backups"); }
 
  private:
   std::string root_;  // absolute
