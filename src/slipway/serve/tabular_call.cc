@@ -245,7 +245,7 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   call->request_id = headers.request_id.empty() ? thread.ids.Next() : headers.request_id;
   call->trace_id = headers.trace_id();
   reply->AddHeader("X-Request-Id", call->request_id);
-  if (!headers.trace_parent.empty()) reply->AddHeader("traceparent", headers.trace_parent);
+  AddTraceContext(headers, reply);
   call->table = thread.reader.Refresh();
   call->target = target;
   call->dialect = &dialect;

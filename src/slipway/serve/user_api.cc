@@ -260,7 +260,7 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
   reply->headers.append("X-Request-Id: ");
   reply->headers.append(call.request_id);
   reply->headers.append("\r\n");
-  if (!headers.trace_parent.empty()) reply->AddHeader("traceparent", headers.trace_parent);
+  AddTraceContext(headers, reply);
 
   const UserRoute route = ParseUserRoute(path);
   call.endpoint = route.endpoint;

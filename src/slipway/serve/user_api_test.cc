@@ -143,6 +143,17 @@ TEST_F(UserApiTest, RequestIdsAndTraceContextComeBack) {
     EXPECT_THAT(replaced.headers, HasSubstr("X-Request-Id: "));
     EXPECT_THAT(replaced.headers, ::testing::Not(HasSubstr("traceparent")));
   }
+  const std::string state = "vendor=00f067aa0ba902b7,other=t61rcWkgMzE";
+  EXPECT_THAT(Post("bare/predict", kSmall, {{"traceparent", trace}, {"TraceState", state}}).headers,
+              HasSubstr("tracestate: " + state + "\r\n"));
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  for (const Headers& useless :
+       {Headers{{"tracestate", state}}, Headers{{"traceparent", "00-1-2-3"}, {"tracestate", state}},
+        Headers{{"traceparent", trace}, {"tracestate", state}, {"tracestate", "c=d"}},
+        Headers{{"traceparent", trace}, {"tracestate", std::string(513, 'a')}}}) {
+    EXPECT_THAT(Post("bare/predict", kSmall, useless).headers,
+                ::testing::Not(HasSubstr("tracestate")));
+  }
   const HttpReply error = Post("none/predict", kSmall, {{"X-Request-Id", "mine"}});
   EXPECT_THAT(error.body, HasSubstr("\"request_id\":\"mine\""));
 }

@@ -48,6 +48,13 @@ bool IsTraceParent(std::string_view text) {
          IsLowerHex(text.substr(53, 2));
 }
 
+// A list of vendors' texts: not read here, at most what everybody must pass on.
+bool IsTraceState(std::string_view text) {
+  return !text.empty() && text.size() <= 512 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= ' ' && c <= '~') || c == '\t';
+  });
+}
+
 }  // namespace
 
 UserRoute ParseUserRoute(std::string_view path) {
@@ -81,8 +88,14 @@ std::string_view VerbText(Verb verb) {
 
 UserHeaders ReadUserHeaders(const HttpRequest& request) {
   UserHeaders headers;
+  int trace_states = 0;
   for (const HttpHeader& header : request.headers) {
     switch (header.name.size()) {
+      case 10:
+        if (EqualsLower(header.name, "tracestate"))
+          headers.trace_state =
+              ++trace_states == 1 && IsTraceState(header.value) ? header.value : std::string_view();
+        break;
       case 11:
         if (EqualsLower(header.name, "traceparent") && IsTraceParent(header.value))
           headers.trace_parent = header.value;
@@ -102,6 +115,12 @@ UserHeaders ReadUserHeaders(const HttpRequest& request) {
     }
   }
   return headers;
+}
+
+void AddTraceContext(const UserHeaders& headers, HttpReply* reply) {
+  if (headers.trace_parent.empty()) return;
+  reply->AddHeader("traceparent", headers.trace_parent);
+  if (!headers.trace_state.empty()) reply->AddHeader("tracestate", headers.trace_state);
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014).

@@ -28,12 +28,16 @@ std::string_view VerbText(Verb verb);  // "predict-multi"
 
 struct UserHeaders {
   std::string_view authorization, request_id, trace_parent, content_encoding;
+  std::string_view trace_state;  // means something beside a trace_parent only
   std::string_view trace_id() const {
     return trace_parent.empty() ? std::string_view() : trace_parent.substr(3, 32);
   }
 };
-// One pass over the headers. A request id or traceparent that is not well-formed is left out.
+// One pass over the headers. A request id, traceparent or tracestate that is not well-formed is
+// left out; so is a tracestate in several lines.
 UserHeaders ReadUserHeaders(const HttpRequest& request);
+// The caller's W3C trace context is answered as it came.
+void AddTraceContext(const UserHeaders& headers, HttpReply* reply);
 
 // "0af7651916cd43dd": unique enough to find a request in logs. Confined to one thread.
 class RequestIds {
