@@ -87,6 +87,9 @@ def test_a_dead_node_does_not_hold_up_a_rollback(hub, nodes):
     two = [nodes(), nodes()]
     deployed(hub, *two)
     hub("deployment", "update", "d", "--version", "v2")
+    planned = hub.json("deployment", "rollback", "d", "--plan")
+    assert planned["to"] == "v1" and [s["step"] for s in planned["steps"]].count("switch") == 2, planned
+    assert "it serves v2" in hub("deployment", "rollback", "d", "--plan").out and generations(two[0]) == {"v2": 100}
     two[1].kill()
     for _ in range(2):  # the second does not undo the first
         said = hub("deployment", "rollback", "d", "--json", code=7).error

@@ -216,7 +216,17 @@ void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
              return Run(c, options, DeploymentPath(options.name, route), Json::object());
            });
   };
-  simple("rollback", "goes back to what every node served before, in one step");
+  CLI::App* rollback = add("rollback", "goes back to what every node served before, in one step");
+  rollback->add_flag("--plan", options.plan, "say what would be done and why, and do nothing");
+  Handle(rollback, invocation, [](Context& c) -> Result<int> {
+    RETURN_IF_ERROR(CheckDeploymentName(options.name));
+    if (!options.plan)
+      return Run(c, options, DeploymentPath(options.name, "/rollback"), Json::object());
+    ASSIGN_OR_RETURN(const Json plan, c.Call("POST", DeploymentPath(options.name, "/rollback/plan"),
+                                             Json::object()));
+    RETURN_IF_ERROR(c.Print(PlanTable(plan), plan));
+    return kExitDone;
+  });
   simple("enable", "serves again");
   simple("disable", "stops serving; everything stays for the way back");
   CLI::App* promote = add("promote", "the same packages on another infrastructure");

@@ -160,21 +160,34 @@ Result<Response> Update(Hub& hub, const Request& request) {
   return StartUpdate(hub, record, std::move(update));
 }
 
+// After a failed update the way back is what runs; else what ran before it.
+Result<DeploymentSpec> WayBack(Hub& hub, const DeploymentRecord& record) {
+  const bool unsettled = record.state != "deployed" && record.applied;
+  std::optional<DeploymentSpec> back = unsettled ? record.applied : record.previous;
+  // A rollback that did not reach every node is done again, not undone.
+  if (record.state == "partial") {
+    ASSIGN_OR_RETURN(const auto last, hub.registry().deployments().Updates(record.name, 1));
+    if (!last.empty() && last.front().kind == "rollback") back = record.desired;
+  }
+  if (!back)
+    return Conflict("deployment '" + record.name + "' has nothing to go back to",
+                    "it had one state only");
+  return *back;
+}
+
+Result<Response> PlanRollback(Hub& hub, const Request& request) {
+  RETURN_IF_ERROR(ParseBody(request, {}));
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  ASSIGN_OR_RETURN(const DeploymentSpec back, WayBack(hub, record));
+  ASSIGN_OR_RETURN(const Json plan, hub.deployer().Plan(record.name, back));
+  return JsonResponse(plan);
+}
+
 Result<Response> RollbackDeployment(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(ParseBody(request, {}));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
   UpdateRequest update;
-  // After a failed update the way back is what runs; else what ran before it.
-  const bool unsettled = record.state != "deployed" && record.applied;
-  update.desired = unsettled ? record.applied : record.previous;
-  // A rollback that did not reach every node is done again, not undone.
-  if (record.state == "partial") {
-    ASSIGN_OR_RETURN(const auto last, hub.registry().deployments().Updates(record.name, 1));
-    if (!last.empty() && last.front().kind == "rollback") update.desired = record.desired;
-  }
-  if (!update.desired)
-    return Conflict("deployment '" + record.name + "' has nothing to go back to",
-                    "it had one state only");
+  ASSIGN_OR_RETURN(update.desired, WayBack(hub, record));
   update.deployment = record.name;
   update.kind = "rollback";
   update.who = request.who;
@@ -413,6 +426,8 @@ void AddDeploymentRoutes(Hub& hub, Router* router) {
       {.status = 202,
        .rule = ShapedBody(DeploymentUpdateBody(), "the body"),
        .answer = Answers("DeploymentJob")});
+  add("POST", kDeployment + "/rollback/plan", "deploy", "what a rollback would do", PlanRollback,
+      {.body = NoKeys(), .asks = true, .answer = Answers("DeploymentPlan"), .waits = AlwaysWaits});
   add("POST", kDeployment + "/rollback", "deploy", "goes back: 202 with the job",
       RollbackDeployment, {.body = NoKeys(), .status = 202, .answer = Answers("DeploymentJob")});
   add("POST", kDeployment + "/enable", "deploy", "serves again: 202 with the job", Enable,
