@@ -29,7 +29,7 @@ def back(node):
 def start_canary(hub, *nodes):
     process = hub.start("deployment", "update", "d", "--version", "v2", "--canary", "20,100", "--step-minutes", "60")
     # Not what the nodes say: the deployer has yet to look at them once more.
-    await_true(lambda: "v1 80 %, v2 20 % is watched for" in hub("deployment", "history", "d", "--update", "last").out)
+    await_true(lambda: "v1 80 %, v2 20 % is watched for" in str(hub.json("deployment", "show", "d")["messages"]))
     assert [generations(n) for n in nodes] == [MIX] * len(nodes)
     return process
 

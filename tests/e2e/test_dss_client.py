@@ -330,6 +330,9 @@ def test_a_service_is_made_changed_packaged_fetched_and_deleted(world, p, tmp_pa
     assert service.get_package_summary("v1")["releaseNotes"] == "the first one"
     with pytest.raises(DataikuException, match="ConflictException"):
         service.create_package("v1")
+    with pytest.raises(DataikuException, match="next package of 'made' is v2, not v20"):
+        service.create_package("v20")
+    assert len(service.list_packages()) == 1
     file = tmp_path / "v1.zip"
     service.download_package_to_file("v1", str(file))
     with zipfile.ZipFile(file) as archive:

@@ -187,11 +187,25 @@ def test_a_hub_on_another_machine_is_named_and_not_called(shared, hubs):
 def test_a_server_that_restarts_costs_the_hub_nothing(shared, server, hubs):
     hub = hubs(shared)
     assert hub.local("POST", "/api/v1/users", {"name": "before"}).status == 201
+    shared.write("key", hub.key())
+    far = ["--server", hub.url, "--key-file", "key", "project", "ls"]
+    shared(*far)
     server.stop()
     try:
         assert hub.local("POST", "/api/v1/users", {"name": "meanwhile"}).status == 503
+        # A key that cannot be looked up is not called wrong, and strangers are not told where the server is.
+        assert "registry does not answer" in shared(*far, code=7).err
+        for path in ("/api/v1/sessions", "/public/api/projects"):
+            told = hub.call("POST", path, {"account": "before", "password": "x" * 12}, key="wrong")
+            assert told.status == 503 and b"127.0.0.1" not in told.body and b"port" not in told.body, told
+        while hub.call("GET", "/ready").status != 503:
+            pass
+        assert hub.call("GET", "/isAlive").status == 200
     finally:
         server.start()
+    while hub.call("GET", "/ready").status != 200:
+        pass
+    shared(*far)
     assert hub.local("POST", "/api/v1/users", {"name": "after"}).status == 201
     assert {u["name"] for u in hub.local("GET", "/api/v1/users").json} == {"before", "after"}
     assert hub.stop() == 0

@@ -35,29 +35,30 @@ Result<BackupReport> FetchBackup(Context& context, const Options& options) {
                                 {{"data", !options.no_data}, {"logs", options.logs}}));
   const std::string id = started["job"].get<std::string>();
   const std::string name = started["backup"].get<std::string>();
-  const std::string target = TargetOf(options.file, name);
-  {
+  const std::string there = ApiPath("/api/v1/backups/{}", {name});
+  const auto fetch = [&]() -> Result<BackupReport> {
     ProgressBar bar("backup", context.quiet || context.json);
     RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
       if (event.kind == JobEvent::Kind::kProgress) bar.Update(event.progress.part, 0, "");
     }));
     bar.Clear();
-  }
-  ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
-  const std::string status = job["status"].get<std::string>();
-  if (status == "aborted") return Cancelled("aborted; no backup was made");
-  if (status != "done")
-    return InvalidArgument(job["error"].is_string() ? job["error"].get<std::string>()
-                                                    : "no backup was made");
-  const std::string there = ApiPath("/api/v1/backups/{}", {name});
-  RETURN_IF_ERROR(context.Download(there, target));
-  auto report = VerifyBackup(target);
-  if (!report.ok()) {
-    (void)RemoveAll(target).ok();
-    return report.error().Within("the backup that came from the hub was read here");
-  }
-  report->path = target;
-  RETURN_IF_ERROR(context.Call("DELETE", there));
+    ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
+    if (job["status"] != "done") return ErrorOfJob(job, "no backup was made");
+    if (g_interrupted) return Cancelled("aborted; no backup was made");
+    const std::string target = TargetOf(options.file, name);
+    RETURN_IF_ERROR(context.Download(there, target));
+    auto report = VerifyBackup(target);
+    if (!report.ok()) {
+      (void)RemoveAll(target).ok();
+      return report.error().Within("the backup that came from the hub was read here");
+    }
+    report->path = target;
+    return report;
+  };
+  Result<BackupReport> report = fetch();
+  // Also of one that is not wanted any more.
+  const auto removed = context.Call("DELETE", there);
+  if (report.ok() && !removed.ok()) return removed.error();
   return report;
 }
 

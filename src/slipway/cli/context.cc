@@ -139,6 +139,23 @@ Result<Response> Context::CallRaw(const std::string& method, const std::string& 
   return Dispatch(method, path, body, headers);
 }
 
+Error ErrorOfJob(const Json& job, const std::string& otherwise) {
+  if (job.value("status", "") == "aborted") return Cancelled("aborted; " + otherwise);
+  if (job.value("interrupted", false))
+    return Unavailable("the process that ran " + job.value("job", "the job") +
+                       " ended in the middle; " + otherwise);
+  for (const Json& activity : job.value("activities", Json::array())) {
+    const Json* details = FindMember(activity, "details");
+    const Json* error = details == nullptr ? nullptr : FindMember(*details, "error");
+    if (error != nullptr && error->is_object())
+      return Error{ErrorCodeFromName(error->value("code", "")), error->value("message", otherwise),
+                   error->value("hint", "")};
+  }
+  const Json* text = FindMember(job, "error");
+  return InvalidArgument(text != nullptr && text->is_string() ? text->get<std::string>()
+                                                              : otherwise);
+}
+
 Status Context::Download(const std::string& path, const std::string& target) {
   const std::string temp = JoinPath(DirName(target), "." + BaseName(target) + "." + RandomId());
   RETURN_IF_ERROR(FindHub());

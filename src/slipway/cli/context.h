@@ -88,6 +88,9 @@ class Context {
   mutable std::vector<std::string> warnings_;
 };
 
+// Why a job that is not done failed, by its JSON; `otherwise`: when it does not say.
+Error ErrorOfJob(const Json& job, const std::string& otherwise);
+
 // "/api/v1/projects/{}/models/{}" with each {} replaced by an argument.
 std::string ApiPath(std::string_view pattern, const std::vector<std::string>& parts);
 

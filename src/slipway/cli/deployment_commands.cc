@@ -91,7 +91,8 @@ Result<int> ShowDeployment(Context& context, const std::string& name) {
   const std::string health = d["health"].get<std::string>();
   std::string human = name + ": " + d["service"].get<std::string>() + " on " +
                       d["infra"].get<std::string>() + " (stage " + d["stage"].get<std::string>() +
-                      "), " + (d["enabled"].get<bool>() ? "enabled" : "disabled") + "\n";
+                      "), " + (d["enabled"].get<bool>() ? "enabled" : "disabled") +
+                      (d["state"] == "updating" ? ", being updated" : "") + "\n";
   human += "health       " +
            Styled(health,
                   health == "healthy" ? Style::kGreen
@@ -128,10 +129,10 @@ Result<int> Test(Context& context, const std::string& name) {
   RETURN_IF_ERROR(CheckDeploymentName(name));
   ASSIGN_OR_RETURN(const Json outcomes, context.Call("POST", DeploymentPath(name, "/test")));
   TextTable table({"NODE", "GENERATION", "ENDPOINT", "QUERY", "ANSWER", "OUTCOME", "MS"});
-  int64_t failed = 0;
+  int64_t failed = 0, silent = 0;
   for (const Json& row : outcomes) {
     const bool ok = row["ok"].get<bool>();
-    failed += ok ? 0 : 1;
+    (row["query"] == "" ? silent : failed) += ok ? 0 : 1;
     std::string answer = "-";
     if (const Json* prediction = FindMember(row["answer"], "prediction")) {
       answer = prediction->is_string() ? prediction->get<std::string>() : DumpJson(*prediction);
@@ -142,14 +143,16 @@ Result<int> Test(Context& context, const std::string& name) {
                row["endpoint"].get<std::string>(), row["query"].get<std::string>(), answer,
                ok ? "ok" : row["difference"].get<std::string>(), milliseconds});
   }
-  const auto count = static_cast<int64_t>(outcomes.size());
+  const auto count = static_cast<int64_t>(outcomes.size()) - silent;
   std::string human = table.empty() ? "" : table.ToString() + "\n";
   human += name + ": " +
            (count == 0    ? "no test queries\n"
             : failed == 0 ? QueryCount(count) + ", all as expected\n"
                           : std::to_string(failed) + " of " + QueryCount(count) + " failed\n");
+  if (silent > 0)
+    human += std::to_string(silent) + (silent == 1 ? " node" : " nodes") + " could not be asked\n";
   RETURN_IF_ERROR(context.Print(human, outcomes));
-  return failed == 0 ? kExitDone : kExitDifference;
+  return failed > 0 ? kExitDifference : silent > 0 ? kExitUnavailable : kExitDone;
 }
 
 Result<int> Query(Context& context, const DeploymentOptions& options) {

@@ -5,6 +5,21 @@
 namespace slipway {
 namespace {
 
+// An unset variable of a shell is not "no option".
+CLI::Validator NotEmpty() {
+  return CLI::Validator([](std::string& text) { return text.empty() ? "it is empty" : ""; }, "");
+}
+
+CLI::Validator Between(double least, double most) {
+  return CLI::Validator(
+      [least, most](std::string& text) -> std::string {
+        const auto value = ParseDouble(text);
+        if (value && *value >= least && *value <= most) return "";
+        return "'" + text + "' is not from " + FormatDouble(least) + " to " + FormatDouble(most);
+      },
+      "");
+}
+
 // "v1=90,v2=10"
 Result<Json> ParseWeights(const std::string& text) {
   Json out = Json::object();
@@ -52,15 +67,18 @@ void PrintPlan(const Context& context, const Json& plan) {
 }
 
 std::string PlanTable(const Json& plan) {
+  const bool disabled = plan["to"] == "disabled";
   TextTable table({"WAVE", "NODE", "STEP", "GENERATION", "WHY"});
   for (const Json& step : plan["steps"])
     table.Add({step["wave"] == 0 ? "first" : DumpJson(step["wave"]),
                step["node"].get<std::string>(), step["step"].get<std::string>(),
                step["generation"].is_string() ? step["generation"].get<std::string>() : "-",
                step["why"].get<std::string>()});
-  std::string out = !table.empty()                ? table.ToString()
-                    : plan["unreachable"].empty() ? "nothing to do: every node serves it already\n"
-                                                  : "";
+  std::string out = !table.empty() ? table.ToString()
+                    : plan["unreachable"].empty()
+                        ? disabled ? "nothing to do: it is disabled on every node\n"
+                                   : "nothing to do: every node serves it already\n"
+                        : "";
   for (const Json& node : plan["unreachable"])
     out += "cannot be reached: " + node.get<std::string>() + "\n";
   return out;
@@ -83,7 +101,8 @@ Result<int> Run(Context& context, const DeploymentOptions& options, const std::s
   const std::string human =
       "deployment " + name + ": " +
       (done["enabled"].get<bool>() ? "every node serves " + GenerationsText(done["generations"])
-                                   : std::string("disabled on every node")) +
+                                   : "disabled on every node; `slipway deployment enable " + name +
+                                         "` serves " + GenerationsText(done["generations"])) +
       "\n";
   RETURN_IF_ERROR(context.Print(human, done));
   return kExitDone;
@@ -113,8 +132,9 @@ Result<int> Update(Context& context, const DeploymentOptions& options) {
 }  // namespace
 
 void AddWishOptions(CLI::App* command, DeploymentOptions* options) {
-  command->add_option("--version", options->version, "a published version (v3)");
-  command->add_option("--weights", options->weights, "shares of the traffic: v1=90,v2=10");
+  command->add_option("--version", options->version, "a published version (v3)")->check(NotEmpty());
+  command->add_option("--weights", options->weights, "shares of the traffic: v1=90,v2=10")
+      ->check(NotEmpty());
   command->add_option("--set", options->settings,
                       "a setting of the service on its nodes, KEY=VALUE, or of one endpoint, "
                       "ENDPOINT.KEY=VALUE; KEY= takes it back (docs/admin-api.md)");
@@ -150,7 +170,6 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
   ASSIGN_OR_RETURN(const Json started, context.Call("POST", path, body));
   ASSIGN_OR_RETURN(const std::string id, GetString(started, "job"));
   ASSIGN_OR_RETURN(const std::string name, GetString(started, "deployment"));
-  const int64_t before = started.value("last_update", int64_t{0});
   {
     ProgressBar bar(name, context.quiet || context.json);
     RETURN_IF_ERROR(context.Follow(id, [&](const JobEvent& event) {
@@ -161,10 +180,14 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
   }
   ASSIGN_OR_RETURN(const Json job, context.Call("GET", "/api/v1/jobs/" + id));
   ASSIGN_OR_RETURN(const Json updates,
-                   context.Call("GET", DeploymentPath(name, "/updates?limit=1")));
+                   context.Call("GET", DeploymentPath(name, "/updates?limit=20")));
   // A job that failed before its update began (a node that does not start) has none.
-  const bool began = !updates.empty() && updates[0].value("update", int64_t{0}) > before;
-  const Json last = began ? updates[0] : Json(Json::object());
+  Json last = Json::object();
+  for (const Json& update : updates) {
+    if (update["job"] != id) continue;
+    ASSIGN_OR_RETURN(
+        last, context.Call("GET", DeploymentPath(name, "/updates/" + DumpJson(update["update"]))));
+  }
   for (const Json& line : last.value("log", Json::array()))
     context.Say("  " + line.get<std::string>());
   if (job["status"] == "done") {
@@ -178,9 +201,10 @@ Result<Json> RunDeploymentJob(Context& context, const std::string& path, const J
                  "deployment '" + name + "': " + error->value("message", ""),
                  error->value("hint", "")};
   }
-  if (job["status"] == "aborted") return Cancelled("the update was aborted");
-  return InvalidArgument(job["error"].is_string() ? job["error"].get<std::string>()
-                                                  : "the update failed");
+  Error error = ErrorOfJob(job, "the update did not end");
+  if (job.value("interrupted", false))
+    error.hint = "a hub brings it to an end: slipway deployment show " + name;
+  return error;
 }
 
 void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
@@ -195,18 +219,22 @@ void AddDeploymentUpdateCommands(CLI::App* deployment, Invocation* invocation,
   CLI::App* update = add("update", "brings what is wanted to every node, tested before it serves");
   AddWishOptions(update, &options);
   update->add_flag("--plan", options.plan, "say what would be done and why, and do nothing");
-  update->add_option("--canary", options.canary,
-                     "bring --version in steps of the traffic: 10,50,100 percent");
-  update->add_option("--step-minutes", options.step_minutes, "a step lasts so long (5)")
-      ->check(CLI::NonNegativeNumber);
-  update->add_option("--step-requests", options.step_requests,
-                     "and until the new generation has answered so many");
-  update->add_option("--max-errors", options.max_errors,
-                     "go back above this share of errors more than the old one has (0.01)");
-  update->add_option("--max-latency", options.max_latency,
-                     "go back when answers take so many times as long (3)");
-  update->add_option("--max-different", options.max_different,
-                     "go back when more than this share of the answers differs (never)");
+  CLI::Option* canary = update->add_option(
+      "--canary", options.canary, "bring --version in steps of the traffic: 10,50,100 percent");
+  canary->check(NotEmpty());
+  const auto canary_option = [&](const char* name, auto* value, const char* about, double least,
+                                 double most) {
+    update->add_option(name, *value, about)->check(Between(least, most))->needs(canary);
+  };
+  canary_option("--step-minutes", &options.step_minutes, "a step lasts so long (5)", 0, 1e6);
+  canary_option("--step-requests", &options.step_requests,
+                "and until the new generation has answered so many", 0, 1e15);
+  canary_option("--max-errors", &options.max_errors,
+                "go back above this share of errors more than the old one has (0.01)", 0, 1);
+  canary_option("--max-latency", &options.max_latency,
+                "go back when answers take so many times as long (3)", 1, 1e6);
+  canary_option("--max-different", &options.max_different,
+                "go back when more than this share of the answers differs (never)", 0, 1);
   update->add_flag("--take-over", options.take_over, "from another deployer that used the nodes");
   Handle(update, invocation, [](Context& c) { return Update(c, options); });
   const auto simple = [&](const char* name, const char* about) {

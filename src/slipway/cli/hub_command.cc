@@ -78,13 +78,14 @@ sigset_t BlockSignals() {
 }
 
 // False: another hub has taken over.
-bool WaitForEnd(const sigset_t& signals, HttpServer& server, Registry& registry,
+bool WaitForEnd(const sigset_t& signals, HttpServer& server, HubFace& face, Registry& registry,
                 const Context& context) {
   for (;;) {
     const timespec look{kTermLookSeconds, 0};
     const int signal = ::sigtimedwait(&signals, nullptr, &look);
     if (signal < 0) {
       if (!registry.StillAlone()) return false;
+      face.SetRegistryAnswers(registry.database().Query("SELECT 1").ok());
       continue;
     }
     if (signal != SIGHUP) return true;
@@ -209,7 +210,7 @@ Result<int> RunHub(Context& context, const HubFlags& flags) {
   std::printf("slipway hub is ready at %s\n", url.c_str());
   std::fflush(stdout);
 
-  const bool asked = WaitForEnd(signals, *server, hub->registry(), context);
+  const bool asked = WaitForEnd(signals, *server, face, hub->registry(), context);
   if (!asked) {
     hub->deployer().Abandon();
     announcement.Abandon();

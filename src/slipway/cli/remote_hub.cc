@@ -144,7 +144,21 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
   // An address of this machine, where the process holds the home's lock: nobody is between us.
   const bool near =
       url.starts_with("https://127.") || url.starts_with("https://[::1]") || !host.empty();
-  return Make({.url = url, .key = std::string(Trim(*token)), .insecure = near});
+  ASSIGN_OR_RETURN(auto hub,
+                   Make({.url = url, .key = std::string(Trim(*token)), .insecure = near}));
+  hub->home_ = home;
+  return hub;
+}
+
+bool RemoteHubClient::TakeNewHub() {
+  if (home_.empty()) return false;
+  auto found = OfHome(home_);
+  if (!found.ok() || *found == nullptr) return false;
+  if ((*found)->options_.key == options_.key && (*found)->options_.url == options_.url)
+    return false;
+  options_ = (*found)->options_;
+  client_ = std::move((*found)->client_);
+  return true;
 }
 
 Result<Response> RemoteHubClient::Send(const std::string& method, const std::string& path,
@@ -196,6 +210,8 @@ Result<Response> RemoteHubClient::Send(const std::string& method, const std::str
     response.file = call.answer_file;
     return response;
   }
+  if (answer.status == 401 && TakeNewHub())
+    return Send(method, path, body, upload, headers, answer_file);
   if (answer.status == 401 && options_.key.empty()) {
     return PermissionDenied("the hub at " + options_.url + " asks for a key",
                             "--key-file FILE, or the environment's SLIPWAY_API_KEY");
@@ -245,6 +261,7 @@ Status RemoteHubClient::Follow(const std::string& job,
       continue;
     }
     if (ended) break;
+    if ((!answer.ok() || answer->status == 401) && TakeNewHub()) continue;
     if (answer.ok() && !answer->ok()) {
       Response response;
       response.status = answer->status;

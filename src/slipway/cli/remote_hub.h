@@ -42,8 +42,11 @@ class RemoteHubClient {
 
  private:
   RemoteHubClient() = default;
+  // The home has another hub now, with another token.
+  bool TakeNewHub();
 
   RemoteHubOptions options_;
+  std::string home_;  // of OfHome
   std::unique_ptr<HttpClient> client_;
   TempDir files_;
   int next_file_ = 0;

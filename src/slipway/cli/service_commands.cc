@@ -164,10 +164,7 @@ Result<Json> FollowPackaging(Context& context, const std::string& id) {
     bar.Clear();
   }
   ASSIGN_OR_RETURN(Json job, context.Call("GET", "/api/v1/jobs/" + id));
-  const std::string status = job["status"].get<std::string>();
-  if (status == "aborted") return Cancelled("aborted; no package was made");
-  if (status != "done")
-    return InvalidArgument(TextOr(job, "error", "the service could not be packaged"));
+  if (job["status"] != "done") return ErrorOfJob(job, "no package was made");
   Json details = job["activities"].at(0).value("details", Json::object());
   details["job"] = id;
   return details;

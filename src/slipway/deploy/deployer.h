@@ -35,8 +35,10 @@ struct UpdateRequest {
   std::string kind = "update";            // as UpdateRecord::kind
   std::optional<DeploymentSpec> desired;  // absent: what is saved
   std::optional<CanaryOptions> canary;    // desired has one generation then
+  std::optional<DeploymentSpec> saved;    // as UpdateRecord::saved: what is wanted once it is done
   bool take_over = false;  // take an epoch above what the nodes have seen from another deployer
   std::string who;
+  std::string job;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(const std::string& line, double part)> log;
 };
@@ -79,6 +81,7 @@ class Deployer {
   // Goes from what is wanted to nothing: the service leaves the nodes. `force`: also when a node
   // cannot be reached; else nothing is changed then.
   Status Remove(const std::string& deployment, bool force);
+  static Error Busy(const std::string& deployment);
   // kConflict while an update of it runs.
   Status CheckIdle(const std::string& deployment);
   // Unfinished updates of processes that ended, and ways back that a node missed; what became of
@@ -139,6 +142,8 @@ class Deployer {
   // By the infrastructure's name; one that cannot be asked (its keys cannot be read) is left out.
   Result<std::map<std::string, Seen>> Look(const std::set<std::string>& infras, bool services,
                                            double seconds);
+  // "running" and a message, of a deployment that is being updated.
+  void TellRunning(const DeploymentRecord& record, Json* out);
   Result<int64_t> Epoch(Session& session, bool take_over) EXCLUDES_LOCK(mutex_);
   Result<std::map<std::string, std::string>> PackageFiles(const std::string& service,
                                                           const DeploymentSpec& spec);

@@ -55,7 +55,7 @@ Json Judge(const DeploymentRecord& record, const InfraRecord& infra,
                          " requests failed on the node's side");
   }
   if (!record.reason.empty()) messages.push_back(record.state + ": " + record.reason);
-  if (record.applied && *record.applied != record.desired)
+  if (record.applied && *record.applied != record.desired && record.state != "updating")
     messages.push_back("saved, but not on the nodes: " + DescribeSpec(record.desired));
   out["health"] = JudgeDeployment(record, healths);
   out["nodes"] = std::move(nodes);
@@ -123,6 +123,26 @@ Json Deployer::Describe(const DeploymentRecord& record, const InfraRecord& infra
               {"out_of_sync", !record.applied || *record.applied != record.desired}};
 }
 
+void Deployer::TellRunning(const DeploymentRecord& record, Json* out) {
+  if (record.state != "updating") return;
+  const auto updates = registry_.deployments().Updates(record.name, 1);
+  if (!updates.ok() || updates->empty() || updates->front().status != "running") return;
+  const UpdateRecord& update = updates->front();
+  std::string text = "a running " + update.kind + " (" +
+                     (update.job.empty() ? "update " + std::to_string(update.id) : update.job) +
+                     ", to " + DescribeSpec(update.after) + ")";
+  const auto lines = Split(std::string(Trim(update.log)), '\n');
+  // Without the time.
+  if (const std::string last = lines.empty() ? "" : lines.back();
+      last.find(' ') != std::string::npos)
+    text += ": " + last.substr(last.find(' ') + 1);
+  (*out)["messages"].insert((*out)["messages"].begin(), text);
+  (*out)["running"] = {{"update", update.id},
+                       {"job", update.job.empty() ? Json() : Json(update.job)},
+                       {"kind", update.kind},
+                       {"started_at", update.started_at}};
+}
+
 Result<Json> Deployer::Examine(const std::string& name) {
   ASSIGN_OR_RETURN(const DeploymentRecord record, registry_.deployments().Get(name));
   ASSIGN_OR_RETURN(Session session, Open(record.infra, false));
@@ -137,7 +157,9 @@ Result<Json> Deployer::Examine(const std::string& name) {
   });
   EndpointRows rows;
   for (const NodeMetrics& each : metrics) rows.Add(each, record.service);
-  return Judge(record, session.infra, observed, rows.ToJson());
+  Json out = Judge(record, session.infra, observed, rows.ToJson());
+  TellRunning(record, &out);
+  return out;
 }
 
 Result<std::map<std::string, Deployer::Seen>> Deployer::Look(const std::set<std::string>& infras,
@@ -207,14 +229,24 @@ Result<Json> Deployer::Test(const std::string& name) {
     return Conflict("deployment '" + name + "' serves nothing",
                     "bring it to its nodes: slipway deployment update " + name);
   ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
-  std::vector<Result<Json>> answers(session.nodes.size(), Result<Json>(Json::array()));
+  std::vector<Status> answers(session.nodes.size());
+  std::vector<Json> of_nodes(session.nodes.size());
   ForEachInParallel(session.nodes.size(), 16, [&](size_t i) {
     Json rows = Json::array();
     for (const auto& [generation, weight] : record.applied->generations) {
       auto outcomes = session.nodes[i]->Test(record.service, generation, kTestSeconds);
       if (!outcomes.ok()) {
-        answers[i] = outcomes;
-        return;
+        answers[i] = outcomes.error();
+        rows.push_back({{"endpoint", ""},
+                        {"query", ""},
+                        {"ok", false},
+                        {"answer", Json()},
+                        {"expected", Json()},
+                        {"difference", outcomes.error().message},
+                        {"generation", generation},
+                        {"node", session.nodes[i]->url()},
+                        {"milliseconds", 0.0}});
+        break;
       }
       for (const Json& outcome : *outcomes) {
         rows.push_back({{"endpoint", outcome.value("endpoint", "")},
@@ -228,11 +260,14 @@ Result<Json> Deployer::Test(const std::string& name) {
                         {"milliseconds", outcome.value("milliseconds", 0.0)}});
       }
     }
-    answers[i] = std::move(rows);
+    of_nodes[i] = std::move(rows);
   });
+  // A dead node hides nobody's answers; of dead nodes alone there are none.
+  if (!answers.empty() &&
+      std::none_of(answers.begin(), answers.end(), [](const Status& s) { return s.ok(); }))
+    return answers.front().error();
   Json out = Json::array();
-  for (Result<Json>& answer : answers) {
-    ASSIGN_OR_RETURN(const Json rows, std::move(answer));
+  for (const Json& rows : of_nodes) {
     for (const Json& row : rows) out.push_back(row);
   }
   return out;

@@ -31,13 +31,13 @@ bool IsUnsettled(const DeploymentRecord& record) {
   return record.state == "interrupted" || record.state == "partial";
 }
 
-Error Busy(const std::string& deployment) {
+}  // namespace
+
+Error Deployer::Busy(const std::string& deployment) {
   return Conflict("an update of deployment '" + deployment + "' is running",
                   "wait until it has ended (slipway deployment show " + deployment +
                       "), or end it: slipway job ls, slipway job abort JOB");
 }
-
-}  // namespace
 
 RolloutResult Deployer::RunCanary(const UpdateRequest& request, Session& session,
                                   RolloutInput input, const DeploymentSpec& base,
@@ -123,6 +123,7 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   Registry& registry = registry_;
   ASSIGN_OR_RETURN(const DeploymentRecord record, registry.deployments().Get(request.deployment));
   DeploymentSpec desired = request.desired.value_or(record.desired);
+  if (request.canary) request.saved = record.desired;
   RolloutInput input;
   ASSIGN_OR_RETURN(input.packages, PackageFiles(record.service, desired));
   std::optional<DeploymentSpec> base = record.applied;
@@ -147,9 +148,9 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
     ASSIGN_OR_RETURN(Transaction transaction, registry.Begin());
     if (desired != record.desired)
       RETURN_IF_ERROR(registry.deployments().SetDesired(record.name, desired));
-    ASSIGN_OR_RETURN(update,
-                     registry.deployments().BeginUpdate(record.name, request.kind, request.who,
-                                                        record.applied, desired, epoch));
+    ASSIGN_OR_RETURN(update, registry.deployments().BeginUpdate(
+                                 record.name, request.kind, request.who, record.applied, desired,
+                                 epoch, request.job, request.saved));
     RETURN_IF_ERROR(transaction.Commit());
   }
   request.log = [&registry, update, log = given.log](const std::string& line, double part) {
@@ -182,8 +183,8 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
       error->hint.replace(at, 11, "update " + record.name);
   }
   // A canary that failed is not wanted any more; of any other update the wish stays, for a retry.
-  if (request.canary && result.end != RolloutEnd::kDone)
-    RETURN_IF_ERROR(registry.deployments().SetDesired(record.name, *base));
+  if (request.saved && (!request.canary || result.end != RolloutEnd::kDone))
+    RETURN_IF_ERROR(registry.deployments().SetDesired(record.name, *request.saved));
   if (result.end == RolloutEnd::kDone) ForgetOldGenerations(session, record, desired);
   request.log(error ? status + ": " + error->message : status, 1);
   RETURN_IF_ERROR(registry.deployments().EndUpdate(update, status, error, applied));
@@ -293,11 +294,12 @@ std::optional<UpdateRequest> Deployer::Repair(const DeploymentRecord& record) {
   UpdateRequest request;
   request.deployment = record.name;
   request.kind = "resume";
-  if (record.state == "interrupted") {
-    // An unfinished canary has proved nothing.
-    if (kind == "canary" && record.applied) request.desired = record.applied;
-    return request;
+  // An unfinished canary has proved nothing.
+  if (updates.ok() && !updates->empty() && updates->front().saved && record.applied) {
+    request.desired = record.applied;
+    request.saved = updates->front().saved;
   }
+  if (record.state == "interrupted") return request;
   const bool back = kind == "canary" || kind == "rollback" || kind == "resume";
   return record.state == "partial" && back ? std::optional(request) : std::nullopt;
 }

@@ -322,7 +322,15 @@ void JobRunner::RunStep(Run& run, size_t index) {
     record.status = aborted ? "aborted" : "failed";
     record.error = result.error().message +
                    (result.error().hint.empty() ? "" : " (" + result.error().hint + ")");
-    if (aborted) record.error.clear();
+    if (aborted) {
+      record.error.clear();
+    } else {
+      const Error& error = result.error();
+      record.details_json = DumpJson({{"error",
+                                       {{"code", ErrorCodeName(error.code)},
+                                        {"message", error.message},
+                                        {"hint", error.hint}}}});
+    }
   }
   record.seconds = SteadySeconds() - start;
   run.Log(step.recipe + " -> " + step.output + ": " + record.status +

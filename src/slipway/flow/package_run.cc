@@ -107,6 +107,10 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
   ASSIGN_OR_RETURN(const std::optional<PackageRecord> before,
                    registry.packages().Latest(project, job.service));
   ASSIGN_OR_RETURN(const int64_t number, registry.packages().NextNumber(project, job.service));
+  if (job.number != 0 && job.number != number)
+    return Conflict("the next package of '" + project + "/" + job.service + "' is " +
+                        PackageId(number) + ", not " + PackageId(job.number),
+                    "its numbers are never given twice");
   const std::string created_at = NowText();
   Json fingerprints = Json::object();
   ASSIGN_OR_RETURN(const Json task,

@@ -26,6 +26,7 @@ struct PackageJob {
   std::string notes;
   std::string created_at;  // as the package states it; empty: now
   bool force = false;      // also when a written expectation does not hold
+  int64_t number = 0;      // the one it is to get, else kConflict; 0: the next one, whatever it is
 };
 
 // kNotFound with suggestions for an unknown service, model or version; kInvalidArgument for a

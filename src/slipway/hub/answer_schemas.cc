@@ -183,8 +183,7 @@ void AddDeployments(Json* out) {
   status.emplace_back("messages", ListOf(kText));
   (*out)["DeploymentStatus"] = Object(status);
   (*out)["StartedJob"] = Object({{"job", kText}});
-  (*out)["DeploymentJob"] =
-      Object({{"job", kText}, {"deployment", kText}, {"last_update", kWhole}});
+  (*out)["DeploymentJob"] = Object({{"job", kText}, {"deployment", kText}});
   (*out)["DeploymentPlan"] = Object({{"deployment", kText},
                                      {"to", kText},
                                      {"steps", ListOf(Object({{"node", kText},
@@ -199,6 +198,7 @@ void AddDeployments(Json* out) {
               {"kind", kText},
               {"status", Words({"running", "done", "failed", "partial", "interrupted"})},
               {"requester", kText},
+              {"job", kTextOrNull},
               {"started_at", kText},
               {"ended_at", kTextOrNull},
               {"before", OrNull(Ref("DeploymentSpec"))},

@@ -73,7 +73,7 @@ Result<Response> MakeBackup(Hub& hub, const Request& request) {
   const std::string name = NameOfBackup(home.root(), "-" + RandomId().substr(0, 6));
   JobWork work;
   work.kind = "backup";
-  work.scope = "*";
+  work.scope = "instance:backups";
   work.what = "backup";
   work.output = name;
   work.reason = "asked for";

@@ -139,6 +139,7 @@ Json UpdateToJson(const UpdateRecord& update, bool with_log) {
               {"kind", update.kind},
               {"status", update.status},
               {"requester", update.requester},
+              {"job", update.job.empty() ? Json() : Json(update.job)},
               {"started_at", update.started_at},
               {"ended_at", update.ended_at.empty() ? Json() : Json(update.ended_at)},
               {"before", update.before ? SpecToJson(*update.before) : Json()},

@@ -36,6 +36,7 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   const Json before = record.applied ? SpecToJson(*record.applied) : Json();
   work.run = [&hub, update, before](const ActivityContext& context) -> Result<ActivityRecord> {
     UpdateRequest request = update;
+    request.job = context.job;
     request.cancel = context.cancel;
     request.log = [&](const std::string& line, double part) {
       context.on_progress({"", part, 0, line});
@@ -47,12 +48,8 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
     return activity;
   };
   RETURN_IF_ERROR(hub.deployer().CheckIdle(record.name));
-  ASSIGN_OR_RETURN(const auto updates, hub.registry().deployments().Updates(record.name, 1));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
-  return JsonResponse({{"job", id},
-                       {"deployment", record.name},
-                       {"last_update", updates.empty() ? int64_t{0} : updates.front().id}},
-                      202);
+  return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
 }
 
 Result<Response> ListDeployments(Hub& hub, const Request& request) {
@@ -120,6 +117,8 @@ Result<Response> PutDeploymentSettings(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const Json body,
                    ParseBody(request, {"version", "weights", "settings", "enabled"}));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Find(hub, request));
+  // What a running update wants is what it ends with.
+  if (record.state == "updating") return Deployer::Busy(record.name);
   ASSIGN_OR_RETURN(DeploymentSpec spec, ReadWish(hub, record, body));
   if (body.contains("enabled")) spec.enabled = BodyFlag(body, "enabled");
   RETURN_IF_ERROR(hub.registry().deployments().SetDesired(record.name, spec));

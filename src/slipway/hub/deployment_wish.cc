@@ -72,13 +72,11 @@ Result<DeploymentSpec> ReadWish(Hub& hub, const DeploymentRecord& record, const 
     return InvalidArgument("a version or weights, not both");
   if (weights != nullptr && !weights->is_null()) {
     ASSIGN_OR_RETURN(spec.generations, ReadWeights(hub, record.service, *weights));
-    spec.enabled = true;
   } else if (!version.empty()) {
     ASSIGN_OR_RETURN(
         const PublishedVersion found,
         hub.registry().published().GetVersion(record.service, version == "latest" ? "" : version));
     spec.generations = {{found.version, 1.0}};
-    spec.enabled = true;
   }
   if (const Json* settings = FindMember(body, "settings"); settings && !settings->is_null()) {
     RETURN_IF_ERROR(CheckSettingsEndpoints(hub, record, spec, *settings));

@@ -157,9 +157,11 @@ HttpOutcome HubFace::Handle(const HttpRequest& request, HttpReply* reply, HttpEx
     return HttpOutcome::kReplied;
   }
   if (request.path == "/isAlive" || request.path == "/isAlive/" || request.path == "/ready") {
-    const bool ok = request.path != "/ready" || !draining_;
+    const bool ok = request.path != "/ready" || (!draining_ && registry_answers_);
     reply->status = ok ? 200 : 503;
-    reply->body = ok ? "{\"status\":\"ok\"}" : "{\"status\":\"draining\"}";
+    reply->body = ok          ? "{\"status\":\"ok\"}"
+                  : draining_ ? "{\"status\":\"draining\"}"
+                              : "{\"status\":\"the registry does not answer\"}";
     return HttpOutcome::kReplied;
   }
   if (request.path == "/metrics" && request.method == "GET" && request.remote_is_loopback) {
@@ -222,7 +224,7 @@ void HubFace::Work(Lane& lane) {
 }
 
 // Whoever shows something that is wrong is nobody, not somebody with fewer rights.
-Principal HubFace::Identify(const HttpRequest& request) const {
+Result<Principal> HubFace::Identify(const HttpRequest& request) const {
   Registry& registry = hub_.registry();
   const std::string_view header = request.Header("authorization");
   const bool dss = IsDssPath(request.path);
@@ -236,22 +238,22 @@ Principal HubFace::Identify(const HttpRequest& request) const {
     if (key.empty()) return nobody;
     nobody.refused = "the API key that was sent is not valid: it is unknown, revoked or expired";
     if (SameSecret(key, options_.token)) return LocalPrincipal(options_.local_user);
-    const auto found = registry.keys().FindByKey(key);
-    if (!found.ok() || !*found) return nobody;
-    if ((*found)->account.empty()) return KeyPrincipal(**found, nullptr);
-    const auto account = registry.accounts().Find((*found)->account);
-    if (!account.ok() || !*account || (*account)->disabled) return nobody;
-    return KeyPrincipal(**found, &**account);
+    ASSIGN_OR_RETURN(const auto found, registry.keys().FindByKey(key));
+    if (!found) return nobody;
+    if (found->account.empty()) return KeyPrincipal(*found, nullptr);
+    ASSIGN_OR_RETURN(const auto account, registry.accounts().Find(found->account));
+    if (!account || account->disabled) return nobody;
+    return KeyPrincipal(*found, &*account);
   }
   const std::string session = CookieOf(request, "slipway_session");
-  if (session.empty() || dss) return {};
-  const auto account = registry.accounts().FindSession(session);
-  if (!account.ok() || !*account) {
+  if (session.empty() || dss) return Principal{};
+  ASSIGN_OR_RETURN(const auto account, registry.accounts().FindSession(session));
+  if (!account) {
     Principal nobody;
     nobody.refused = "the session has ended: sign in again";
     return nobody;
   }
-  Principal principal = AccountPrincipal(**account, "session");
+  Principal principal = AccountPrincipal(*account, "session");
   principal.session = session;
   return principal;
 }
@@ -307,19 +309,30 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   }
   request.body = std::string(in.body);
   request.body_file = std::string(in.body_file);
-  const Principal principal = Identify(in);
-  if (principal.kind != Principal::Kind::kAnonymous) Remember(in);
+  const Result<Principal> known = Identify(in);
+  const Principal principal = known.ok() ? *known : Principal{};
+  const bool stranger = principal.kind == Principal::Kind::kAnonymous;
+  if (!stranger) Remember(in);
   Response response;
   const bool dss = IsDssPath(in.path);
-  if (!IsValidUtf8(request.path) || request.path.find('\0') != std::string::npos ||
-      in.path.find("%2F") != std::string_view::npos ||
-      in.path.find("%2f") != std::string_view::npos) {
+  if (!known.ok()) {
+    response.status = 503;
+  } else if (!IsValidUtf8(request.path) || request.path.find('\0') != std::string::npos ||
+             in.path.find("%2F") != std::string_view::npos ||
+             in.path.find("%2f") != std::string_view::npos) {
     response = ErrorResponse(NotFound("there is nothing at such a path"));
     if (dss) response = DssErrorOf(std::move(response));
   } else if (dss) {
     response = dss_.Answer(std::move(request), principal);
   } else {
     response = hub_.Dispatch(request, &principal);
+  }
+  // What of the hub's machines failed, and where they are, is nothing for strangers.
+  if (stranger && response.status == 503 && !response.headers.contains("Retry-After")) {
+    response = ErrorResponse(Unavailable("the hub's registry does not answer now",
+                                         "try again in a while; `slipway doctor` at the hub's home "
+                                         "tells why"));
+    if (dss) response = DssErrorOf(std::move(response));
   }
   if (response.status >= 400) ++errors_;
   if (response.status == 200 && response.content_type == "text/event-stream") {

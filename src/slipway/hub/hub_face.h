@@ -49,6 +49,8 @@ class HubFace final : public HttpHandler {
   void DescribeRefusal(int status, std::string_view reason, const HttpRequest* head,
                        HttpReply* reply) override;
   void SetServer(const HttpServer* server) { server_.store(server); }
+  // /ready is red while the registry does not answer.
+  void SetRegistryAnswers(bool answers) { registry_answers_.store(answers); }
   // /ready is red from now on, and event streams end.
   void Drain();
 
@@ -62,7 +64,8 @@ class HubFace final : public HttpHandler {
   void Work(Lane& lane);
   Lane& LaneOf(const HttpRequest& request);
   void Answer(std::unique_ptr<HttpPending> pending);
-  Principal Identify(const HttpRequest& request) const;
+  // Somebody unknown is a Principal too; an error: the registry could not be asked.
+  Result<Principal> Identify(const HttpRequest& request) const;
   void Remember(const HttpRequest& request);
   bool Remembers(const HttpRequest& request);
   std::string MetricsText() const;
@@ -73,7 +76,7 @@ class HubFace final : public HttpHandler {
   EventStreams streams_;
   DssFacade dss_;
   std::atomic<const HttpServer*> server_ = nullptr;
-  std::atomic<bool> draining_ = false;
+  std::atomic<bool> draining_ = false, registry_answers_ = true;
   std::atomic<int64_t> requests_ = 0, errors_ = 0, refused_ = 0;
   // What opened something within the last minutes, by hash: large files are taken from these alone.
   Mutex known_mutex_;

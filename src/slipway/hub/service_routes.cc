@@ -112,13 +112,23 @@ Result<Response> ListPackages(Hub& hub, const Request& request) {
 }
 
 Result<Response> MakePackage(Hub& hub, const Request& request) {
-  ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"notes", "force", "source_date_epoch"}));
+  ASSIGN_OR_RETURN(const Json body,
+                   ParseBody(request, {"notes", "force", "source_date_epoch", "number"}));
   ASSIGN_OR_RETURN(const StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   ASSIGN_OR_RETURN(PackageJob job, PlanPackage(hub.registry(), stored.definition,
                                                request.params.at("service"), true));
   job.notes = BodyText(body, "notes");
   job.force = BodyFlag(body, "force");
+  if (const Json* number = FindMember(body, "number"); number != nullptr && !number->is_null()) {
+    ASSIGN_OR_RETURN(job.number, GetInt(body, "number"));
+    ASSIGN_OR_RETURN(const int64_t next,
+                     hub.registry().packages().NextNumber(stored.definition.name, job.service));
+    if (job.number != next)
+      return Conflict("the next package of '" + job.service + "' is " + PackageId(next) + ", not " +
+                          PackageId(job.number),
+                      "its numbers are never given twice");
+  }
   if (const Json* epoch = FindMember(body, "source_date_epoch");
       epoch != nullptr && !epoch->is_null()) {
     ASSIGN_OR_RETURN(const int64_t seconds, GetInt(body, "source_date_epoch"));
@@ -205,6 +215,8 @@ void AddServiceRoutes(Hub& hub, Router* router) {
       "makes the next package: 202 with the job to follow", MakePackage,
       {.body = Keys({{"notes", "string", false, "kept with the package"},
                      {"force", "boolean", false, "also when a test query fails"},
+                     {"number", "integer", false, "make it only if the next one has this number",
+                      "", 1, int64_t{1} << 53},
                      {"source_date_epoch", "integer", false,
                       "the time that the package states as its own, in seconds since 1970 (now)",
                       "", 0, kLastSourceDate}}),

@@ -177,7 +177,9 @@ Result<int64_t> Deployments::SharedEpoch() {
 Result<int64_t> Deployments::BeginUpdate(std::string_view name, std::string_view kind,
                                          std::string_view requester,
                                          const std::optional<DeploymentSpec>& before,
-                                         const DeploymentSpec& after, int64_t epoch) {
+                                         const DeploymentSpec& after, int64_t epoch,
+                                         std::string_view job,
+                                         const std::optional<DeploymentSpec>& saved) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const DeploymentRecord record, Get(name));
   ASSIGN_OR_RETURN(auto running,
@@ -189,10 +191,11 @@ Result<int64_t> Deployments::BeginUpdate(std::string_view name, std::string_view
                     "wait until it has ended: slipway deployment show " + record.name);
   ASSIGN_OR_RETURN(auto rows,
                    database_.Query("INSERT INTO deployment_updates(deployment, kind, status, "
-                                   "requester, started_at, before, after) VALUES (?, ?, 'running', "
-                                   "?, ?, ?, ?) RETURNING id",
+                                   "requester, started_at, before, after, job, saved) VALUES "
+                                   "(?, ?, 'running', ?, ?, ?, ?, ?, ?) RETURNING id",
                                    {record.id, SqlText(kind), SqlText(requester), NowText(),
-                                    SpecTextOrNull(before), SpecText(after)}));
+                                    SpecTextOrNull(before), SpecText(after), SqlText(job),
+                                    SpecTextOrNull(saved)}));
   RETURN_IF_ERROR(
       database_.Execute("UPDATE deployments SET state = 'updating', reason = '', epoch = "
                         "?, updated_at = ? WHERE id = ?",
@@ -223,13 +226,19 @@ Status Deployments::EndUpdate(int64_t update, std::string_view status,
   if (rows.empty()) return NotFound("there is no update " + std::to_string(update));
   const int64_t id = rows[0].Int(0);
   if (applied) {
-    const std::string text = SpecText(*applied);
-    RETURN_IF_ERROR(
-        database_.Execute("UPDATE deployments SET previous = applied WHERE id = ? AND "
-                          "applied IS NOT NULL AND applied <> ?",
-                          {id, text}));
-    RETURN_IF_ERROR(
-        database_.Execute("UPDATE deployments SET applied = ? WHERE id = ?", {text, id}));
+    ASSIGN_OR_RETURN(auto old,
+                     database_.Query("SELECT applied FROM deployments WHERE id = ?", {id}));
+    std::optional<DeploymentSpec> last;
+    if (!old.empty()) RETURN_IF_ERROR(ReadOptionalSpec(old[0], 0, &last));
+    if (last) {
+      DeploymentSpec now = *applied;
+      last->enabled = now.enabled = true;
+      if (SpecText(*last) != SpecText(now))
+        RETURN_IF_ERROR(database_.Execute("UPDATE deployments SET previous = ? WHERE id = ?",
+                                          {SpecText(*last), id}));
+    }
+    RETURN_IF_ERROR(database_.Execute("UPDATE deployments SET applied = ? WHERE id = ?",
+                                      {SpecText(*applied), id}));
   }
   const std::string state = status == "done" ? "deployed" : std::string(status);
   RETURN_IF_ERROR(
@@ -248,7 +257,11 @@ Result<std::vector<UpdateRecord>> Deployments::MarkInterrupted(
   for (const SqlRow& row : rows) {
     if (runs && runs(row.Text(1))) continue;
     RETURN_IF_ERROR(EndUpdate(row.Int(0), "interrupted",
-                              Unavailable("the process that ran it ended in the middle"), {}));
+                              Unavailable("the process that ran it ended in the middle",
+                                          "a hub brings it to an end by itself: slipway deployment "
+                                          "show " +
+                                              row.Text(1)),
+                              {}));
     ASSIGN_OR_RETURN(std::vector<UpdateRecord> updates, Updates(row.Text(1), 1));
     if (!updates.empty()) out.push_back(std::move(updates[0]));
   }
@@ -258,12 +271,12 @@ Result<std::vector<UpdateRecord>> Deployments::MarkInterrupted(
 
 Result<std::vector<UpdateRecord>> Deployments::Updates(std::string_view name, int64_t limit) const {
   ASSIGN_OR_RETURN(const DeploymentRecord record, Get(name));
-  ASSIGN_OR_RETURN(auto rows,
-                   database_.Query("SELECT id, kind, status, requester, started_at, "
-                                   "ended_at, before, after, error, code, hint, log FROM "
-                                   "deployment_updates WHERE deployment = ? ORDER BY id "
-                                   "DESC LIMIT ?",
-                                   {record.id, limit}));
+  ASSIGN_OR_RETURN(
+      auto rows, database_.Query("SELECT id, kind, status, requester, started_at, "
+                                 "ended_at, before, after, error, code, hint, log, job, saved FROM "
+                                 "deployment_updates WHERE deployment = ? ORDER BY id "
+                                 "DESC LIMIT ?",
+                                 {record.id, limit}));
   std::vector<UpdateRecord> out;
   for (const SqlRow& row : rows) {
     UpdateRecord update;
@@ -279,6 +292,8 @@ Result<std::vector<UpdateRecord>> Deployments::Updates(std::string_view name, in
     if (!row.Text(8).empty())
       update.error = Error{ErrorCodeFromName(row.Text(9)), row.Text(8), row.Text(10)};
     update.log = row.Text(11);
+    update.job = row.Text(12);
+    RETURN_IF_ERROR(ReadOptionalSpec(row, 13, &update.saved));
     out.push_back(std::move(update));
   }
   return out;

@@ -34,12 +34,13 @@ struct DeploymentRecord {
   int64_t id = 0;
   std::string name, service, infra;
   DeploymentSpec desired;
-  std::optional<DeploymentSpec> applied;   // what all nodes got last
-  std::optional<DeploymentSpec> previous;  // and before that: where a rollback goes
-  int64_t revision = 0;                    // counts changes of `desired`
-  std::string state;   // new | deployed | updating | failed | partial | interrupted
-  std::string reason;  // of the last three
-  int64_t epoch = 0;   // of the last update
+  std::optional<DeploymentSpec> applied;  // what all nodes got last
+  // And before that, enabled: where a rollback goes. Disabling and enabling do not change it.
+  std::optional<DeploymentSpec> previous;
+  int64_t revision = 0;  // counts changes of `desired`
+  std::string state;     // new | deployed | updating | failed | partial | interrupted
+  std::string reason;    // of the last three
+  int64_t epoch = 0;     // of the last update
   std::string created_at, created_by, updated_at;
 };
 
@@ -53,6 +54,9 @@ struct UpdateRecord {
   DeploymentSpec after;
   std::optional<Error> error;
   std::string log;
+  std::string job;  // "": it ran in none
+  // Of a canary, or of what takes one back: what was wanted before it, and is again without it.
+  std::optional<DeploymentSpec> saved;
 };
 
 class Deployments {
@@ -80,7 +84,8 @@ class Deployments {
   Result<int64_t> BeginUpdate(std::string_view name, std::string_view kind,
                               std::string_view requester,
                               const std::optional<DeploymentSpec>& before,
-                              const DeploymentSpec& after, int64_t epoch);
+                              const DeploymentSpec& after, int64_t epoch, std::string_view job = "",
+                              const std::optional<DeploymentSpec>& saved = {});
   Status AppendLog(int64_t update, std::string_view line);
   // `applied`: what all nodes have now (the one before it becomes `previous`).
   Status EndUpdate(int64_t update, std::string_view status, const std::optional<Error>& error,

@@ -172,6 +172,18 @@ TEST_F(DeploymentsTest, UpdatesAreOneAtATimeAndLeaveTheWayBack) {
   ASSERT_TRUE(deployments.SetDesired("d", Spec("v2")).ok());
   const int64_t second = *deployments.BeginUpdate("d", "update", "ann", Spec("v1"), Spec("v2"), 1);
   ASSERT_TRUE(deployments.EndUpdate(second, "done", {}, Spec("v2")).ok());
+  // Disabling and enabling are not what a rollback takes back.
+  for (const bool enabled : {false, true}) {
+    DeploymentSpec same = Spec("v2");
+    same.enabled = enabled;
+    const int64_t off = *deployments.BeginUpdate("d", "disable", "ann", Spec("v2"), same, 1,
+                                                 "job-000007", Spec("v2"));
+    ASSERT_TRUE(deployments.EndUpdate(off, "done", {}, same).ok());
+    EXPECT_EQ(deployments.Get("d")->applied->enabled, enabled);
+    EXPECT_EQ(DescribeSpec(*deployments.Get("d")->previous), "v1");
+    EXPECT_EQ(deployments.Updates("d", 1)->front().job, "job-000007");
+    EXPECT_EQ(DescribeSpec(deployments.Updates("d", 1)->front().saved.value()), "v2");
+  }
   DeploymentRecord record = *deployments.Get("d");
   EXPECT_EQ(record.state, "deployed");
   EXPECT_EQ(DescribeSpec(*record.applied), "v2");
@@ -183,10 +195,10 @@ TEST_F(DeploymentsTest, UpdatesAreOneAtATimeAndLeaveTheWayBack) {
   EXPECT_EQ(record.reason, "no disk");
   EXPECT_EQ(DescribeSpec(*record.applied), "v2");
   const auto updates = *deployments.Updates("d");
-  ASSERT_EQ(updates.size(), 3u);
+  ASSERT_EQ(updates.size(), 5u);
   EXPECT_EQ(updates[0].error->code, ErrorCode::kUnavailable);
   EXPECT_EQ(updates[0].error->hint, "buy one");
-  EXPECT_NE(updates[2].log.find(" one line\n"), std::string::npos);
+  EXPECT_NE(updates[4].log.find(" one line\n"), std::string::npos);
 }
 
 TEST_F(DeploymentsTest, UpdatesOfAnEndedProcessAreMarked) {

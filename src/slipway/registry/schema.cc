@@ -237,6 +237,12 @@ UPDATE jobs SET scope = 'infra:' ||
 CREATE INDEX jobs_scope ON jobs(scope, id);
 )sql"};
 
+// The job that an update ran in, and what was wanted before a canary.
+constexpr Migration kUpdateJobsStep = {"jobs of updates", R"sql(
+ALTER TABLE deployment_updates ADD COLUMN job TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployment_updates ADD COLUMN saved TEXT;
+)sql"};
+
 }  // namespace
 
 // Released steps stay as they are; new ones are added at the end.
@@ -247,7 +253,8 @@ std::span<const Migration> RegistrySchema() {
                                      kPeopleStep,
                                      {"deployments", kDeploymentsStep},
                                      {"activity buckets", kActivityBucketsStep},
-                                     kJobScopesStep};
+                                     kJobScopesStep,
+                                     kUpdateJobsStep};
   return kSteps;
 }
 
