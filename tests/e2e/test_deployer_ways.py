@@ -107,6 +107,19 @@ def test_options_that_say_nothing_change_nothing(hub, nodes, words, said):
     assert generations(node) == {"v1": 100}
 
 
+def test_what_was_published_is_taken_back(hub, nodes):
+    node = nodes()
+    deployed(hub, node)
+    assert "d" in hub("service", "unpublish", "five@v1", code=5).err
+    assert "took five v2" in hub("service", "unpublish", "five@v2").out
+    assert [v["version"] for s in hub.json("service", "published") if s["service"] == "five" for v in s["versions"]] == ["v1"]
+    hub("service", "unpublish", "five", code=5)
+    hub("service", "unpublish", "p/five", code=2)
+    hub("deployment", "delete", "d")
+    assert hub.json("service", "unpublish", "five") and not [s for s in hub.json("service", "published") if s["service"] == "five"]
+    assert "no stage" in hub("deployment", "activity", "--stage", "Nope", code=3).err
+
+
 def test_a_dead_node_hides_no_answers_of_the_stored_queries(hub, nodes):
     two = [nodes(), nodes()]
     deployed(hub, *two)

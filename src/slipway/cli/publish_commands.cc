@@ -156,6 +156,22 @@ Result<int> Published(Context& context) {
   return kExitDone;
 }
 
+Result<int> Unpublish(Context& context, const std::string& target) {
+  const size_t at = target.find('@');
+  const std::string service = target.substr(0, at);
+  const std::string version = at == std::string::npos ? "" : target.substr(at + 1);
+  if (!IsValidName(service) || (at != std::string::npos && !IsValidName(version)))
+    return Usage("'" + target + "' is no published service",
+                 "SERVICE or SERVICE@vN, as `slipway service published` lists them");
+  std::string path = ApiPath("/api/v1/published-services/{}", {service});
+  if (!version.empty()) path += ApiPath("/versions/{}", {version});
+  ASSIGN_OR_RETURN(const Json gone, context.Call("DELETE", path));
+  RETURN_IF_ERROR(context.Print(
+      "took " + (version.empty() ? service : service + " " + version) + " from the API Deployer\n",
+      gone));
+  return kExitDone;
+}
+
 }  // namespace
 
 void AddPublishCommands(CLI::App* service, Invocation* invocation) {
@@ -171,6 +187,10 @@ void AddPublishCommands(CLI::App* service, Invocation* invocation) {
   Handle(publish, invocation, [](Context& c) { return Publish(c, options); });
   Handle(service->add_subcommand("published", "what the API Deployer can deploy"), invocation,
          [](Context& c) { return Published(c); });
+  CLI::App* unpublish = service->add_subcommand(
+      "unpublish", "takes a service, or one version, from the API Deployer: one that none needs");
+  unpublish->add_option("SERVICE", options.target, "SERVICE or SERVICE@vN")->required();
+  Handle(unpublish, invocation, [](Context& c) { return Unpublish(c, options.target); });
 }
 
 }  // namespace slipway

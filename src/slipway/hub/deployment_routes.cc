@@ -1,4 +1,5 @@
 // Deployments: create, update (a job), roll back, promote, test, query, watch.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -248,6 +249,7 @@ Result<Response> Promote(Hub& hub, const Request& request) {
                       "leave --name out: that one is updated");
     record = *there;
     spec.settings = there->desired.settings;  // a stage has its own
+    spec.enabled = there->desired.enabled;
   } else {
     ASSIGN_OR_RETURN(record, hub.registry().deployments().Create(
                                  name.empty() ? from.service + "-" + infra : name, from.service,
@@ -335,6 +337,13 @@ Status KeepSeen(Hub& hub, const Request& request, Json* rows) {
 Result<Response> Activity(Hub& hub, const Request& request) {
   const auto param = request.params.find("deployment");
   const std::string name = param == request.params.end() ? "" : param->second;
+  if (const auto stage = request.query.find("stage"); stage != request.query.end()) {
+    ASSIGN_OR_RETURN(const auto stages, hub.registry().infras().Stages());
+    if (std::none_of(stages.begin(), stages.end(),
+                     [&](const Stage& each) { return each.name == stage->second; }))
+      return NotFound("there is no stage '" + stage->second + "'",
+                      "slipway infra stages lists them");
+  }
   Json rows;
   if (const auto since = request.query.find("since"); since != request.query.end()) {
     ASSIGN_OR_RETURN(const int64_t seconds, SpanSeconds(since->second));
