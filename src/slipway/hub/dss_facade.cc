@@ -115,12 +115,15 @@ Result<Json> DssCall::WaitForJob(const std::string& job) const {
   const std::string status = json.value("status", "");
   if (status == "done") return json;
   std::string why = json["error"].is_string() ? json["error"].get<std::string>() : "";
+  ErrorCode code = status == "aborted" ? ErrorCode::kUnavailable : ErrorCode::kInternal;
   for (const Json& activity : json["activities"]) {
     if (activity["error"].is_string()) why = activity["error"].get<std::string>();
+    const Json* details = FindMember(activity, "details");
+    const Json* error = details == nullptr ? nullptr : FindMember(*details, "error");
+    if (error != nullptr && error->is_object()) code = ErrorCodeFromName(error->value("code", ""));
   }
   const std::string what = job + " " + (status == "aborted" ? "was aborted" : "failed");
-  return Error{status == "aborted" ? ErrorCode::kUnavailable : ErrorCode::kInternal,
-               why.empty() ? what : what + ": " + why, ""};
+  return Error{code, why.empty() ? what : what + ": " + why, ""};
 }
 
 Response DssOk() { return JsonResponse({{"ok", true}}); }
