@@ -120,6 +120,7 @@ constexpr Example kExamples[] = {
      "slipway service publish shop/prices\nslipway service publish shop/prices@v1\n"
      "slipway service publish shop/prices --to https://hub.example:7600 --to-key-file live.key"},
     {"service published", "slipway service published"},
+    {"service unpublish", "slipway service unpublish prices@v1\nslipway service unpublish prices"},
     {"infra add",
      "slipway infra add dev --type local\n"
      "slipway infra add live --stage Production --node http://10.0.0.7:12000 --key-file node7.key"},
