@@ -29,9 +29,10 @@ Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& 
   inputs.build.job = context.job;
   Json files = Json::array();
   for (const std::string& input : recipe.inputs) {
-    ASSIGN_OR_RETURN(ResolvedDataset data,
-                     ResolveDataset(*context.registry, *context.project, input,
-                                    {.fingerprint = true, .persist = true}));
+    ASSIGN_OR_RETURN(
+        ResolvedDataset data,
+        ResolveDataset(*context.registry, *context.project, input,
+                       {.fingerprint = true, .persist = true, .check = context.check}));
     inputs.build.inputs.push_back({input, data.fingerprint});
     for (const std::string& file : data.files) files.push_back(file);
     inputs.datasets.emplace_back(input, std::move(data));
