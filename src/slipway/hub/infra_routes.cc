@@ -127,7 +127,7 @@ Result<Response> ShowInfra(Hub& hub, const Request& request) {
 Result<Response> DeleteInfra(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const InfraRecord infra,
                    hub.registry().infras().Get(request.params.at("infra")));
-  RETURN_IF_ERROR(hub.deployer().RemoveInfra(infra));
+  RETURN_IF_ERROR(hub.deployer().RemoveInfra(infra, request.who));
   return JsonResponse({{"deleted", infra.name}});
 }
 

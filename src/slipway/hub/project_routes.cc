@@ -46,7 +46,8 @@ Result<Response> ShowProject(Hub& hub, const Request& request) {
 Result<Response> DeleteProject(Hub& hub, const Request& request) {
   const auto force = request.query.find("force");
   RETURN_IF_ERROR(hub.registry().projects().Delete(
-      request.params.at("project"), force != request.query.end() && force->second == "true"));
+      request.params.at("project"), force != request.query.end() && force->second == "true", "",
+      request.who));
   return JsonResponse({{"deleted", request.params.at("project")}});
 }
 
