@@ -8,6 +8,7 @@
 #include "slipway/flow/datasets.h"
 #include "slipway/project/plan.h"
 #include "slipway/project/service.h"
+#include "slipway/registry/deployed_models.h"
 #include "slipway/stats/metrics.h"
 
 namespace slipway {
@@ -186,10 +187,13 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
     if (const Json* value = FindMember(result, key)) details[key] = *value;
   }
   if (model.keep_versions > 0) {
+    std::set<int64_t> needed = PinnedVersions(*context.project, recipe.output);
+    ASSIGN_OR_RETURN(const auto deployed,
+                     DeployedVersions(*context.registry, project, recipe.output));
+    for (const auto& [number, on] : deployed) needed.insert(number);
     ASSIGN_OR_RETURN(std::vector<int64_t> deleted,
-                     context.registry->models().ApplyKeepVersions(
-                         project, recipe.output, model.keep_versions,
-                         PinnedVersions(*context.project, recipe.output)));
+                     context.registry->models().ApplyKeepVersions(project, recipe.output,
+                                                                  model.keep_versions, needed));
     if (!deleted.empty()) details["deleted_versions"] = deleted;
   }
   ActivityRecord record;

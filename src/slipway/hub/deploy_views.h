@@ -7,6 +7,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
 #include "slipway/http/router.h"
+#include "slipway/registry/deployed_models.h"
 #include "slipway/registry/registry.h"
 
 namespace slipway {
@@ -27,8 +28,6 @@ Json InfraToJson(const InfraRecord& infra);
 
 Json PublishedVersionToJson(const PublishedVersion& version);
 Json UpdateToJson(const UpdateRecord& update, bool with_log);
-// Whether the deployment serves it, shall serve it, or goes back to it.
-bool Mentions(const DeploymentRecord& deployment, std::string_view version);
 
 // Deployments that serve the model in another version than this one: [{"deployment", "infra",
 // "stage", "serves": "p/fare@2", "generation": "v1", "command": what moves it}].
@@ -37,6 +36,11 @@ Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
 // Deployments that serve this version: [{"deployment", "infra", "stage", "generation", "weight"}].
 Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
                                 const std::string& model, int64_t version);
+
+// What these deployments serve is no longer defined: adds "warnings", if any, of those that the
+// caller may see.
+void WarnOfDeployments(const Request& request, const std::vector<DeploymentRecord>& deployments,
+                       Json* answer);
 
 // http://HOST:PORT without a slash at the end; kInvalidArgument for anything else.
 Result<std::string> NormalNodeUrl(std::string url);

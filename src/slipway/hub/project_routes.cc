@@ -4,6 +4,7 @@
 #include "slipway/base/text.h"
 #include "slipway/flow/build_plan.h"
 #include "slipway/flow/datasets.h"
+#include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/project/diff.h"
@@ -45,10 +46,14 @@ Result<Response> ShowProject(Hub& hub, const Request& request) {
 
 Result<Response> DeleteProject(Hub& hub, const Request& request) {
   const auto force = request.query.find("force");
+  const std::string& name = request.params.at("project");
+  ASSIGN_OR_RETURN(const auto deployments, DeploymentsOf(hub.registry(), name));
   RETURN_IF_ERROR(hub.registry().projects().Delete(
       request.params.at("project"), force != request.query.end() && force->second == "true", "",
       request.who));
-  return JsonResponse({{"deleted", request.params.at("project")}});
+  Json out = {{"deleted", name}};
+  WarnOfDeployments(request, deployments, &out);
+  return JsonResponse(out);
 }
 
 Result<Response> ShowFlow(Hub& hub, const Request& request) {
