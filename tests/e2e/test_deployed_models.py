@@ -39,3 +39,12 @@ def test_who_deletes_what_a_deployment_serves_is_warned(live):
     told = live("project", "delete", "p", "--force")
     assert "deployment 'd' goes on serving" in told.err, told.err
     assert live.json("deployment", "show", "d")["name"] == "d"
+
+
+def test_the_audit_log_tells_that_a_key_was_replaced(live):
+    live("infra", "nodes", "live", "--add", live.node.url, "--key-file", live.write("other.key", "swk_another-key-of-the-same-node"))
+    record = live.json("audit", "ls")[0]
+    assert record["action"] == "PUT /api/v1/infras/{infra}/nodes"
+    before, after = record["before"]["admin_keys"], record["after"]["admin_keys"]
+    assert list(before) == list(after) == [live.node.url] and before != after, record
+    assert live.node.admin_key not in json.dumps(record) and "another-key" not in json.dumps(record)

@@ -96,6 +96,15 @@ Json InfraToJson(const InfraRecord& infra) {
           {"created_by", infra.created_by}};
 }
 
+Json InfraState(const InfraRecord& infra) {
+  Json out = InfraToJson(infra);
+  out["admin_keys"] = Json::object();
+  for (const InfraNode& node : infra.nodes) {
+    if (node.key_secret) out["admin_keys"][node.url] = "no. " + std::to_string(*node.key_secret);
+  }
+  return out;
+}
+
 Json PublishedVersionToJson(const PublishedVersion& version) {
   Json out = {{"service", version.service},
               {"version", version.version},

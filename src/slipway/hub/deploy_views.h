@@ -25,6 +25,9 @@ Result<PublishedService> FindSeenPublished(Hub& hub, const Request& request,
 
 // As it is stored; of its keys, that they are there.
 Json InfraToJson(const InfraRecord& infra);
+// What its ETag and the audit log know: also which of the nodes' admin keys, by a number that
+// changes when the key is replaced, never the key.
+Json InfraState(const InfraRecord& infra);
 
 Json PublishedVersionToJson(const PublishedVersion& version);
 Json UpdateToJson(const UpdateRecord& update, bool with_log);
