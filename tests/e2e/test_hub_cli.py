@@ -125,3 +125,18 @@ def test_errors_of_the_way_to_a_hub(slipway, hub):
     hub.stop()
     slipway.write("key", "swk_wrong")
     assert "slipway hub" in slipway("--server", url, "--key-file", "key", "project", "ls", code=7).err
+
+
+def test_a_key_without_a_server_is_for_the_hub_that_serves_the_home(slipway, hubs):
+    slipway.write("empty", "")
+    slipway.write("ro.key", slipway.json("key", "create", "--label", "ro", "--role", "read")["key"])
+    for key in ("ro.key", "/dev/null"):
+        for words in (["user", "add", "mallory"], ["project", "ls"], ["hub", "--listen", "127.0.0.1:0"], ["init"]):
+            told = slipway("--key-file", key, *words, code=2)
+            assert "--key-file" in told.err and "hub" in told.err, (key, words, told.err)
+    assert slipway.json("user", "ls") == []
+    hubs(slipway)
+    slipway("--key-file", "ro.key", "user", "add", "mallory", code=4)
+    assert slipway.json("--key-file", "ro.key", "project", "ls") == []
+    assert "holds no API key" in slipway("--key-file", "empty", "project", "ls", code=1).err
+    slipway("user", "add", "ada")

@@ -65,7 +65,7 @@ Result<BackupReport> FetchBackup(Context& context, const Options& options) {
 Result<int> Backup(Context& context, const Options& options) {
   Json json;
   BackupReport report;
-  if (!context.server_flag.empty()) {
+  if (!context.server_flag.empty() || !context.key_file_flag.empty()) {
     const std::string file = AbsolutePath(options.file);
     if (PathExists(file) && !IsDirectory(file))
       return Conflict("'" + file + "' exists already", "give another name, or remove it first");
@@ -74,7 +74,7 @@ Result<int> Backup(Context& context, const Options& options) {
                       "make it first, or give another name");
     ASSIGN_OR_RETURN(report, FetchBackup(context, options));
     json = BackupToJson(report);
-    json["server"] = context.server_flag;
+    if (!context.server_flag.empty()) json["server"] = context.server_flag;
   } else {
     const std::string home = context.HomePath();
     ProgressBar bar("backup", context.quiet || context.json);

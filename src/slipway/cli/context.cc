@@ -64,7 +64,21 @@ std::string Context::HomePath() const {
   return JoinPath(user_home != nullptr && *user_home != '\0' ? user_home : "/", ".slipway");
 }
 
+// Never quietly with more rights than the key that was given.
+Status Context::CheckNoKey() const {
+  if (key_file_flag.empty()) return {};
+  return Usage(
+      "--key-file is a key for a hub, and no hub serves '" + HomePath() + "'",
+      "name the hub with --server URL; or leave out --key-file, to work on the home as this "
+      "machine's administrator");
+}
+
 Status Context::NeedsHome(std::string_view command) const {
+  if (server_flag.empty() && !key_file_flag.empty()) {
+    return Usage("'" + std::string(command) +
+                     "' works on a home of this machine, not through a hub with a --key-file",
+                 "leave out --key-file");
+  }
   if (server_flag.empty()) return {};
   return Usage("'" + std::string(command) + "' works on a home of this machine, not on --server",
                "run it where the hub's home is, with --home HOME");
@@ -72,6 +86,7 @@ Status Context::NeedsHome(std::string_view command) const {
 
 Status Context::OpenHub(bool write) {
   if (hub_ && (writable_ || !write)) return {};
+  RETURN_IF_ERROR(CheckNoKey());
   hub_.reset();
   HubOptions options;
   options.home = HomePath();
@@ -87,7 +102,7 @@ Status Context::OpenHub(bool write) {
     }
     if (opened.error().code != ErrorCode::kUnavailable) return opened.error();
     // Whoever has the lock may be a hub that has only just begun to serve.
-    ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath()));
+    ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath(), key_file_flag));
     if (remote_ != nullptr) return {};
     if (SteadySeconds() >= give_up) return opened.error();
   }
@@ -106,8 +121,8 @@ Status Context::FindHub() {
     ASSIGN_OR_RETURN(remote_, RemoteHubClient::Make(options));
     return {};
   }
-  ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath()));
-  return {};
+  ASSIGN_OR_RETURN(remote_, RemoteHubClient::OfHome(HomePath(), key_file_flag));
+  return remote_ != nullptr ? Status() : CheckNoKey();
 }
 
 Result<bool> Context::RemoteHub() {

@@ -40,9 +40,10 @@ class Context {
 
   // --home, $SLIPWAY_HOME, ~/.slipway.
   std::string HomePath() const;
-  // Of a command that works on files of a home: kInvalidArgument with --server.
+  // Of a command that works on files of a home: kInvalidArgument with --server or --key-file.
   Status NeedsHome(std::string_view command) const;
-  // The hub of --server; or the one that serves the home now, over HTTP with the home's token; or
+  // The hub of --server; or the one that serves the home now, over HTTP with --key-file's key or
+  // the home's token; or
   // the home opened in process on first use: for reading for GET, else as its one writer.
   Result<Json> Call(const std::string& method, const std::string& path, const Json& body = Json());
   // `headers`: If-Match and the like, by lower-case names; the answer's ETag is in its headers.
@@ -77,6 +78,8 @@ class Context {
   // Opens the home in process; or finds, while it waits for the lock, the hub that has it
   // (`remote_`).
   Status OpenHub(bool write);
+  // kInvalidArgument with --key-file.
+  Status CheckNoKey() const;
   // Decides once whether the hub is reached over HTTP, and where.
   Status FindHub();
   Result<Response> Dispatch(const std::string& method, const std::string& path, const Json& body,

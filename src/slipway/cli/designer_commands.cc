@@ -147,6 +147,9 @@ Result<int> DeleteService(Context& context, const std::string& text) {
   ASSIGN_OR_RETURN(const ServiceRef ref, ParseServiceRef(text));
   ASSIGN_OR_RETURN(const Json json, context.Call("DELETE", ref.Path()));
   const auto kept = json["packages_kept"].get<int64_t>();
+  if (const Json* warnings = FindMember(json, "warnings")) {
+    for (const Json& warning : *warnings) context.Warn(warning.get<std::string>());
+  }
   RETURN_IF_ERROR(
       context.Print("deleted " + ref.project + "/" + ref.service +
                         (kept == 0 ? ""

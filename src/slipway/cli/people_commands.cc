@@ -206,13 +206,13 @@ Result<int> ListAudit(Context& context, const PeopleOptions& options) {
     return text.size() <= 60 ? text : text.substr(0, 57) + "...";
   };
   for (const Json& r : records) {
-    // "DELETE /api/v1/projects/shop"; "job ended".
+    // "DELETE /api/v1/projects/shop"; "job ended", "rights ended".
     const std::string action = r["action"].get<std::string>();
-    const bool of_job = r["how"] == "job";
-    table.Add(
-        {r["at"].get<std::string>(), r["who"].get<std::string>(), r["how"].get<std::string>(),
-         of_job ? action : action.substr(0, action.find(' ')) + " " + r["path"].get<std::string>(),
-         brief(r["before"]), brief(r["after"])});
+    const bool of_route = action.find(" /") != std::string::npos;
+    table.Add({r["at"].get<std::string>(), r["who"].get<std::string>(), r["how"].get<std::string>(),
+               of_route ? action.substr(0, action.find(' ')) + " " + r["path"].get<std::string>()
+                        : action,
+               brief(r["before"]), brief(r["after"])});
   }
   RETURN_IF_ERROR(context.Print(table.empty() ? "no changes\n" : table.ToString(), records));
   return kExitDone;

@@ -106,6 +106,9 @@ Result<int> ShowProject(Context& context, const std::string& name) {
 Result<int> DeleteProject(Context& context, const std::string& name, bool force) {
   ASSIGN_OR_RETURN(Json answer, context.Call("DELETE", "/api/v1/projects/" + name +
                                                            (force ? "?force=true" : "")));
+  if (const Json* warnings = FindMember(answer, "warnings")) {
+    for (const Json& warning : *warnings) context.Warn(warning.get<std::string>());
+  }
   RETURN_IF_ERROR(context.Print("deleted the project " + name + "\n", answer));
   return kExitDone;
 }

@@ -94,7 +94,11 @@ bool IsJson(const HttpAnswer& answer) {
 Result<std::string> ReadApiKey(const std::string& key_file) {
   if (!key_file.empty()) {
     ASSIGN_OR_RETURN(const std::string text, ReadFile(key_file, kMaxKeyFile));
-    return std::string(Trim(text));
+    std::string key(Trim(text));
+    if (key.empty())
+      return InvalidArgument("'" + key_file + "' holds no API key",
+                             "slipway key create --label NAME > FILE makes one");
+    return key;
   }
   const char* key = std::getenv("SLIPWAY_API_KEY");
   return std::string(key != nullptr ? key : "");
@@ -116,7 +120,8 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::Make(const RemoteHubOp
   return hub;
 }
 
-Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::string& home) {
+Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::string& home,
+                                                                 const std::string& key_file) {
   const auto none = [] { return std::unique_ptr<RemoteHubClient>(); };
   const auto text = ReadFile(JoinPath(home, "hub.json"), 1 << 16);
   if (!text.ok()) return none();
@@ -127,11 +132,10 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
   const std::string process = "process " + std::to_string(json->value("pid", int64_t{0})) + ":";
   if (!holder.ok() || !holder->starts_with(process)) return none();
   const auto token = ReadFile(JoinPath(home, "hub.token"), kMaxKeyFile);
-  if (!token.ok()) {
+  if (key_file.empty() && !token.ok()) {
     if (token.error().code == ErrorCode::kNotFound) return none();  // it is just ending
-    return PermissionDenied(
-        "a hub serves '" + home + "', and its hub.token cannot be read",
-        "as another user: --server " + json->value("url", "URL") + " with a key of your own");
+    return PermissionDenied("a hub serves '" + home + "', and its hub.token cannot be read",
+                            "as another user: give a key of your own with --key-file FILE");
   }
   const std::string url = json->value("url", "");
   const std::string host = json->value("host", "");
@@ -144,15 +148,19 @@ Result<std::unique_ptr<RemoteHubClient>> RemoteHubClient::OfHome(const std::stri
   // An address of this machine, where the process holds the home's lock: nobody is between us.
   const bool near =
       url.starts_with("https://127.") || url.starts_with("https://[::1]") || !host.empty();
-  ASSIGN_OR_RETURN(auto hub,
-                   Make({.url = url, .key = std::string(Trim(*token)), .insecure = near}));
+  std::string key(key_file.empty() ? Trim(*token) : "");
+  if (!key_file.empty()) {
+    ASSIGN_OR_RETURN(key, ReadApiKey(key_file));
+  }
+  ASSIGN_OR_RETURN(auto hub, Make({.url = url, .key = std::move(key), .insecure = near}));
   hub->home_ = home;
+  hub->key_file_ = key_file;
   return hub;
 }
 
 bool RemoteHubClient::TakeNewHub() {
   if (home_.empty()) return false;
-  auto found = OfHome(home_);
+  auto found = OfHome(home_, key_file_);
   if (!found.ok() || *found == nullptr) return false;
   if ((*found)->options_.key == options_.key && (*found)->options_.url == options_.url)
     return false;

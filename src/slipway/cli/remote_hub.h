@@ -25,9 +25,10 @@ struct RemoteHubOptions {
 class RemoteHubClient {
  public:
   static Result<std::unique_ptr<RemoteHubClient>> Make(const RemoteHubOptions& options);
-  // The hub that serves this home now, with the home's token; nullptr: none does. Files that a
-  // killed hub left are not believed.
-  static Result<std::unique_ptr<RemoteHubClient>> OfHome(const std::string& home);
+  // The hub that serves this home now, with the key in `key_file`, or ("") the home's token;
+  // nullptr: none does. Files that a killed hub left are not believed.
+  static Result<std::unique_ptr<RemoteHubClient>> OfHome(const std::string& home,
+                                                         const std::string& key_file);
 
   // An answer of 400 and above is its error. `upload`: the body is this file.
   // `answer_file`: where the answer goes.
@@ -46,7 +47,7 @@ class RemoteHubClient {
   bool TakeNewHub();
 
   RemoteHubOptions options_;
-  std::string home_;  // of OfHome
+  std::string home_, key_file_;  // of OfHome
   std::unique_ptr<HttpClient> client_;
   TempDir files_;
   int next_file_ = 0;

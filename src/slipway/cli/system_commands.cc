@@ -8,7 +8,7 @@ namespace {
 
 Result<int> Doctor(Context& context, bool deep) {
   Json json;
-  if (context.server_flag.empty()) {
+  if (context.server_flag.empty() && context.key_file_flag.empty()) {
     json = HealthToJson(ExamineHome(context.HomePath(), deep));
   } else {
     ASSIGN_OR_RETURN(json,

@@ -158,9 +158,9 @@ Status Deployer::StopNodes(const InfraRecord& infra) {
   return {};
 }
 
-Status Deployer::RemoveInfra(const InfraRecord& infra) {
+Status Deployer::RemoveInfra(const InfraRecord& infra, const std::string& who) {
   // The row first: it refuses while deployments are there.
-  RETURN_IF_ERROR(registry_.infras().Delete(infra.name));
+  RETURN_IF_ERROR(registry_.infras().Delete(infra.name, who));
   ASSIGN_OR_RETURN(const auto driver, MakeDriver(infra, registry_, local_));
   return driver->Remove(infra);
 }

@@ -115,7 +115,7 @@ class Deployer {
   // Of type local: whether each node runs; starting and stopping them.
   Result<Json> Nodes(const InfraRecord& infra, bool start);
   Status StopNodes(const InfraRecord& infra);
-  Status RemoveInfra(const InfraRecord& infra);
+  Status RemoveInfra(const InfraRecord& infra, const std::string& who);
 
  private:
   // The nodes of an infrastructure, ready to be called.

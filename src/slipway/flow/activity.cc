@@ -8,6 +8,7 @@
 #include "slipway/flow/datasets.h"
 #include "slipway/project/plan.h"
 #include "slipway/project/service.h"
+#include "slipway/registry/deployed_models.h"
 #include "slipway/stats/metrics.h"
 
 namespace slipway {
@@ -29,9 +30,10 @@ Result<Inputs> ResolveInputs(const ActivityContext& context, const std::string& 
   inputs.build.job = context.job;
   Json files = Json::array();
   for (const std::string& input : recipe.inputs) {
-    ASSIGN_OR_RETURN(ResolvedDataset data,
-                     ResolveDataset(*context.registry, *context.project, input,
-                                    {.fingerprint = true, .persist = true}));
+    ASSIGN_OR_RETURN(
+        ResolvedDataset data,
+        ResolveDataset(*context.registry, *context.project, input,
+                       {.fingerprint = true, .persist = true, .check = context.check}));
     inputs.build.inputs.push_back({input, data.fingerprint});
     for (const std::string& file : data.files) files.push_back(file);
     inputs.datasets.emplace_back(input, std::move(data));
@@ -185,10 +187,13 @@ Result<ActivityRecord> CommitVersion(const ActivityContext& context, const Recip
     if (const Json* value = FindMember(result, key)) details[key] = *value;
   }
   if (model.keep_versions > 0) {
+    std::set<int64_t> needed = PinnedVersions(*context.project, recipe.output);
+    ASSIGN_OR_RETURN(const auto deployed,
+                     DeployedVersions(*context.registry, project, recipe.output));
+    for (const auto& [number, on] : deployed) needed.insert(number);
     ASSIGN_OR_RETURN(std::vector<int64_t> deleted,
-                     context.registry->models().ApplyKeepVersions(
-                         project, recipe.output, model.keep_versions,
-                         PinnedVersions(*context.project, recipe.output)));
+                     context.registry->models().ApplyKeepVersions(project, recipe.output,
+                                                                  model.keep_versions, needed));
     if (!deleted.empty()) details["deleted_versions"] = deleted;
   }
   ActivityRecord record;

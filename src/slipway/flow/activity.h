@@ -8,6 +8,7 @@
 #include <string>
 
 #include "slipway/base/result.h"
+#include "slipway/flow/datasets.h"
 #include "slipway/jobs/worker.h"
 #include "slipway/project/definition.h"
 #include "slipway/registry/registry.h"
@@ -25,6 +26,7 @@ struct ActivityContext {
   std::function<void(const WorkerProgress&)> on_progress;
   const std::atomic<bool>* cancel = nullptr;
   std::function<bool()> also_cancel;
+  FileCheck check;  // of the files that it reads
 };
 
 // Resolves the inputs, runs the worker, commits. The record has rows and details (version made,

@@ -34,7 +34,8 @@ Result<FlowModel> StateOfModel(Registry& registry, const std::string& project,
 // `wanted`: the datasets whose fingerprints matter; empty: all. A dataset that cannot be read
 // counts as absent; the build of what needs it says why.
 Result<FlowState> ReadState(Registry& registry, const ProjectDefinition& project,
-                            const std::set<std::string>* wanted, bool persist) {
+                            const std::set<std::string>* wanted, bool persist,
+                            const FileCheck& check) {
   FlowState state;
   for (const auto& [name, definition] : project.datasets) {
     FlowDataset dataset;
@@ -47,8 +48,8 @@ Result<FlowState> ReadState(Registry& registry, const ProjectDefinition& project
         dataset.built = ToFlowBuild(known->build);
       }
     } else if (wanted == nullptr || wanted->count(name) != 0) {
-      auto data =
-          ResolveDataset(registry, project, name, {.fingerprint = true, .persist = persist});
+      auto data = ResolveDataset(registry, project, name,
+                                 {.fingerprint = true, .persist = persist, .check = check});
       if (data.ok()) {
         dataset.exists = true;
         dataset.fingerprint = data->fingerprint;
@@ -87,19 +88,20 @@ std::set<std::string> DatasetsUpstream(const ProjectDefinition& project,
 
 Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project,
                                 const std::vector<std::string>& targets, const std::string& mode,
-                                bool persist) {
+                                bool persist, const FileCheck& check) {
   const std::optional<BuildMode> parsed = BuildModeFromName(mode);
   if (!parsed) {
     const std::vector<std::string> known = {"this", "upstream", "all", "missing"};
     return InvalidArgument("unknown build mode '" + mode + "'", "one of " + QuotedList(known));
   }
   const std::set<std::string> wanted = DatasetsUpstream(project, targets);
-  ASSIGN_OR_RETURN(FlowState state, ReadState(registry, project, &wanted, persist));
+  ASSIGN_OR_RETURN(FlowState state, ReadState(registry, project, &wanted, persist, check));
   ASSIGN_OR_RETURN(FlowPlan flow, MakePlan(project, state, targets, *parsed));
   BuildPlan plan;
   plan.project = project;
   plan.targets = targets;
   plan.mode = mode;
+  plan.check = check;
   for (const PlanStep& step : flow.steps) {
     BuildStep out;
     out.recipe = step.recipe;
@@ -129,8 +131,9 @@ Json BuildPlanToJson(const BuildPlan& plan) {
           {"steps", std::move(steps)}};
 }
 
-Result<FlowStates> DescribeFlow(Registry& registry, const ProjectDefinition& project) {
-  ASSIGN_OR_RETURN(FlowState state, ReadState(registry, project, nullptr, false));
+Result<FlowStates> DescribeFlow(Registry& registry, const ProjectDefinition& project,
+                                const FileCheck& check) {
+  ASSIGN_OR_RETURN(FlowState state, ReadState(registry, project, nullptr, false, check));
   return DescribeFlow(project, state);
 }
 

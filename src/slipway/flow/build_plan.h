@@ -7,6 +7,7 @@
 
 #include "slipway/base/json_fwd.h"
 #include "slipway/base/result.h"
+#include "slipway/flow/datasets.h"
 #include "slipway/project/definition.h"
 #include "slipway/project/graph.h"
 #include "slipway/registry/registry.h"
@@ -26,16 +27,18 @@ struct BuildPlan {
   std::vector<std::string> targets;  // names within the project
   std::string mode;
   std::vector<BuildStep> steps;  // in an order that respects `after`
+  FileCheck check;               // of the files that the job reads
 };
 
 // Reads fingerprints (files that changed are hashed) and kept build records. mode: this, upstream,
 // all, missing. persist: the registry is open for writing.
 Result<BuildPlan> MakeBuildPlan(Registry& registry, const ProjectDefinition& project,
                                 const std::vector<std::string>& targets, const std::string& mode,
-                                bool persist);
+                                bool persist, const FileCheck& check = {});
 Json BuildPlanToJson(const BuildPlan& plan);
 
 // State and reason of every item, for `flow show`.
-Result<FlowStates> DescribeFlow(Registry& registry, const ProjectDefinition& project);
+Result<FlowStates> DescribeFlow(Registry& registry, const ProjectDefinition& project,
+                                const FileCheck& check = {});
 
 }  // namespace slipway

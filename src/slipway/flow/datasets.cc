@@ -127,6 +127,7 @@ Result<ResolvedDataset> ResolveDataset(Registry& registry, const ProjectDefiniti
                     DidYouMean(name, DatasetNames(project)));
   }
   if (it->second.type == DatasetType::kManaged) return ResolveManaged(registry, project, name);
+  if (options.check) RETURN_IF_ERROR(options.check(it->second.paths));
 
   ASSIGN_OR_RETURN(FilesSpec stated, SpecFromDefinition(it->second));
   const std::string hash = DefinitionHash(stated);

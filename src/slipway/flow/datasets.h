@@ -3,6 +3,7 @@
 // registry when it is open for writing.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,10 +25,14 @@ struct ResolvedDataset {
   std::optional<FilesState> learned;  // new knowledge that was not kept: without `persist`
 };
 
+// Whether a files dataset's paths may be read (now: links change); empty: they may.
+using FileCheck = std::function<Status(const std::vector<std::string>& paths)>;
+
 struct ResolveOptions {
   bool fingerprint = false;
   bool refresh = false;  // sniff again, even when the description is pinned
   bool persist = false;  // the registry is open for writing: keep what was found
+  FileCheck check;
 };
 
 // kNotFound with a suggestion for an unknown dataset; a managed one without data is

@@ -72,6 +72,7 @@ Result<std::string> JobRunner::Start(const ProjectDefinition& project, JobWork w
   run->plan.project = project;
   run->plan.targets = {work.output};
   run->plan.steps = {{work.what, work.output, true, work.reason, {}}};
+  run->plan.check = work.check;
   run->work = std::move(work);
   const std::string kind = run->work.kind;
   return StartRun(std::move(run), kind, who);
@@ -301,6 +302,7 @@ void JobRunner::RunStep(Run& run, size_t index) {
   context.job_folder = DirName(run.handle.log_path);
   context.log_path = run.handle.log_path;
   context.who = run.who;
+  context.check = run.plan.check;
   context.cancel = &run.cancel;
   context.also_cancel = [&] { return registry_.jobs().AbortRequested(run.handle.id); };
   context.on_progress = [&](const WorkerProgress& progress) {

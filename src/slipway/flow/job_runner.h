@@ -46,6 +46,7 @@ struct JobWork {
   std::string scope;                 // of the job; "": the project
   std::string what, output, reason;  // as the activity's recipe, output and reason
   std::function<Result<ActivityRecord>(const ActivityContext&)> run;
+  FileCheck check = {};  // of the files that it reads
 };
 
 class JobRunner {

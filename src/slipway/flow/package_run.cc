@@ -35,9 +35,10 @@ Result<Json> MakeTask(const ActivityContext& context, const PackageJob& job, int
     models[model.endpoint] = {{"name", ModelName(model)}, {"path", path}};
   }
   for (const std::string& name : job.datasets) {
-    ASSIGN_OR_RETURN(const ResolvedDataset data,
-                     ResolveDataset(*context.registry, *context.project, name,
-                                    {.fingerprint = true, .persist = true}));
+    ASSIGN_OR_RETURN(
+        const ResolvedDataset data,
+        ResolveDataset(*context.registry, *context.project, name,
+                       {.fingerprint = true, .persist = true, .check = context.check}));
     datasets[name] = FilesSpecToJson(data.spec);
     (*fingerprints)[name] = data.fingerprint;
   }
@@ -65,7 +66,7 @@ Result<VersionRecord> EndpointVersion(Registry& registry, const std::string& pro
 }
 
 Result<PackageJob> PlanPackage(Registry& registry, const ProjectDefinition& project,
-                               const std::string& service, bool persist) {
+                               const std::string& service, bool persist, const FileCheck& check) {
   if (!project.services.contains(service)) {
     std::vector<std::string> known;
     for (const auto& [name, definition] : project.services.items()) known.push_back(name);
@@ -94,7 +95,7 @@ Result<PackageJob> PlanPackage(Registry& registry, const ProjectDefinition& proj
   std::set<std::string> datasets = TablesOf(definition);
   datasets.merge(DrawnFrom(definition));
   for (const std::string& name : datasets) {
-    auto data = ResolveDataset(registry, project, name, {.persist = persist});
+    auto data = ResolveDataset(registry, project, name, {.persist = persist, .check = check});
     if (!data.ok()) return data.error();
     job.datasets.push_back(name);
   }
@@ -159,7 +160,8 @@ Result<ActivityRecord> RunPackage(const ActivityContext& context, const PackageJ
 }
 
 Result<Json> ChangesSincePackage(Registry& registry, const ProjectDefinition& project,
-                                 const std::string& service, const PackageRecord& package) {
+                                 const std::string& service, const PackageRecord& package,
+                                 const FileCheck& check) {
   ASSIGN_OR_RETURN(const PackageFacts before, FactsOf(registry, package));
   PackageFacts now;
   now.definition = project.services[service];
@@ -177,7 +179,8 @@ Result<Json> ChangesSincePackage(Registry& registry, const ProjectDefinition& pr
   }
   for (const std::string& name : TablesOf(definition)) {
     if (!before.tables.contains(name)) continue;
-    const auto data = ResolveDataset(registry, project, name, {.fingerprint = true});
+    const auto data =
+        ResolveDataset(registry, project, name, {.fingerprint = true, .check = check});
     if (data.ok()) {
       now.tables[name] = data->fingerprint;
     } else {

@@ -33,7 +33,8 @@ struct PackageJob {
 // service without endpoints and for a managed dataset without data. `persist`: the registry is open
 // for writing.
 Result<PackageJob> PlanPackage(Registry& registry, const ProjectDefinition& project,
-                               const std::string& service, bool persist);
+                               const std::string& service, bool persist,
+                               const FileCheck& check = {});
 
 // Makes and publishes the next package. The record's details: {"package": "v3", "number",
 // "unchanged_since": "v2" or null, "bytes", "sha256", "endpoints", "tables", "test_queries",
@@ -46,6 +47,7 @@ Result<VersionRecord> EndpointVersion(Registry& registry, const std::string& pro
 
 // What packaging again would change, as ComparePackages says it. `package` is the last one.
 Result<Json> ChangesSincePackage(Registry& registry, const ProjectDefinition& project,
-                                 const std::string& service, const PackageRecord& package);
+                                 const std::string& service, const PackageRecord& package,
+                                 const FileCheck& check = {});
 
 }  // namespace slipway

@@ -66,7 +66,8 @@ Result<Response> ShowDataset(Hub& hub, const Request& request) {
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   const std::string& name = request.params.at("dataset");
   ASSIGN_OR_RETURN(ResolvedDataset data,
-                   ResolveDataset(hub.registry(), stored.definition, name, {.fingerprint = true}));
+                   ResolveDataset(hub.registry(), stored.definition, name,
+                                  {.fingerprint = true, .check = hub.CheckFor(request)}));
   if (!data.rows) {
     ASSIGN_OR_RETURN(Json count, RunLook("count", {{"input", FilesSpecToJson(data.spec)}}));
     ASSIGN_OR_RETURN(int64_t rows, GetInt(count, "rows"));
@@ -89,25 +90,28 @@ Result<Response> ShowDataset(Hub& hub, const Request& request) {
 Result<Response> ShowSchema(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition,
-                                                        request.params.at("dataset"), {}));
+  ASSIGN_OR_RETURN(ResolvedDataset data,
+                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
+                                  {.check = hub.CheckFor(request)}));
   return JsonResponse(SchemaToJson(data.spec.schema));
 }
 
 Result<Response> Refresh(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data,
-                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
-                                  {.refresh = true, .persist = true}));
+  ASSIGN_OR_RETURN(
+      ResolvedDataset data,
+      ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
+                     {.refresh = true, .persist = true, .check = hub.CheckFor(request)}));
   return JsonResponse(SchemaToJson(data.spec.schema));
 }
 
 Result<Response> Head(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(ResolvedDataset data, ResolveDataset(hub.registry(), stored.definition,
-                                                        request.params.at("dataset"), {}));
+  ASSIGN_OR_RETURN(ResolvedDataset data,
+                   ResolveDataset(hub.registry(), stored.definition, request.params.at("dataset"),
+                                  {.check = hub.CheckFor(request)}));
   int64_t rows = 10;
   if (auto it = request.query.find("rows"); it != request.query.end()) {
     auto parsed = ParseInt64(it->second);
@@ -164,7 +168,8 @@ Result<Response> AddDataset(Hub& hub, const Request& request) {
   std::optional<FilesState> learned;
   if (stored.definition.datasets.at(name).type == DatasetType::kFiles) {
     ASSIGN_OR_RETURN(ResolvedDataset data,
-                     ResolveDataset(hub.registry(), stored.definition, name, {.refresh = true}));
+                     ResolveDataset(hub.registry(), stored.definition, name,
+                                    {.refresh = true, .check = hub.CheckFor(request)}));
     schema = SchemaToJson(data.spec.schema);
     warnings = data.warnings;
     learned = data.learned;

@@ -8,21 +8,6 @@
 namespace slipway {
 namespace {
 
-// "p/fare" -> 3 for every model of the manifest's endpoints.
-std::vector<std::pair<std::string, int64_t>> ModelVersionsIn(const PublishedVersion& version) {
-  std::vector<std::pair<std::string, int64_t>> out;
-  const auto manifest = ParseJson(version.manifest_json);
-  if (!manifest.ok() || !manifest->is_object() || !manifest->contains("endpoints")) return out;
-  for (const Json& endpoint : (*manifest)["endpoints"]) {
-    const std::string model = endpoint.value("model", std::string());
-    const size_t at = model.rfind('@');
-    if (at == std::string::npos) continue;
-    if (const auto number = ParseInt64(model.substr(at + 1)))
-      out.emplace_back(model.substr(0, at), *number);
-  }
-  return out;
-}
-
 using Visit =
     std::function<void(const DeploymentRecord&, const InfraRecord&, const PublishedService&,
                        const std::string& generation, double weight, int64_t model_version)>;
@@ -111,6 +96,15 @@ Json InfraToJson(const InfraRecord& infra) {
           {"created_by", infra.created_by}};
 }
 
+Json InfraState(const InfraRecord& infra) {
+  Json out = InfraToJson(infra);
+  out["admin_keys"] = Json::object();
+  for (const InfraNode& node : infra.nodes) {
+    if (node.key_secret) out["admin_keys"][node.url] = "no. " + std::to_string(*node.key_secret);
+  }
+  return out;
+}
+
 Json PublishedVersionToJson(const PublishedVersion& version) {
   Json out = {{"service", version.service},
               {"version", version.version},
@@ -158,17 +152,6 @@ Json UpdateToJson(const UpdateRecord& update, bool with_log) {
   return out;
 }
 
-bool Mentions(const DeploymentRecord& deployment, std::string_view version) {
-  const auto in = [&](const DeploymentSpec& spec) {
-    for (const auto& [generation, weight] : spec.generations) {
-      if (generation == version) return true;
-    }
-    return false;
-  };
-  return in(deployment.desired) || (deployment.applied && in(*deployment.applied)) ||
-         (deployment.previous && in(*deployment.previous));
-}
-
 Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
                                const std::string& model, int64_t version) {
   const std::string name = project + "/" + model;
@@ -203,6 +186,16 @@ Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
                          {"weight", weight}});
       }));
   return out;
+}
+
+void WarnOfDeployments(const Request& request, const std::vector<DeploymentRecord>& deployments,
+                       Json* answer) {
+  for (const DeploymentRecord& each : deployments) {
+    if (!MaySee(request, {"infra", each.infra})) continue;
+    (*answer)["warnings"].push_back("deployment '" + each.name +
+                                    "' goes on serving what was published; to end that: " +
+                                    "slipway deployment delete " + each.name);
+  }
 }
 
 Result<std::string> NormalNodeUrl(std::string url) {

@@ -7,6 +7,7 @@
 #include "slipway/base/json.h"
 #include "slipway/base/result.h"
 #include "slipway/http/router.h"
+#include "slipway/registry/deployed_models.h"
 #include "slipway/registry/registry.h"
 
 namespace slipway {
@@ -24,11 +25,12 @@ Result<PublishedService> FindSeenPublished(Hub& hub, const Request& request,
 
 // As it is stored; of its keys, that they are there.
 Json InfraToJson(const InfraRecord& infra);
+// What its ETag and the audit log know: also which of the nodes' admin keys, by a number that
+// changes when the key is replaced, never the key.
+Json InfraState(const InfraRecord& infra);
 
 Json PublishedVersionToJson(const PublishedVersion& version);
 Json UpdateToJson(const UpdateRecord& update, bool with_log);
-// Whether the deployment serves it, shall serve it, or goes back to it.
-bool Mentions(const DeploymentRecord& deployment, std::string_view version);
 
 // Deployments that serve the model in another version than this one: [{"deployment", "infra",
 // "stage", "serves": "p/fare@2", "generation": "v1", "command": what moves it}].
@@ -37,6 +39,11 @@ Result<Json> DeploymentsBehind(Registry& registry, const std::string& project,
 // Deployments that serve this version: [{"deployment", "infra", "stage", "generation", "weight"}].
 Result<Json> DeploymentsServing(Registry& registry, const std::string& project,
                                 const std::string& model, int64_t version);
+
+// What these deployments serve is no longer defined: adds "warnings", if any, of those that the
+// caller may see.
+void WarnOfDeployments(const Request& request, const std::vector<DeploymentRecord>& deployments,
+                       Json* answer);
 
 // http://HOST:PORT without a slash at the end; kInvalidArgument for anything else.
 Result<std::string> NormalNodeUrl(std::string url);

@@ -8,6 +8,7 @@
 #include "slipway/base/text.h"
 #include "slipway/hub/answer_schemas.h"
 #include "slipway/hub/body_shapes.h"
+#include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/hub/service_views.h"
@@ -125,7 +126,11 @@ Result<Response> DeleteService(Hub& hub, const Request& request) {
   RETURN_IF_ERROR(Keep(hub, request, design, before));
   ASSIGN_OR_RETURN(const auto packages,
                    hub.registry().packages().List(design.stored.definition.name, design.service));
-  return JsonResponse({{"deleted", design.name()}, {"packages_kept", packages.size()}});
+  ASSIGN_OR_RETURN(const auto deployments,
+                   DeploymentsOf(hub.registry(), design.stored.definition.name, design.service));
+  Json out = {{"deleted", design.name()}, {"packages_kept", packages.size()}};
+  WarnOfDeployments(request, deployments, &out);
+  return JsonResponse(out);
 }
 
 // ---- endpoints

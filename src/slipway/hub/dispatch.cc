@@ -134,8 +134,14 @@ class ChangingRequest {
       ASSIGN_OR_RETURN(const std::string hash, Sha256HexOfFile(request_.body_file));
       content += "\n" + hash;
     }
-    hash_ = Sha256Hex(content);
+    content_ = std::move(content);
     return {};
+  }
+
+  // In the transaction that looks the key up.
+  Result<std::optional<StoredResponse>> FindAnswer() {
+    ASSIGN_OR_RETURN(hash_, registry_.secrets().KeyedHash("idempotency\n" + content_));
+    return registry_.idempotency().Find(scope_, key_, hash_);
   }
 
   Json State() const { return route_.details.state ? route_.details.state(request_) : Json(); }
@@ -175,7 +181,7 @@ class ChangingRequest {
     auto transaction = registry_.Begin();
     if (!transaction.ok()) return ErrorResponse(transaction.error());
     if (!key_.empty()) {
-      auto stored = registry_.idempotency().Find(scope_, key_, hash_);
+      auto stored = FindAnswer();
       if (!stored.ok()) return ErrorResponse(stored.error());
       if (*stored) return Replayed(**stored);
     }
@@ -204,7 +210,7 @@ class ChangingRequest {
     if (!key_.empty()) {
       auto transaction = registry_.Begin();
       if (!transaction.ok()) return ErrorResponse(transaction.error());
-      auto stored = registry_.idempotency().Find(scope_, key_, hash_);
+      auto stored = FindAnswer();
       if (!stored.ok()) return ErrorResponse(stored.error());
       if (*stored) return Replayed(**stored);
       Status reserved = registry_.idempotency().Reserve(scope_, key_, hash_);
@@ -242,7 +248,7 @@ class ChangingRequest {
   const Request& request_;
   const Principal* const principal_;
   const std::string key_;
-  std::string scope_, hash_;
+  std::string scope_, content_, hash_;
 };
 
 }  // namespace

@@ -1,7 +1,5 @@
 #include "slipway/hub/hub.h"
 
-#include <filesystem>
-
 #include "slipway/base/clock.h"
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
@@ -20,6 +18,10 @@ void KeepHouse(Registry& registry, bool crashed) {
   (void)registry.idempotency().Expire().ok();
   (void)registry.accounts().Expire().ok();
   (void)WriteFileAtomic(stamp, NowText() + "\n").ok();
+}
+
+bool IsLocal(const Request& request) {
+  return request.principal == nullptr || request.principal->kind == Principal::Kind::kLocal;
 }
 
 }  // namespace
@@ -58,12 +60,8 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   }
   hub->deployer_ = std::make_unique<Deployer>(*hub->registry_);
   hub->writable_ = options.write;
-  for (const std::string& path : options.allowed_paths) {
-    std::error_code error;
-    const std::filesystem::path real = std::filesystem::canonical(path, error);
-    if (error) return FileError("allow", path, error.value());
-    hub->allowed_paths_.push_back(real.string());
-  }
+  ASSIGN_OR_RETURN(hub->file_rule_,
+                   FileRule::Make(options.allowed_paths, hub->registry_->home().root()));
   hub->jobs_ = std::make_unique<JobRunner>(*hub->registry_);
   AddProjectRoutes(*hub, &hub->router_);
   AddDatasetRoutes(*hub, &hub->router_);
@@ -81,29 +79,13 @@ Result<std::unique_ptr<Hub>> Hub::Open(const HubOptions& options) {
   return hub;
 }
 
-// Symbolic links are followed: what counts is where a path leads. Of a glob, the folder before its
-// first wildcard.
 Status Hub::CheckPaths(const Request& request, const std::vector<std::string>& paths) const {
-  if (request.principal == nullptr || request.principal->kind == Principal::Kind::kLocal) return {};
-  for (const std::string& path : paths) {
-    std::string fixed = path;
-    if (const size_t wild = path.find_first_of("*?["); wild != std::string::npos)
-      fixed = DirName(path.substr(0, wild + 1));
-    std::error_code error;
-    const std::string real = std::filesystem::weakly_canonical(fixed, error).string();
-    bool allowed = false;
-    for (const std::string& folder : allowed_paths_) {
-      allowed =
-          allowed || (!error && path.starts_with("/") && path.find("/../") == std::string::npos &&
-                      (real == folder || real.starts_with(folder + "/")));
-    }
-    if (allowed) continue;
-    return PermissionDenied(
-        "'" + path + "' is not below a folder that this hub reads for callers over HTTP",
-        allowed_paths_.empty() ? "it reads none; start it with: slipway hub --allow-path DIR"
-                               : "it reads " + QuotedList(allowed_paths_));
-  }
-  return {};
+  return IsLocal(request) ? Status() : file_rule_.CheckNamed(paths);
+}
+
+FileCheck Hub::CheckFor(const Request& request) const {
+  if (IsLocal(request)) return {};
+  return [this](const std::vector<std::string>& paths) { return file_rule_.CheckStored(paths); };
 }
 
 Hub::~Hub() {

@@ -9,8 +9,10 @@
 
 #include "slipway/base/result.h"
 #include "slipway/deploy/deployer.h"
+#include "slipway/flow/datasets.h"
 #include "slipway/flow/job_runner.h"
 #include "slipway/http/router.h"
+#include "slipway/hub/file_rule.h"
 #include "slipway/hub/login_throttle.h"
 #include "slipway/hub/principal.h"
 #include "slipway/registry/registry.h"
@@ -23,7 +25,7 @@ struct HubOptions {
   bool alone = false;  // a process that stays: no command beside it, also on a shared registry
   double lock_seconds = 10;  // how long it waits for the lock
   std::string command;       // what others are told while it is held
-  // Below these, callers over HTTP may name files of this machine. None: none.
+  // Below these, callers over HTTP may name files of this machine (file_rule.h). None: none.
   std::vector<std::string> allowed_paths;
 };
 
@@ -39,9 +41,10 @@ class Hub {
   // One request from anywhere: rights (principal nullptr: in process, with every right), the
   // conditions and keys of its headers, its change with its audit record, paging.
   Response Dispatch(Request request, const Principal* principal);
-  // kPermissionDenied when the caller is not of this machine and a path is not below an allowed
-  // one.
+  // kPermissionDenied when the caller is not of this machine and may not name these files.
   Status CheckPaths(const Request& request, const std::vector<std::string>& paths) const;
+  // What datasets that are there pass through before they are read for this caller, also in jobs.
+  FileCheck CheckFor(const Request& request) const;
   bool writable() const { return writable_; }
   LoginThrottle& throttle() { return throttle_; }
   Registry& registry() { return *registry_; }
@@ -58,7 +61,7 @@ class Hub {
   std::unique_ptr<Deployer> deployer_;
   Router router_;
   std::vector<std::string> notices_;
-  std::vector<std::string> allowed_paths_;
+  FileRule file_rule_;
   bool writable_ = false;
   LoginThrottle throttle_;
 };

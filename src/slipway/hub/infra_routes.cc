@@ -127,7 +127,7 @@ Result<Response> ShowInfra(Hub& hub, const Request& request) {
 Result<Response> DeleteInfra(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const InfraRecord infra,
                    hub.registry().infras().Get(request.params.at("infra")));
-  RETURN_IF_ERROR(hub.deployer().RemoveInfra(infra));
+  RETURN_IF_ERROR(hub.deployer().RemoveInfra(infra, request.who));
   return JsonResponse({{"deleted", infra.name}});
 }
 
@@ -256,7 +256,7 @@ void AddInfraRoutes(Hub& hub, Router* router) {
   const std::string published = "/api/v1/published-services/{published}";
   const auto infra_state = [&hub](const Request& request) {
     const auto found = hub.registry().infras().Get(request.params.at("infra"));
-    return found.ok() ? InfraToJson(*found) : Json();
+    return found.ok() ? InfraState(*found) : Json();
   };
   const auto stages = [&hub](const Request& request) {
     const auto listed = ListStages(hub, request);

@@ -80,8 +80,9 @@ Result<Response> PlanBuild(Hub& hub, const Request& request) {
   };
   ASSIGN_OR_RETURN(std::vector<std::string> targets,
                    Targets(stored.definition, Split(get("targets", ""), ',')));
-  ASSIGN_OR_RETURN(BuildPlan plan, MakeBuildPlan(hub.registry(), stored.definition, targets,
-                                                 get("mode", "upstream"), false));
+  ASSIGN_OR_RETURN(BuildPlan plan,
+                   MakeBuildPlan(hub.registry(), stored.definition, targets,
+                                 get("mode", "upstream"), false, hub.CheckFor(request)));
   return JsonResponse(BuildPlanToJson(plan));
 }
 
@@ -91,8 +92,9 @@ Result<Response> Build(Hub& hub, const Request& request) {
                    LoadStoredProject(hub.registry(), request.params.at("project")));
   ASSIGN_OR_RETURN(std::vector<std::string> names, GetStrings(body, "targets"));
   ASSIGN_OR_RETURN(std::vector<std::string> targets, Targets(stored.definition, names));
-  ASSIGN_OR_RETURN(BuildPlan plan, MakeBuildPlan(hub.registry(), stored.definition, targets,
-                                                 BodyText(body, "mode", "upstream"), true));
+  ASSIGN_OR_RETURN(BuildPlan plan,
+                   MakeBuildPlan(hub.registry(), stored.definition, targets,
+                                 BodyText(body, "mode", "upstream"), true, hub.CheckFor(request)));
   ASSIGN_OR_RETURN(std::string id, hub.jobs().Start(std::move(plan), request.who));
   return JsonResponse({{"job", id}}, 202);
 }

@@ -173,6 +173,15 @@ Result<Response> DeleteVersion(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(VersionRecord version,
                    FindVersion(hub.registry(), request, request.params.at("version")));
   ASSIGN_OR_RETURN(StoredProject stored, LoadStoredProject(hub.registry(), version.project));
+  ASSIGN_OR_RETURN(const auto deployed,
+                   DeployedVersions(hub.registry(), version.project, version.model));
+  if (const auto on = deployed.find(version.number); on != deployed.end()) {
+    return Conflict("version " + std::to_string(version.number) + " of '" + version.project + "/" +
+                        version.model + "' is deployed: " + QuotedList(on->second) +
+                        (on->second.size() == 1 ? " has" : " have") +
+                        " a package with it, served, wanted or as the way back",
+                    "update first: slipway deployment update " + on->second[0]);
+  }
   RETURN_IF_ERROR(
       hub.registry().models().DeleteVersion(version.project, version.model, version.number,
                                             PinnedVersions(stored.definition, version.model)));

@@ -4,6 +4,7 @@
 #include "slipway/base/text.h"
 #include "slipway/flow/build_plan.h"
 #include "slipway/flow/datasets.h"
+#include "slipway/hub/deploy_views.h"
 #include "slipway/hub/hub.h"
 #include "slipway/hub/route_helpers.h"
 #include "slipway/project/diff.h"
@@ -45,15 +46,21 @@ Result<Response> ShowProject(Hub& hub, const Request& request) {
 
 Result<Response> DeleteProject(Hub& hub, const Request& request) {
   const auto force = request.query.find("force");
+  const std::string& name = request.params.at("project");
+  ASSIGN_OR_RETURN(const auto deployments, DeploymentsOf(hub.registry(), name));
   RETURN_IF_ERROR(hub.registry().projects().Delete(
-      request.params.at("project"), force != request.query.end() && force->second == "true"));
-  return JsonResponse({{"deleted", request.params.at("project")}});
+      request.params.at("project"), force != request.query.end() && force->second == "true", "",
+      request.who));
+  Json out = {{"deleted", name}};
+  WarnOfDeployments(request, deployments, &out);
+  return JsonResponse(out);
 }
 
 Result<Response> ShowFlow(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(FlowStates states, DescribeFlow(hub.registry(), stored.definition));
+  ASSIGN_OR_RETURN(FlowStates states,
+                   DescribeFlow(hub.registry(), stored.definition, hub.CheckFor(request)));
   Json out = GraphToJson(BuildGraph(stored.definition), states);
   out["project"] = stored.definition.name;
   out["tree"] =
@@ -135,13 +142,14 @@ struct Looks {
 
 // New and changed files are looked at now, so that their description is pinned; files may also come
 // later.
-Result<Looks> LookAtFiles(Hub& hub, const Proposed& proposed) {
+Result<Looks> LookAtFiles(Hub& hub, const Proposed& proposed, const FileCheck& check) {
   Looks looks;
   for (const Change& change : proposed.changes) {
     if (change.kind != "dataset" || change.change == ChangeKind::kRemove) continue;
     const auto it = proposed.after.datasets.find(change.name);
     if (it == proposed.after.datasets.end() || it->second.type != DatasetType::kFiles) continue;
-    auto data = ResolveDataset(hub.registry(), proposed.after, change.name, {.refresh = true});
+    auto data = ResolveDataset(hub.registry(), proposed.after, change.name,
+                               {.refresh = true, .check = check});
     if (data.ok()) {
       for (const std::string& warning : data->warnings)
         looks.warnings.push_back("dataset '" + change.name + "': " + warning);
@@ -168,7 +176,7 @@ Result<Response> ApplyProject(Hub& hub, const Request& request) {
   }
   // Looking takes a while: before the transaction, whose etag tells when the project changed
   // meanwhile.
-  ASSIGN_OR_RETURN(Looks looks, LookAtFiles(hub, proposed));
+  ASSIGN_OR_RETURN(Looks looks, LookAtFiles(hub, proposed, hub.CheckFor(request)));
   ASSIGN_OR_RETURN(Transaction transaction, hub.registry().Begin());
   RETURN_IF_ERROR(RemoveState(hub, proposed, BodyFlag(body, "force")));
   RETURN_IF_ERROR(hub.registry().projects().Put(

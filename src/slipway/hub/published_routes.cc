@@ -131,7 +131,7 @@ void AddPublishedRoutes(Hub& hub, Router* router) {
   };
   const auto infra_state = [&hub](const Request& request) {
     const auto infra = hub.registry().infras().Get(request.params.at("infra"));
-    return infra.ok() ? InfraToJson(*infra) : Json();
+    return infra.ok() ? InfraState(*infra) : Json();
   };
   add("POST", "/api/v1/published-services", "deploy", "makes a published service without versions",
       CreatePublished,

@@ -93,7 +93,8 @@ Result<Response> ShowService(Hub& hub, const Request& request) {
     out["changes"] = Json();
     if (!packages.empty()) {
       ASSIGN_OR_RETURN(const Json changes,
-                       ChangesSincePackage(registry, stored.definition, name, packages.back()));
+                       ChangesSincePackage(registry, stored.definition, name, packages.back(),
+                                           hub.CheckFor(request)));
       out["changes"] = changes["text"];
     }
   }
@@ -116,8 +117,9 @@ Result<Response> MakePackage(Hub& hub, const Request& request) {
                    ParseBody(request, {"notes", "force", "source_date_epoch", "number"}));
   ASSIGN_OR_RETURN(const StoredProject stored,
                    LoadStoredProject(hub.registry(), request.params.at("project")));
-  ASSIGN_OR_RETURN(PackageJob job, PlanPackage(hub.registry(), stored.definition,
-                                               request.params.at("service"), true));
+  ASSIGN_OR_RETURN(PackageJob job,
+                   PlanPackage(hub.registry(), stored.definition, request.params.at("service"),
+                               true, hub.CheckFor(request)));
   job.notes = BodyText(body, "notes");
   job.force = BodyFlag(body, "force");
   if (const Json* number = FindMember(body, "number"); number != nullptr && !number->is_null()) {
@@ -144,6 +146,7 @@ Result<Response> MakePackage(Hub& hub, const Request& request) {
   work.what = "package";
   work.output = job.service;
   work.reason = "asked for";
+  work.check = hub.CheckFor(request);
   work.run = [job](const ActivityContext& context) { return RunPackage(context, job); };
   ASSIGN_OR_RETURN(const std::string id,
                    hub.jobs().Start(stored.definition, std::move(work), request.who));

@@ -28,6 +28,15 @@ class DeploymentsTest : public ::testing::Test {
   std::unique_ptr<Registry> registry;
 };
 
+TEST_F(DeploymentsTest, AKeyedHashIsTheSameInThisHomeAlone) {
+  const std::string hash = *registry->secrets().KeyedHash("hunter2");
+  EXPECT_EQ(hash.size(), 64u);
+  EXPECT_EQ(*registry->secrets().KeyedHash("hunter2"), hash);
+  EXPECT_NE(*registry->secrets().KeyedHash("hunter3"), hash);
+  ASSERT_TRUE(RemoveAll(registry->home().SecretKeyPath()).ok());
+  EXPECT_NE(*registry->secrets().KeyedHash("hunter2"), hash);
+}
+
 TEST_F(DeploymentsTest, SecretsAreSealedAndOpenWithTheirRowAndKeyOnly) {
   Secrets& secrets = registry->secrets();
   const int64_t id = *secrets.Put("hunter2");

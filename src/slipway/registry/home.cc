@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "slipway/base/clock.h"
@@ -71,6 +72,12 @@ Status MakeContent(const std::string& folder, const std::string& registry) {
       ::unlink(JoinPath(folder, name).c_str());
   }
   return {};
+}
+
+void CloseToOthers(const std::string& path, mode_t mode) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) return;
+  if (info.st_uid == ::geteuid() && (info.st_mode & 077) != 0) ::chmod(path.c_str(), mode);
 }
 
 // The registry's URL: the environment's wins over the remembered one.
@@ -158,6 +165,15 @@ std::string Home::JobLockPath(std::string_view job) const {
   return JoinPath(JobFolder(job), "lock");
 }
 
+void CloseHomeToOthers(const std::string& root) {
+  CloseToOthers(root, 0700);
+  const auto names = ListDir(root);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (name.starts_with("registry.db")) CloseToOthers(JoinPath(root, name), 0600);
+  }
+}
+
 std::string RegistryFromEnvironment() {
   const char* url = std::getenv("SLIPWAY_REGISTRY");
   return url != nullptr ? url : "";
@@ -185,9 +201,11 @@ Result<bool> InitHome(const std::string& folder, const std::string& registry) {
   if (!registry.empty()) RETURN_IF_ERROR(ParsePostgresUrl(registry));
   RETURN_IF_ERROR(MakeDirs(root));
   RETURN_IF_ERROR(CheckNothingElseIn(root));
+  CloseHomeToOthers(root);
   ASSIGN_OR_RETURN(const FileLock lock, FileLock::Acquire(JoinPath(root, "lock"), 10));
   if (PathExists(HomeFile(root))) return false;  // another init was quicker
   RETURN_IF_ERROR(MakeContent(root, registry));
+  CloseHomeToOthers(root);
   RETURN_IF_ERROR(FsyncDir(DirName(root)));
   return true;
 }

@@ -70,6 +70,9 @@ class Home {
 // registry that holds another home's metadata: kConflict. home.json is written last, so an
 // interrupted init is completed by the next one.
 Result<bool> InitHome(const std::string& folder, const std::string& registry = "");
+// Nobody but its owner reads a home: the folder becomes 0700, the registry's files 0600. What
+// another user owns stays as it is.
+void CloseHomeToOthers(const std::string& root);
 // $SLIPWAY_REGISTRY, or "".
 std::string RegistryFromEnvironment();
 // home.json, durably: what makes the folder a home.

@@ -21,8 +21,8 @@ struct StoredResponse {
 class Idempotency {
  public:
   explicit Idempotency(Database& database) : database_(database) {}
-  // nullopt: a new key. The key was used with another request: kConflict. `scope` = who and the
-  // route.
+  // `request_hash`: of Secrets::KeyedHash, since requests hold passwords. nullopt: a new key. The
+  // key was used with another request: kConflict. `scope` = who and the route.
   Result<std::optional<StoredResponse>> Find(std::string_view scope, std::string_view key,
                                              std::string_view request_hash) const;
   Status Put(std::string_view scope, std::string_view key, std::string_view request_hash,

@@ -6,6 +6,7 @@
 #include "slipway/base/clock.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/registry/ended_rights.h"
 
 namespace slipway {
 namespace {
@@ -142,7 +143,7 @@ Result<InfraRecord> Infras::Get(std::string_view name) const {
       meant.empty() ? "`slipway infra ls` lists them; `slipway infra add` makes one" : meant);
 }
 
-Status Infras::Delete(std::string_view name) {
+Status Infras::Delete(std::string_view name, std::string_view who) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const InfraRecord infra, Get(name));
   ASSIGN_OR_RETURN(auto rows,
@@ -160,6 +161,7 @@ Status Infras::Delete(std::string_view name) {
   for (const InfraNode& node : infra.nodes) {
     if (node.key_secret) RETURN_IF_ERROR(secrets_.Delete(*node.key_secret));
   }
+  RETURN_IF_ERROR(EndRights(database_, "infra:" + infra.name, who));
   return transaction.Commit();
 }
 

@@ -68,8 +68,9 @@ class Infras {
     std::optional<std::string> key;  // "": none
   };
   Result<InfraRecord> SetNodes(std::string_view name, const std::vector<NodeChange>& nodes);
-  // With its nodes' keys; kConflict while a deployment is on it.
-  Status Delete(std::string_view name);
+  // With its nodes' keys and the rights on it (ended_rights.h); kConflict while a deployment is on
+  // it.
+  Status Delete(std::string_view name, std::string_view who = "");
 
  private:
   Database& database_;

@@ -5,6 +5,7 @@
 #include "slipway/base/hash.h"
 #include "slipway/base/names.h"
 #include "slipway/base/text.h"
+#include "slipway/registry/ended_rights.h"
 #include "slipway/registry/stray.h"
 
 namespace slipway {
@@ -98,11 +99,16 @@ Result<ProjectRecord> Projects::Put(std::string_view name, std::string_view defi
       "updated_by = excluded.updated_by",
       {record.name, record.definition_json, record.revision, record.etag, record.created_at,
        record.created_by, record.updated_at, record.updated_by}));
+  if (!rows.empty()) {
+    RETURN_IF_ERROR(
+        EndRightsOfMissingServices(database_, name, rows[0].Text(1), definition_json, who));
+  }
   RETURN_IF_ERROR(transaction.Commit());
   return record;
 }
 
-Status Projects::Delete(std::string_view name, bool force, std::string_view expected_etag) {
+Status Projects::Delete(std::string_view name, bool force, std::string_view expected_etag,
+                        std::string_view who) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(const ProjectRecord record, Get(name));
   if (!expected_etag.empty() && record.etag != expected_etag) return Changed(name);
@@ -141,6 +147,7 @@ Status Projects::Delete(std::string_view name, bool force, std::string_view expe
                                  std::string("DELETE FROM projects WHERE name = ?")}) {
     RETURN_IF_ERROR(database_.Execute(sql, {SqlText(name)}));
   }
+  RETURN_IF_ERROR(EndRights(database_, "project:" + std::string(name), who));
   // What cannot be removed now is a leftover for the garbage collection.
   transaction.AfterCommit(
       [this, folder = home_.ProjectDataFolder(name)] { RemoveUnlessBackup(home_, folder); });

@@ -35,9 +35,10 @@ class Projects {
   // the revision.
   Result<ProjectRecord> Put(std::string_view name, std::string_view definition_json,
                             std::string_view who, std::string_view expected_etag = "");
-  // With its datasets' data and its models. Without `force` a project whose models have versions is
-  // kConflict.
-  Status Delete(std::string_view name, bool force, std::string_view expected_etag = "");
+  // With its datasets' data, its models and the rights on it (ended_rights.h). Without `force` a
+  // project whose models have versions is kConflict.
+  Status Delete(std::string_view name, bool force, std::string_view expected_etag = "",
+                std::string_view who = "");
 
  private:
   const Home& home_;

@@ -50,6 +50,26 @@ TEST(Home, InitIsRepeatableAndRefusesOtherFolders) {
   EXPECT_TRUE(*InitHome(dir.File("h")));
 }
 
+TEST(Home, OthersDoNotReadIt) {
+  const TempDir dir = *TempDir::Make();
+  const auto mode = [&](const std::string& name) {
+    struct stat info{};
+    return ::stat(dir.File(name).c_str(), &info) == 0 ? info.st_mode & 0777 : 0;
+  };
+  ASSERT_TRUE(InitHome(dir.File("h")).ok());
+  EXPECT_EQ(mode("h"), 0700u);
+  EXPECT_EQ(mode("h/registry.db"), 0600u);
+  // One that was made before is closed by its next writer.
+  ASSERT_EQ(::chmod(dir.File("h").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(dir.File("h/registry.db").c_str(), 0644), 0);
+  const auto registry = Registry::OpenForWriting(dir.File("h"), "test");
+  ASSERT_TRUE(registry.ok());
+  ASSERT_TRUE((*registry)->idempotency().Put("s", "k", "h", {200, ""}).ok());
+  EXPECT_EQ(mode("h"), 0700u);
+  for (const char* file : {"h/registry.db", "h/registry.db-wal", "h/registry.db-shm"})
+    EXPECT_EQ(mode(file) & 077, 0u) << file;
+}
+
 TEST(Home, WhatIsNoHomeOrANewerOneIsRefusedWithTheWayOut) {
   TempDir dir = *TempDir::Make();
   auto none = Registry::OpenForReading(dir.path());
@@ -84,6 +104,11 @@ TEST(Home, AHomeThatMayNotBeWrittenIsSaidAndCanBeRead) {
   if (::getuid() != 0) GTEST_SKIP() << "needs root to become another user";
   const TestHome home;
   ASSERT_EQ(::chmod(home.dir.path().c_str(), 0755), 0);
+  // As its owner may open it to others, until something is written to it again.
+  ASSERT_EQ(::chmod(home.path.c_str(), 0755), 0);
+  if (home.registry.empty()) {
+    ASSERT_EQ(::chmod(JoinPath(home.path, "registry.db").c_str(), 0644), 0);
+  }
   EXPECT_EQ(WaitForChild(StartChild([&] {
               if (::setuid(65534) != 0) return 50;
               auto writing = Registry::OpenForWriting(home.path, "x", 0);

@@ -177,6 +177,7 @@ Result<BackupReport> RestoreBackup(const std::string& path, const std::string& f
   RETURN_IF_ERROR(PrepareRegistry(path, file, id));
   if (!registry_url.empty()) RETURN_IF_ERROR(MoveToPostgres(file, registry_url));
   RETURN_IF_ERROR(WriteHomeFile(made, id, registry_url));
+  CloseHomeToOthers(made);
   RETURN_IF_ERROR(CheckRestored(made, &report.notices));
   for (std::string& notice : report.notices) {  // it is not there to stay
     if (const size_t at = notice.find(made); at != std::string::npos)

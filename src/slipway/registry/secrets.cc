@@ -100,6 +100,15 @@ Result<std::string> Secrets::Open(int64_t id) const {
   return text;
 }
 
+Result<std::string> Secrets::KeyedHash(std::string_view text) const {
+  ASSIGN_OR_RETURN(std::string key, Key(true));
+  std::string hash(crypto_generichash_BYTES, '\0');
+  crypto_generichash(reinterpret_cast<unsigned char*>(hash.data()), hash.size(), Bytes(text),
+                     text.size(), Bytes(key), key.size());
+  sodium_memzero(key.data(), key.size());
+  return ToHex(hash);
+}
+
 Status Secrets::Delete(int64_t id) {
   RETURN_IF_ERROR(database_.Execute("DELETE FROM secrets WHERE id = ?", {id}));
   return {};

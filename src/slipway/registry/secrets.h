@@ -24,6 +24,9 @@ class Secrets {
   // kCorruption when the key or the row is not what it was.
   Result<std::string> Open(int64_t id) const;
   Status Delete(int64_t id);
+  // A hash of the text that says nothing about it without the home's key. Inside a transaction: it
+  // may make the key.
+  Result<std::string> KeyedHash(std::string_view text) const;
 
  private:
   Result<std::string> Key(bool make) const;
