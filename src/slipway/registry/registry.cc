@@ -38,7 +38,6 @@ Registry::Registry(Home home, std::unique_ptr<Database> database, std::optional<
 Result<std::unique_ptr<Registry>> Registry::OpenWith(Home home, std::optional<HomeLock> lock) {
   ASSIGN_OR_RETURN(auto database, OpenRegistryDatabase(home, OpenMode::kReadWrite));
   RETURN_IF_ERROR(MigrateRegistry(*database, home));
-  CloseHomeToOthers(home.root());
   return std::unique_ptr<Registry>(
       new Registry(std::move(home), std::move(database), std::move(lock)));
 }

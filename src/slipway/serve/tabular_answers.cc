@@ -94,7 +94,7 @@ bool TabularAnswers::Probabilities() {
   size_t at = 0;
   while (scan_.NextKey(&key)) {
     // They come in the order of the classes.
-    if (at >= width_ || columns_->classes[at] != key) {
+    if (at >= columns_->classes.size() || columns_->classes[at] != key) {
       const auto found = std::find(columns_->classes.begin(), columns_->classes.end(), key);
       if (found == columns_->classes.end()) return scan_.Fail("a probability is of no class");
       at = static_cast<size_t>(found - columns_->classes.begin());
