@@ -16,6 +16,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/base/visible_text.h"
+#include "slipway/serve/generation_store.h"
 
 namespace slipway {
 namespace {
@@ -63,8 +64,10 @@ Result<std::string> ReadKey(const std::string& path) {
   return key;
 }
 
-int AdminExitCode(ErrorCode code) {
-  switch (code) {
+int AdminExitCode(const Error& error) {
+  if (error.code == ErrorCode::kCorruption && error.hint == kFailedQueryHint)
+    return kAdminDifference;
+  switch (error.code) {
     case ErrorCode::kNotFound:
       return 3;
     case ErrorCode::kPermissionDenied:
@@ -166,7 +169,7 @@ int AdminContext::Fail(const Error& error) const {
     if (!error.hint.empty())
       std::fprintf(stderr, "help: %s\n", VisibleText(error.hint, true).c_str());
   }
-  return AdminExitCode(error.code);
+  return AdminExitCode(error);
 }
 
 Result<std::string> ReadStdin() {
