@@ -408,6 +408,8 @@ def test_a_full_disk_refuses_an_import_and_every_change(nodes, shop, tmp_path):
         node.start()
         assert "No space left" in node.log() and "node.json" in node.log()
         assert not (home / "node.json").exists()
+        assert "--url" in Admin(node)("services-list", code=7).err
+        Admin(node)("services-list", where=["--url", node.url, "--key-file", home / "admin.key"])
         assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
         refused = node.admin("POST", "services", {"serviceId": "other"})
         assert refused.status == 507 and "service-delete-generation" in refused.json["hint"], refused

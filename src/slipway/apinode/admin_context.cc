@@ -120,6 +120,12 @@ Result<AdminClient> AdminContext::ClientFor(std::string_view address) const {
       return MayNotRead(text.error(), home_path);
     Result<Home> state = LookAtHome(home_path);
     if (!state.ok()) return MayNotRead(state.error(), home_path);
+    if (!text.ok() && *state == Home::kRuns)
+      return Unavailable("a node runs on the home '" + home_path +
+                             "', but its address is not there: it has no node.json",
+                         "name the address with --url and the key with --key-file " +
+                             JoinPath(home_path, "admin.key") +
+                             "; the node's log says both the address and why it is not noted");
     if (!text.ok() || *state == Home::kStopped)
       return Unavailable(
           "no node runs on the home '" + home_path + "'" +
