@@ -1,4 +1,5 @@
 """Administration of a real node: `slipway-apinode admin` and the admin API as programs call it."""
+import contextlib
 import json
 import os
 import socket
@@ -97,7 +98,10 @@ def test_a_failing_test_query_is_exit_6_and_keeps_its_generation_from_traffic(ad
     told = admin("service-test-generation", "shop", "bad", code=6)
     assert "FAILED" in told.out and "-12345.5" in told.out
     assert [o["ok"] for o in admin.json("service-test-generation", "shop", "bad", code=6)] == [False, True, True]
-    refused = admin("service-switch-to-newest", "shop", code=1)
+    for change in (["service-set-mapping", "shop", "v1=1", "bad=1"], ["service-preload-generation", "shop", "bad"],
+                   ["service-switch-to-generation", "shop", "bad"]):
+        assert "test query" in admin(*change, code=6).err
+    refused = admin("service-switch-to-newest", "shop", code=6)
     assert "test query" in refused.err and "-12345.5" in refused.err
     assert admin.node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
     failed = [g for g in admin.json("service-list-generations", "shop") if g["status"] == "failed"]
@@ -372,6 +376,7 @@ def test_a_full_disk_refuses_an_import_and_every_change(nodes, shop, tmp_path):
         pytest.skip("no small file system may be mounted here")
     try:
         node = nodes(package=shop.v1, home=home)
+        assert node.upload(shop.v1, service="spare").status == 200
         (home / "import" / "v2.zip").write_bytes(shop.v2.read_bytes())
         filler = home / "filler"
         with open(filler, "wb", buffering=0) as file:
@@ -384,14 +389,38 @@ def test_a_full_disk_refuses_an_import_and_every_change(nodes, shop, tmp_path):
         before = (home / "desired.json").read_bytes()
         for method, path, body in (("POST", "services/shop/generations/actions/importFromArchive?filePath=v2.zip", None),
                                    ("PUT", "services/shop/settings", {"max_records": 5}), ("POST", "services/shop/actions/disable", None),
-                                   ("POST", "keys", {"label": "k"}), ("DELETE", "services/shop", None)):
+                                   ("POST", "keys", {"label": "k"})):
             refused = node.admin(method, path, body)
             assert refused.status == 507 and "space" in refused.json["message"].lower(), (path, refused)
         assert (home / "desired.json").read_bytes() == before
-        assert [p.name for p in (home / "generations").iterdir()] == ["shop"]
+        assert sorted(p.name for p in (home / "generations").iterdir()) == ["shop", "spare"]
         assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
+        # It starts again, and what nobody needs can be deleted: that is how there is room again.
+        (home / "import" / "v2.zip").unlink()
+        with open(filler, "ab", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        (home / "node.json").unlink()
+        with open(home / "fill", "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 512)
+        node.kill()
+        node.start()
+        assert "No space left" in node.log() and "node.json" in node.log()
+        assert not (home / "node.json").exists()
+        assert "--url" in Admin(node)("services-list", code=7).err
+        Admin(node)("services-list", where=["--url", node.url, "--key-file", home / "admin.key"])
+        assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
+        refused = node.admin("POST", "services", {"serviceId": "other"})
+        assert refused.status == 507 and "service-delete-generation" in refused.json["hint"], refused
+        assert node.admin("DELETE", "services/spare", headers={"X-Slipway-Epoch": "9"}).status == 200
+        assert list(json.loads((home / "desired.json").read_text())["services"]) == ["shop"]
+        assert not (home / "generations" / "spare").exists()
+        assert node.admin("POST", "services", {"serviceId": "other"}).status == 200
         filler.unlink()
+        (home / "import" / "v2.zip").write_bytes(shop.v2.read_bytes())
         assert node.admin("POST", "services/shop/generations/actions/importFromArchive?filePath=v2.zip").status == 200
+        assert (home / "space.reserve").stat().st_size > 0, "for the next time"
         assert node.switch("v2").status == 200
         node.kill()
     finally:

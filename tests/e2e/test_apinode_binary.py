@@ -62,3 +62,31 @@ def test_a_package_on_the_command_line_does_not_undo_a_switch(nodes, shop):
     node.start()  # with --package v1 again, as a unit file would
     assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v2"
     assert "takes no traffic" in node.log()
+
+
+def test_a_package_that_is_gone_or_bad_does_not_stop_what_is_served(nodes, shop, tmp_path):
+    node = nodes(package=shop.v1)
+    for package, why in ((tmp_path / "gone.zip", "gone.zip"), (shop.bad, "bad")):
+        node.kill()
+        node.package = package
+        node.start()
+        assert node.predict(shop.records[0]).json["apiContext"]["serviceGeneration"] == "v1"
+        if package != shop.bad:
+            assert '"level":"error"' in node.log().replace(" ", "") and why in node.log()
+    for package in (tmp_path / "gone.zip", shop.bad):
+        done = run("--home", tmp_path / package.stem, "--listen", "127.0.0.1:0", "--package", package)
+        assert done.returncode in (1, 2) and package.stem.split("-")[-1] in done.stderr, done.stderr
+    assert run("--home", tmp_path / "h", "--package", tmp_path / "gone.zip", "--check").returncode == 2
+
+
+def test_check_looks_at_folders_and_dates(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    done = run("--home", file, "--check")
+    assert done.returncode == 2 and f"--home: {file} is no folder" in done.stderr, done.stderr
+    config = tmp_path / "apinode.toml"
+    config.write_text(f'[http]\nlisten = ["127.0.0.1:99999", "foo"]\n[query_log]\nfolder = "{file}"\nredact = [""]\n')
+    done = run("--home", tmp_path / "h", "--config", config, "--check")
+    assert done.returncode == 2, done.stderr
+    for text in ("127.0.0.1:99999", "'foo'", "query_log.folder", "query_log.redact"):
+        assert text in done.stderr, (text, done.stderr)

@@ -129,6 +129,7 @@ def test_bad_csv(shared_node):
         return answer.json["message"]
     assert "Model is missing inputs" in message("x,z\n1,2\n")
     assert "row 1 of the CSV has 3 fields" in message("x,z,c,at\n1,2,a,\n1,2,a\n")
+    assert "never closed" in message('x,z,c,at\n1,2,a,\n1,2,"a,\n1,2,a,\n')
     assert "UTF-8" in message(b"x,z,c,at\n1,2,\xff,\n")
     assert invoke(shared_node, "x,z,c,at\r\n\r\n1,2,\"a\r\nb\",\r\n", content_type="text/csv").status == 200
     assert invoke(shared_node, "x,z,c,at\n", content_type="text/csv").json == {"predictions": []}
@@ -140,6 +141,9 @@ def test_which_service(shop, shared_node):
     assert answer.status == 404 and "endpoints that predict" in answer.json["message"]
     answer = invoke(shared_node, body, "/invocations/none")
     assert answer.status == 404 and answer.json["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert invoke(shared_node, body, "/invocations/shop/fare/").status == 200
+    for more in ("/invocations/shop/fare/x", "/invocations/shop/fare/x/y"):
+        assert invoke(shared_node, body, more).status == 404
     assert shared_node.get("/invocations").status == 405
 
 

@@ -26,8 +26,10 @@ class Nginx:
     def __init__(self, folder, servers):
         self.folder, self.port = folder, free_port()
         text = (ROOT / "deploy" / "nginx.conf").read_text()
-        text = re.sub(r"server 10\.0\.0\.\d+:12000", lambda _: f"server {servers.pop(0)}", text)
-        assert not servers, "one line per node"
+        named = sorted(set(re.findall(r"10\.0\.0\.\d+:12000", text)))
+        assert len(named) == len(servers), "one address per node"
+        for address, server in zip(named, servers):
+            text = text.replace(address, server)
         text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{self.port};")
         text = re.sub(r"\s*ssl_certificate\S* \S+;", "", text)
         paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -123,3 +125,38 @@ def test_nginx_in_front_of_two_nodes_loses_nothing_when_one_goes(nodes, shop, tm
             ask(i)
         assert two[0].process.wait(20) == 0
         assert nginx.send("/admin/api/services", {})[0] == 404
+
+
+@pytest.mark.skipif(not shutil.which("nginx"), reason="no nginx here: nginx in front of nodes is not tested")
+def test_nginx_takes_no_node_out_for_refusals(nodes, shop, tmp_path):
+    """A few 503s (of a disabled service, a model that is not ready, a full queue) took all nodes out, for all services."""
+    two = [nodes(package=shop.v1, home=tmp_path / f"node-{i}") for i in range(2)]
+    for node in two:
+        node.upload(shop.v1, service="closed")
+        node.switch("v1", service="closed")
+        assert node.admin("POST", "services/closed/actions/disable").status == 200
+    body = {"features": shop.records[0]}
+    with Nginx(tmp_path, [f"127.0.0.1:{node.port}" for node in two]) as nginx:
+        for _ in range(6):
+            status, headers, answer = nginx.send(f"{API}/closed/fare/predict", body)
+            assert status == 503 and headers["Retry-After"] and b"disabled" in answer, "the node's own answer"
+            assert nginx.send("/v2/models/closed.fare/ready")[0] == 503
+            nginx.post(f"{API}/shop/fare/predict", body)
+        assert nginx.send("/ready")[0] == 200
+        # One node that is not ready: /ready is red there alone, and what it has is served.
+        two[1].terminate()
+        shutil.rmtree(tmp_path / "node-1" / "generations" / "closed" / "v1")
+        desired = tmp_path / "node-1" / "desired.json"
+        text = json.loads(desired.read_text())
+        text["services"]["closed"]["enabled"] = True
+        desired.write_text(json.dumps(text))
+        two[1].args += ["--listen", f"127.0.0.1:{two[1].port}"]
+        two[1].start()
+        assert two[1].get("/ready").status == 503
+        for _ in range(6):
+            assert nginx.send("/ready")[0] == 200
+            nginx.post(f"{API}/shop/fare/predict", body)
+        deadline = time.monotonic() + 30
+        while count_of(two[1]) == 0:
+            nginx.post(f"{API}/shop/fare/predict", body)
+            assert time.monotonic() < deadline, "the node that is not ready for one service is out for all"

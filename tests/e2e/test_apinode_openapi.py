@@ -40,6 +40,31 @@ def test_the_document_describes_every_endpoint_with_types_and_examples(nodes, sh
     assert '"example' in text
 
 
+def test_each_operation_says_the_rule_in_force(nodes, shop):
+    """A service whose settings ask for a key was described as open to all."""
+    node = nodes(package=shop.v1)
+    node.upload(shop.v1, service="free")
+    node.switch("v1", service="free")
+
+    def rules():
+        """What each endpoint's predict asks for, in its service's document and in the node's."""
+        key = {"Authorization": f"Bearer {node.admin_key}"}
+        out = {}
+        for document in ("/openapi.json", f"{API}/shop/openapi.json", f"{API}/free/openapi.json"):
+            for path, item in node.get(document, headers=key).json["paths"].items():
+                if path.endswith("/predict"):
+                    name = path.removeprefix(f"{API}/").removesuffix("/predict")
+                    wanted = out.setdefault(name, item["post"]["security"])
+                    assert wanted == item["post"]["security"], (document, path)
+        return out
+    key, anyone = [{"bearer": []}, {"basic": []}], [{}, {"bearer": []}, {"basic": []}]
+    assert set(map(str, rules().values())) == {str(anyone)}
+    settings = {"auth": "api_keys", "endpoints": {"big": {"auth": "public"}}}
+    assert node.admin("PUT", "services/shop/settings", settings).status == 200
+    now = rules()
+    assert now["shop/fare"] == key and now["shop/big"] == [{}] and now["free/fare"] == anyone
+
+
 def test_schemathesis_finds_nothing_without_a_key(nodes, shop, tmp_path):
     node = nodes(package=shop.v1)
     done = schemathesis(node, tmp_path)

@@ -16,6 +16,7 @@
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
 #include "slipway/base/visible_text.h"
+#include "slipway/serve/generation_store.h"
 
 namespace slipway {
 namespace {
@@ -63,8 +64,10 @@ Result<std::string> ReadKey(const std::string& path) {
   return key;
 }
 
-int AdminExitCode(ErrorCode code) {
-  switch (code) {
+int AdminExitCode(const Error& error) {
+  if (error.code == ErrorCode::kCorruption && error.hint == kFailedQueryHint)
+    return kAdminDifference;
+  switch (error.code) {
     case ErrorCode::kNotFound:
       return 3;
     case ErrorCode::kPermissionDenied:
@@ -117,6 +120,12 @@ Result<AdminClient> AdminContext::ClientFor(std::string_view address) const {
       return MayNotRead(text.error(), home_path);
     Result<Home> state = LookAtHome(home_path);
     if (!state.ok()) return MayNotRead(state.error(), home_path);
+    if (!text.ok() && *state == Home::kRuns)
+      return Unavailable("a node runs on the home '" + home_path +
+                             "', but its address is not there: it has no node.json",
+                         "name the address with --url and the key with --key-file " +
+                             JoinPath(home_path, "admin.key") +
+                             "; the node's log says both the address and why it is not noted");
     if (!text.ok() || *state == Home::kStopped)
       return Unavailable(
           "no node runs on the home '" + home_path + "'" +
@@ -166,7 +175,7 @@ int AdminContext::Fail(const Error& error) const {
     if (!error.hint.empty())
       std::fprintf(stderr, "help: %s\n", VisibleText(error.hint, true).c_str());
   }
-  return AdminExitCode(error.code);
+  return AdminExitCode(error);
 }
 
 Result<std::string> ReadStdin() {

@@ -158,6 +158,14 @@ void AddGenerationCommands(CLI::App* app, AdminInvocation* invocation) {
                                     EncodePathPart(arguments.generation) + "/preload",
                                 "generation '" + arguments.generation + "' is loaded");
       });
+  add("service-unload-generation",
+      "takes a preload back: frees the memory of a generation without traffic", "GENERATION", id,
+      [](AdminContext& context, const GenerationArguments& arguments) {
+        return ChangeGeneration(context, "DELETE",
+                                GenerationsPath(arguments.service) + "/" +
+                                    EncodePathPart(arguments.generation) + "/preload",
+                                "generation '" + arguments.generation + "' is not loaded any more");
+      });
   add("service-test-generation",
       "runs the packaged test queries on a generation, without traffic (exit 6: one fails)",
       "GENERATION", id, [](AdminContext& context, const GenerationArguments& arguments) {

@@ -1,4 +1,5 @@
 // Serving: configuration, the node, its listeners, signals, the graceful end.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -122,9 +123,17 @@ std::string UrlOf(const ListenAddress& address, bool tls) {
   return (tls ? "https://" : "http://") + host + ":" + std::to_string(address.port);
 }
 
+Status CheckPackageFile(const std::string& path) {
+  if (PathExists(path) && !IsDirectory(path)) return {};
+  return InvalidArgument("--package: there is no file '" + path + "'",
+                         "name a service package, or leave --package out: the node serves what "
+                         "its home holds");
+}
+
 // --package: import, and activate when the service serves nothing yet. A mapping that somebody made
 // stays: a unit file that names a package must not undo a switch at every restart.
 Status ActivatePackage(NodeState& state, const std::string& path) {
+  RETURN_IF_ERROR(CheckPackageFile(path));
   ASSIGN_OR_RETURN(const PackageManifest manifest, ReadPackageManifest(path));
   ASSIGN_OR_RETURN(const std::string generation,
                    state.Import(manifest.service, AbsolutePath(path), true, std::nullopt));
@@ -144,6 +153,34 @@ Status ActivatePackage(NodeState& state, const std::string& path) {
                  manifest.service.c_str(), manifest.service.c_str(), generation.c_str());
   }
   return {};
+}
+
+// A package that is gone or bad must not stop what the home serves.
+Status ActivatePackageOrGoOn(NodeState& state, const std::string& path) {
+  const Status status = ActivatePackage(state, path);
+  if (status.ok()) return status;
+  const std::vector<ServiceInfo> services = state.Services();
+  if (std::none_of(services.begin(), services.end(),
+                   [](const ServiceInfo& service) { return service.serving; }))
+    return status;
+  LogError("--package could not be activated: the node serves what its home holds",
+           {{"package", path}, {"error", status.error().message}, {"hint", status.error().hint}});
+  return {};
+}
+
+// For `slipway-apinode admin` on this machine. A node serves without it, on a full disk too.
+void NoteAddress(const std::string& path, const std::string& url, const std::string& admin_url) {
+  const Json note = {{"url", url},
+                     {"admin_url", admin_url},
+                     {"pid", static_cast<int64_t>(::getpid())},
+                     {"host", HostName()}};
+  const Status written = WriteFileAtomic(path, DumpJson(note) + "\n", 0600);
+  if (written.ok()) return;
+  (void)RemoveAll(path).ok();  // of another run: it names another address
+  LogWarning(
+      "the node's address could not be noted in its home: `slipway-apinode admin` needs "
+      "--url and --key-file until the next start",
+      {{"error", written.error().message}, {"admin_url", admin_url}});
 }
 
 // As many connections as the system allows this process; a shell's soft limit is often 1,024.
@@ -214,6 +251,7 @@ Result<int> Serve(const Flags& flags) {
     std::fprintf(stderr, "slipway-apinode: %s\n", finding.c_str());
   if (code != kDone) return code;
   if (flags.check) {
+    if (!flags.package.empty()) RETURN_IF_ERROR(CheckPackageFile(flags.package));
     std::printf("configuration ok\n");
     return kDone;
   }
@@ -225,7 +263,7 @@ Result<int> Serve(const Flags& flags) {
 
   ASSIGN_OR_RETURN(std::unique_ptr<Node> node, Node::Open(config, config.loops));
   if (!config.package.empty())
-    RETURN_IF_ERROR(ActivatePackage(*node->parts().state, config.package));
+    RETURN_IF_ERROR(ActivatePackageOrGoOn(*node->parts().state, config.package));
   NotePublicTraffic(node->parts());
 
   HttpServerOptions options;
@@ -250,13 +288,7 @@ Result<int> Serve(const Flags& flags) {
   const std::string url = UrlOf(server->addresses().front(), tls);
   const std::string admin_url = admin_server ? UrlOf(admin_server->addresses().front(), tls) : url;
   const std::string node_file = JoinPath(config.home, "node.json");
-  RETURN_IF_ERROR(WriteFileAtomic(node_file,
-                                  DumpJson({{"url", url},
-                                            {"admin_url", admin_url},
-                                            {"pid", static_cast<int64_t>(::getpid())},
-                                            {"host", HostName()}}) +
-                                      "\n",
-                                  0600));
+  NoteAddress(node_file, url, admin_url);
   std::printf("slipway-apinode is ready at %s\n", url.c_str());
   std::fflush(stdout);
   Notify("READY=1\nSTATUS=serving at " + url);
@@ -307,9 +339,8 @@ int RunServe(const std::vector<std::string>& arguments) {
   app.add_option("--config", flags.config,
                  "a TOML file (default: HOME/apinode.toml when it is there)");
   app.add_option(
-         "--package", flags.package,
-         "imports this service package first, and activates it when its service serves nothing yet")
-      ->check(CLI::ExistingFile);
+      "--package", flags.package,
+      "imports this service package first, and activates it when its service serves nothing yet");
   app.add_option("--loops", flags.loops, "threads that serve (default: one per core)")
       ->check(CLI::Range(1, 1024));
   app.add_option("--tls-certificate", flags.tls_certificate, "PEM file: serve HTTPS");

@@ -13,10 +13,8 @@ using CellKind = ArrowCell::Kind;
 
 constexpr int64_t kDayMicroseconds = 86'400'000'000;
 
-// Whether the double is a whole number that int64 holds.
-bool IsWhole(double value) {
-  return value >= -0x1p63 && value < 0x1p63 && std::trunc(value) == value;
-}
+// Whether the double is a whole number and no other one shares it: as of a text (docs/values.md).
+bool IsWhole(double value) { return std::abs(value) < 0x1p53 && std::trunc(value) == value; }
 
 bool ToDouble(const ArrowCell& cell, double* value) {
   switch (cell.kind) {

@@ -177,6 +177,7 @@ HttpRequestParser::Step HttpRequestParser::CheckHead() {
     if (!CheckField(NameOf(field), ValueOf(field))) return Step::kBad;
   }
   if (hosts_ > 1) return Refuse(400, "the Host header is there twice");
+  if (authorizations_ > 1) return Refuse(400, "the Authorization header is there twice");
   if (hosts_ == 0 && !http_1_0_) return Refuse(400, "the Host header is missing");
   if (encodings_ > 0 && (lengths_ > 0 || http_1_0_)) {
     return Refuse(400, lengths_ > 0 ? "Transfer-Encoding and Content-Length contradict each other"
@@ -213,6 +214,9 @@ bool HttpRequestParser::CheckField(std::string_view name, std::string_view value
         return Refuse(417, "only 'Expect: 100-continue' can be met"), false;
       }
       expects_continue_ = true;
+      break;
+    case 13:
+      if (SameHttpName(name, "authorization")) ++authorizations_;
       break;
     case 14:
       if (!SameHttpName(name, "content-length")) break;
@@ -420,7 +424,7 @@ void HttpRequestParser::Next() {
   refusal_ = {};
   url_size_ = path_size_ = query_size_ = 0;
   head_size_ = 0;
-  hosts_ = lengths_ = encodings_ = 0;
+  hosts_ = lengths_ = encodings_ = authorizations_ = 0;
   host_size_ = 0;
   keep_alive_ = http_1_0_ = expects_continue_ = options_of_server_ = head_read_ = false;
   framing_ = Framing::kLength;

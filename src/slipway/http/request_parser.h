@@ -117,7 +117,7 @@ class HttpRequestParser {
   size_t head_size_ = 0;  // from begin_
 
   // What the header lines say.
-  int hosts_ = 0, lengths_ = 0, encodings_ = 0;
+  int hosts_ = 0, lengths_ = 0, encodings_ = 0, authorizations_ = 0;
   uint32_t host_ = 0, host_size_ = 0;
   uint64_t stated_length_ = 0;
   bool keep_alive_ = false, http_1_0_ = false, expects_continue_ = false;

@@ -87,6 +87,9 @@ std::vector<Shape> Shapes() {
   return {
       {"no host", "GET / HTTP/1.1\r\n\r\n", 400},
       {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},
+      {"two authorizations",
+       "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nauthorization: Bearer y\r\n\r\n",
+       400},
       {"host with path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
       {"host with user", "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400},
       {"host list", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400},

@@ -148,7 +148,7 @@ struct AdminApi::State {
   void Answer(const std::string& path, HttpPending* pending) const;
   Status SeeEpoch(const Request& request) const {
     ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
-    return parts->state->SeeEpoch(epoch);
+    return parts->state->SeeEpoch(epoch, request.method == "DELETE");
   }
 
   NodeParts* parts;

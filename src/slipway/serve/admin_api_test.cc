@@ -310,8 +310,9 @@ TEST_F(AdminApiTest, Keys) {
   EXPECT_EQ(listed.body.find(secret), std::string::npos);
   EXPECT_EQ(Ask("DELETE", "/admin/api/keys/" + id + "/key").status, 200);
   EXPECT_EQ(Ask("DELETE", "/admin/api/keys/" + id + "/key").status, 404);
-  for (const char* body : {R"({"expiry": 1})", R"({"expiry": "yesterday"})", R"({"label": 7})",
-                           R"({"services": "shop"})", R"({"admin": true, "services": ["shop"]})"})
+  for (const char* body :
+       {R"({"expiry": 1})", R"({"expiry": 0})", R"({"expiry": ""})", R"({"expiry": "yesterday"})",
+        R"({"label": 7})", R"({"services": "shop"})", R"({"admin": true, "services": ["shop"]})"})
     EXPECT_EQ(Ask("POST", "/admin/api/keys", body).status, 400) << body;
   for (const char* body : {R"({"expiry": 4102444800})", R"({"expiry": 4102444800000})",
                            R"({"expiry": "2100-01-01T00:00:00Z"})", R"({"expiry": "2100-01-01"})"})

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "slipway/base/text.h"
+#include "slipway/serve/space_reserve.h"
 
 namespace slipway {
 
@@ -67,11 +68,7 @@ std::optional<int64_t> TimestampMillis(std::string_view text) {
 }
 
 int AdminStatus(const Error& error) {
-  const std::string& message = error.message;
-  if (error.code == ErrorCode::kUnavailable &&
-      (message.find(std::strerror(ENOSPC)) != std::string::npos ||
-       message.find(std::strerror(EDQUOT)) != std::string::npos))
-    return 507;
+  if (IsDiskFull(error)) return 507;
   if (error.code == ErrorCode::kCorruption) return 422;
   return ErrorStatus(error.code);
 }

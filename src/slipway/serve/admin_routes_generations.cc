@@ -140,6 +140,14 @@ void AddGenerationRoutes(NodeParts* parts, Router* router) {
                                                        request.params.at("generation"), epoch));
                  return OkResponse();
                }});
+  router->Add({"DELETE", base + "/{generation}/preload", "admin",
+               "unloads a generation without traffic: the inverse of preload",
+               [parts](const Request& request) -> Result<Response> {
+                 ASSIGN_OR_RETURN(const NodeState::Epoch epoch, EpochOf(request));
+                 RETURN_IF_ERROR(parts->state->Unload(request.params.at("service"),
+                                                      request.params.at("generation"), epoch));
+                 return OkResponse();
+               }});
   router->Add({"POST", base + "/{generation}/actions/test", "admin",
                "answers the packaged test queries without traffic",
                [parts](const Request& request) -> Result<Response> {

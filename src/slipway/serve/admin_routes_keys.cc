@@ -20,21 +20,21 @@ Json ApiKeyToJson(const ApiKey& key) {
           {"admin", key.admin}};
 }
 
-// Seconds or milliseconds since 1970, or a timestamp; null and 0: never.
+// Seconds or milliseconds since 1970, or a timestamp; null: never.
 Result<int64_t> ExpirySeconds(const Json& value) {
   constexpr std::string_view kHint =
-      "give milliseconds since 1970 or a time such as \"2027-01-31T00:00:00Z\"";
+      "give milliseconds since 1970 or a time such as \"2027-01-31T00:00:00Z\"; leave it out for a "
+      "key that does not expire";
   if (value.is_null()) return int64_t{0};
   if (value.is_number()) {
     const double number = value.get<double>();
-    if (!std::isfinite(number) || number < 0 || number > 1e15)
+    if (!std::isfinite(number) || number < 1 || number > 1e15)
       return InvalidArgument("'expiry' is no time", std::string(kHint));
     // The year 1973 in milliseconds, 5138 in seconds.
     return static_cast<int64_t>(number > 1e11 ? number / 1000 : number);
   }
   if (value.is_string()) {
     const std::string text = value.get<std::string>();
-    if (text.empty()) return int64_t{0};
     const std::optional<int64_t> millis =
         TimestampMillis(text.size() == 10 ? text + "T00:00:00Z" : text);
     if (millis && *millis > 0) return *millis / 1000;

@@ -146,6 +146,10 @@ bool IsOpen(const NodeConfig& config) {
   return config.allow_public || std::all_of(config.listen.begin(), config.listen.end(), IsLoopback);
 }
 
+bool AsksNobody(const NodeConfig& config) {
+  return IsOpen(config) || !config.tls.client_ca_file.empty();
+}
+
 LoadedNodeConfig LoadNodeConfig(NodeConfig base, const ConfigSources& sources) {
   LoadedNodeConfig loaded;
   loaded.config = std::move(base);

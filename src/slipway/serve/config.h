@@ -49,6 +49,9 @@ struct ConfigSources {
 // Whether whoever reaches the node may score what does not ask for keys or tokens itself: it
 // listens on loopback alone, or auth.allow_public says so.
 bool IsOpen(const NodeConfig& config);
+// Whether whoever could connect needs no key for that: it is open, or asks clients for
+// certificates.
+bool AsksNobody(const NodeConfig& config);
 struct LoadedNodeConfig {
   NodeConfig config;  // without what is wrong
   // Everything that is wrong. Errors name the file with line and column, or the variable; unknown

@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <cerrno>
 #include <memory>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include "slipway/base/file.h"
@@ -87,6 +90,31 @@ void CheckJwt(const JwtOptions& jwt, std::vector<std::string>* findings) {
   CheckAuthorities("auth.jwt.ca_file", jwt.ca_file, findings);
 }
 
+// Clients refuse one that has expired; the node serves all the same, and SIGHUP reads a new one.
+void CheckDates(const std::string& path, std::vector<std::string>* warnings) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> file(BIO_new_file(path.c_str(), "r"), &BIO_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+      file == nullptr ? nullptr : PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr),
+      &X509_free);
+  ERR_clear_error();
+  if (certificate == nullptr) return;
+  const bool expired = X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0;
+  const bool early = X509_cmp_current_time(X509_get0_notBefore(certificate.get())) > 0;
+  if (expired || early)
+    warnings->push_back("tls.certificate_file: " + path +
+                        (expired ? " has expired" : " is not valid yet") +
+                        ": clients will refuse it; put a valid one there and send SIGHUP");
+}
+
+// That a path, when there is something, is a folder.
+void CheckFolder(const std::string& key, const std::string& path,
+                 std::vector<std::string>* findings) {
+  struct stat state{};
+  if (path.empty()) return;
+  if (::stat(path.c_str(), &state) == 0 ? !S_ISDIR(state.st_mode) : errno == ENOTDIR)
+    findings->push_back(key + ": " + path + " is no folder: name one, or a path that is not there");
+}
+
 void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
               std::vector<std::string>* warnings) {
   const TlsOptions& tls = config.tls;
@@ -104,6 +132,7 @@ void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
     if (const auto context = HttpTlsContext::Make(pair); !context.ok())
       findings->push_back("tls: " + TextOf(context.error()));
   }
+  if (certificate) CheckDates(tls.certificate_file, warnings);
   struct stat state{};
   if (!tls.key_file.empty() && ::stat(tls.key_file.c_str(), &state) == 0 &&
       (state.st_mode & S_IROTH) != 0)
@@ -184,6 +213,11 @@ void CheckSizes(const NodeConfig& config, std::vector<std::string>* findings,
     warnings->push_back(
         "drain.timeout_seconds is below admission.deadline_ms: a drain may cut off what waits");
   const QueryLogOptions& log = config.query_log;
+  if (log.enabled) CheckFolder("query_log.folder", log.folder, findings);
+  if (std::any_of(log.redact.begin(), log.redact.end(),
+                  [](const std::string& name) { return Trim(name).empty(); }))
+    findings->push_back(
+        "query_log.redact has an empty name, which masks nothing: name features, or take it out");
   if (log.enabled && log.total_bytes < 1 << 20)
     warnings->push_back("query_log.total_bytes is below 1 MiB: little will be left to read");
 }
@@ -193,6 +227,7 @@ void CheckSizes(const NodeConfig& config, std::vector<std::string>* findings,
 std::vector<std::string> CheckNodeConfig(const NodeConfig& config,
                                          std::vector<std::string>* warnings) {
   std::vector<std::string> findings;
+  CheckFolder("--home", config.home, &findings);
   CheckAddresses(config, &findings);
   CheckHosts(config, &findings);
   CheckTls(config, &findings, warnings);

@@ -36,10 +36,19 @@ std::vector<std::string> AddressTexts(const std::vector<ListenAddress>& addresse
 
 Status SetAddresses(const NodeConfigValue& value, std::vector<ListenAddress>* out) {
   std::vector<ListenAddress> addresses;
+  std::optional<Error> wrong;  // of all of them
   for (const std::string& text : std::get<std::vector<std::string>>(value)) {
-    ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(text));
-    addresses.push_back(std::move(address));
+    Result<ListenAddress> address = ParseListenAddress(text);
+    if (address.ok()) {
+      addresses.push_back(*std::move(address));
+    } else if (!wrong) {
+      wrong = std::move(address).error();
+    } else {
+      wrong->message += "; " + address.error().message;
+      if (wrong->hint != address.error().hint) wrong->hint += "; " + address.error().hint;
+    }
   }
+  if (wrong) return *std::move(wrong);
   *out = std::move(addresses);
   return {};
 }

@@ -33,11 +33,12 @@ std::string PemOf(const std::function<int(BIO*)>& write) {
 }
 
 // A certificate signed by itself, and its key.
-void WriteKeyPair(const std::string& certificate_file, const std::string& key_file) {
+void WriteKeyPair(const std::string& certificate_file, const std::string& key_file,
+                  int seconds = 86'400) {
   EVP_PKEY* const key = EVP_EC_gen("P-256");
   X509* const certificate = X509_new();
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 86'400);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), seconds);
   X509_set_pubkey(certificate, key);
   X509_sign(certificate, key, EVP_sha256());
   const auto text = PemOf([&](BIO* to) { return PEM_write_bio_X509(to, certificate); });
@@ -230,6 +231,14 @@ TEST_F(ConfigTest, WarnsOfVariablesThatSetNothing) {
                           "key has it (did you mean 'SLIPWAY_APINODE_HTTP_LISTEN'?)"));
 }
 
+TEST_F(ConfigTest, EveryWrongAddressIsTold) {
+  const LoadedNodeConfig loaded =
+      LoadAll("[http]\nlisten = [\"127.0.0.1:99999\", \"foo\", \"127.0.0.1:1\"]\n");
+  ASSERT_EQ(loaded.errors.size(), 1u);
+  EXPECT_THAT(loaded.errors[0].message, HasSubstr("99999"));
+  EXPECT_THAT(loaded.errors[0].message, HasSubstr("'foo'"));
+}
+
 class ConfigCheckTest : public ConfigTest {
  protected:
   std::vector<std::string> Check() {
@@ -288,6 +297,28 @@ TEST_F(ConfigCheckTest, FindsEverythingAtOnce) {
   EXPECT_THAT(findings, testing::Contains(HasSubstr("workers would stand idle")));
   EXPECT_THAT(findings, testing::Contains(HasSubstr("twice")));
   EXPECT_THAT(findings, testing::Contains(HasSubstr("limits.body_bytes")));
+}
+
+TEST_F(ConfigCheckTest, FoldersAreFoldersAndNamesAreNames) {
+  ASSERT_TRUE(WriteFileAtomic(dir_.File("file"), "x").ok());
+  config_.home = dir_.File("file");
+  config_.query_log.folder = dir_.File("file");
+  config_.query_log.redact = {"name", ""};
+  EXPECT_THAT(Check(),
+              testing::UnorderedElementsAre(HasSubstr("--home"), HasSubstr("query_log.folder"),
+                                            HasSubstr("query_log.redact")));
+  config_.home = dir_.File("not there yet");
+  config_.query_log.folder = dir_.path();
+  config_.query_log.redact = {"name"};
+  EXPECT_THAT(Check(), IsEmpty());
+}
+
+TEST_F(ConfigCheckTest, WarnsOfACertificateThatHasExpired) {
+  config_.tls.certificate_file = dir_.File("cert.pem");
+  config_.tls.key_file = dir_.File("key.pem");
+  WriteKeyPair(config_.tls.certificate_file, config_.tls.key_file, -60);
+  EXPECT_THAT(Check(), IsEmpty());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr("has expired")));
 }
 
 TEST_F(ConfigCheckTest, WarnsOfAKeyThatEveryoneReads) {

@@ -1,6 +1,7 @@
 #include "slipway/serve/dispatch.h"
 
 #include <cstring>
+#include <utility>
 
 namespace slipway {
 namespace {
@@ -21,8 +22,13 @@ std::optional<Error> DispatchReader::Read(std::string_view body, Dispatch* dispa
   RequestScanner scanner;
   std::string_view key, raw;
   if (!scanner.Begin(body, &arena_) || !scanner.Enter()) return scanner.error();
+  bool seen = false;
   while (scanner.NextKey(&key)) {
     if (key == "dispatch") {
+      if (std::exchange(seen, true)) {
+        (void)scanner.Fail("'dispatch' stands twice");
+        return scanner.error();
+      }
       if (std::optional<Error> error = ReadMember(&scanner, dispatch)) return error;
     } else {
       scanner.Skip(&raw);
@@ -42,10 +48,16 @@ std::optional<Error> DispatchReader::ReadMember(RequestScanner* scanner, Dispatc
                                       R"(send {"forcedGeneration": "v1"} or {"dispatchKey": "k"})");
   if (begins != JsonToken::kObject || !scanner->Enter()) return wrong;
   std::string_view key, raw;
+  bool seen_generation = false, seen_key = false;
   while (scanner->NextKey(&key)) {
     std::string_view* const to = key == "forcedGeneration" ? &dispatch->forced_generation
                                  : key == "dispatchKey"    ? &dispatch->key
                                                            : nullptr;
+    if (to != nullptr && std::exchange(to == &dispatch->key ? seen_key : seen_generation, true)) {
+      (void)scanner->Fail(to == &dispatch->key ? "'dispatchKey' stands twice"
+                                               : "'forcedGeneration' stands twice");
+      return scanner->error();
+    }
     const JsonToken token = scanner->Peek();
     if (to == nullptr || token == JsonToken::kNull) {
       scanner->Skip(&raw);

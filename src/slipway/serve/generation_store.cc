@@ -37,10 +37,7 @@ Status CheckOutcomes(const std::vector<TestOutcome>& outcomes) {
                         "' failed: " + first->difference;
   if (failed > 1) message += " (and " + std::to_string(failed - 1) + " more of ";
   if (failed > 1) message += std::to_string(outcomes.size()) + " queries)";
-  return Corruption(
-      std::move(message),
-      "it takes no traffic; `slipway-apinode admin service-test-generation` on the node "
-      "shows every answer");
+  return Corruption(std::move(message), std::string(kFailedQueryHint));
 }
 
 }  // namespace

@@ -64,6 +64,11 @@ class GenerationStore {
   std::string home_, generations_;
 };
 
+// The hint of LoadAndTest when a test query fails; the command line knows it by that.
+inline constexpr std::string_view kFailedQueryHint =
+    "it takes no traffic; `slipway-apinode admin service-test-generation` on the node shows every "
+    "answer";
+
 // A file below `folder` by a path a client gave: relative, or absolute within it; no symbolic link
 // on the way, a regular file. Opened; `path` names it for reading as long as the object lives.
 class ImportFile {

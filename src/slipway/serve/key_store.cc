@@ -181,15 +181,14 @@ class KeyStoreImpl : public KeyStore {
   }
 
   std::optional<ApiKey> Find(std::string_view secret, int64_t now) const override {
-    if (secret.empty() || secret.size() > kMaxSecret) return std::nullopt;
-    const std::shared_ptr<const KeyTable> table = Table();
-    const Digest hash = HashSecret(secret);
-    const auto at = table->find(hash);
-    if (at == table->end() || sodium_memcmp(at->first.data(), hash.data(), hash.size()) != 0)
-      return std::nullopt;
-    const ApiKey& key = at->second.key;
-    if (key.expires_at != 0 && now >= key.expires_at) return std::nullopt;
+    std::optional<ApiKey> key = FindAtAnyTime(secret);
+    if (key && key->expires_at != 0 && now >= key->expires_at) key.reset();
     return key;
+  }
+
+  bool HasExpired(std::string_view secret, int64_t now) const override {
+    const std::optional<ApiKey> key = FindAtAnyTime(secret);
+    return key && key->expires_at != 0 && now >= key->expires_at;
   }
 
   bool IsAdmin(std::string_view secret) const override {
@@ -203,6 +202,16 @@ class KeyStoreImpl : public KeyStore {
   uint64_t version() const override { return version_.load(std::memory_order_acquire); }
 
  private:
+  std::optional<ApiKey> FindAtAnyTime(std::string_view secret) const {
+    if (secret.empty() || secret.size() > kMaxSecret) return std::nullopt;
+    const std::shared_ptr<const KeyTable> table = Table();
+    const Digest hash = HashSecret(secret);
+    const auto at = table->find(hash);
+    if (at == table->end() || sodium_memcmp(at->first.data(), hash.data(), hash.size()) != 0)
+      return std::nullopt;
+    return at->second.key;
+  }
+
   std::shared_ptr<const KeyTable> Table() const EXCLUDES_LOCK(mutex_) {
     MutexLock lock(mutex_);
     return table_;

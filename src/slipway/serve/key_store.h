@@ -42,6 +42,8 @@ class KeyStore {
   // The key of a secret (`now`: seconds since 1970), else nullopt; what it may score is
   // KeyAllows's. Constant time in the secret. Cheap enough for every request (about a microsecond).
   virtual std::optional<ApiKey> Find(std::string_view secret, int64_t now) const = 0;
+  // Whether it is the secret of a key that has expired, for whoever holds it.
+  virtual bool HasExpired(std::string_view secret, int64_t now) const = 0;
   // HOME/admin.key, or a key with `admin` that has not expired.
   virtual bool IsAdmin(std::string_view secret) const = 0;
   // Changes with every change of the keys: what callers remember of Find is then stale.

@@ -83,6 +83,9 @@ TEST_F(KeyStoreTest, KeysExpireToTheSecond) {
   const NewApiKey key = Create({.label = "brief", .expires_at = 1000});
   EXPECT_TRUE(keys_->Find(key.secret, 999));
   EXPECT_FALSE(keys_->Find(key.secret, 1000));
+  EXPECT_FALSE(keys_->HasExpired(key.secret, 999));
+  EXPECT_TRUE(keys_->HasExpired(key.secret, 1000));
+  EXPECT_FALSE(keys_->HasExpired(key.secret + "x", 1000));
   const NewApiKey expired_admin = Create({.expires_at = 1000, .admin = true});
   EXPECT_FALSE(keys_->IsAdmin(expired_admin.secret));
 }

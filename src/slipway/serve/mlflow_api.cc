@@ -174,6 +174,9 @@ Result<TabularTarget> MlflowApi::State::Target(std::string_view path, const Http
                                                int loop) const {
   TabularTarget target;
   const std::vector<std::string> names = Split(path.substr(1), '/');
+  if (names.size() > 3)
+    return NotFound("there is nothing at '" + std::string(path.substr(0, 200)) + "'",
+                    "POST /invocations, /invocations/SERVICE or /invocations/SERVICE/ENDPOINT");
   target.service = names.size() > 1 ? names[1] : QueryValue(request.query, "service");
   target.endpoint = names.size() > 2 ? names[2] : QueryValue(request.query, "endpoint");
   if (target.service.empty()) {

@@ -18,7 +18,9 @@ class CsvFields {
  public:
   explicit CsvFields(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}
   bool done() const { return at_ >= end_; }
-  // *last: it is the line's last. A text without a closing quote ends at the end.
+  // Of the field before: a quote opened and the text ended.
+  bool unclosed() const { return unclosed_; }
+  // *last: it is the line's last.
   void Next(std::string* field, bool* last) {
     field->clear();
     bool quoted = false;
@@ -45,6 +47,7 @@ class CsvFields {
         field->push_back(c);
       }
     }
+    unclosed_ = quoted;
     if (!field->empty() && field->back() == '\r') field->pop_back();
     *last = true;
   }
@@ -52,7 +55,13 @@ class CsvFields {
  private:
   const char* at_;
   const char* end_;
+  bool unclosed_ = false;
 };
+
+Error UnclosedQuote(const std::string& where) {
+  return InvalidArgument("a quote that opens in " + where + " of the CSV is never closed",
+                         "close it; a quote within a quoted text is written as two");
+}
 
 class CsvItems : public TabularRows {
  public:
@@ -102,6 +111,7 @@ Result<std::unique_ptr<TabularRows>> ParseMlflowCsv(std::string_view body,
     fields.Next(&text, &last);
     names.push_back(text);
   }
+  if (fields.unclosed()) return UnclosedQuote("the first line");
   RETURN_IF_ERROR(CheckMlflowColumns(names, columns));
   const CsvFields begin = fields;
   int64_t rows = 0;
@@ -111,6 +121,7 @@ Result<std::unique_ptr<TabularRows>> ParseMlflowCsv(std::string_view body,
       fields.Next(&text, &last);
       ++count;
     } while (!last);
+    if (fields.unclosed()) return UnclosedQuote("row " + std::to_string(rows));
     if (count == 1 && text.empty() && names.size() > 1) continue;
     if (count != names.size())
       return InvalidArgument("row " + std::to_string(rows) + " of the CSV has " +

@@ -137,7 +137,7 @@ int64_t ListItems::AppendItems(int64_t most, size_t bytes, std::string* out) {
   return count;
 }
 
-// Columns as lists of the same length; a value may stand in a list of its own.
+// Columns as lists of the same length; a value may stand in a list of its own (CheckSingles).
 class ColumnItems : public TabularRows {
  public:
   struct Source {
@@ -157,7 +157,7 @@ class ColumnItems : public TabularRows {
         source.items.Next(&value);
         if (IsArray(value)) {
           JsonItems inner(value);
-          if (!inner.Next(&value)) value = "null";
+          inner.Next(&value);
         }
         if (!first) *out += ',';
         first = false;
@@ -185,6 +185,20 @@ Status CheckWidths(std::string_view array, size_t width, std::string_view what) 
       return BadBody("row " + std::to_string(i) + " of " + std::string(what) + " has " +
                      (has < 0 ? "an object" : std::to_string(has) + " values") +
                      ", but there are " + std::to_string(width) + " columns");
+  }
+  return {};
+}
+
+// That a value which stands in a list stands there alone.
+Status CheckSingles(std::string_view array, const std::string& name) {
+  JsonItems items(array);
+  std::string_view value;
+  for (int64_t i = 0; items.Next(&value); ++i) {
+    const int64_t has = IsArray(value) ? CountItems(value) : 1;
+    if (has != 1)
+      return BadBody("value " + std::to_string(i) + " of '" + Excerpt(name) +
+                     "' of inputs is a list of " + std::to_string(has) +
+                     " values, but a column has one a row");
   }
   return {};
 }
@@ -222,14 +236,16 @@ class MlflowParser {
 Result<Rows> MlflowParser::Split() {
   std::string_view key, data, name, raw;
   std::vector<std::string> names;
-  bool has_names = false;
+  bool has_names = false, seen_columns = false, seen_data = false;
   if (scan_.Peek() != JsonToken::kObject)
     return BadBody("dataframe_split is no object with 'columns' and 'data'");
   scan_.Enter();
   while (scan_.NextKey(&key)) {
+    bool* const seen = key == "columns" ? &seen_columns : key == "data" ? &seen_data : nullptr;
+    if (seen != nullptr && std::exchange(*seen, true))
+      return BadBody("'" + std::string(key) + "' stands twice in dataframe_split");
     if (key == "columns" && scan_.Peek() == JsonToken::kArray) {
       has_names = true;
-      names.clear();
       scan_.Enter();
       while (scan_.NextItem()) {
         if (scan_.Peek() != JsonToken::kString)
@@ -310,7 +326,9 @@ Result<Rows> MlflowParser::Columns() {
     if (count != rows)
       return BadBody("'" + Excerpt(names[i]) + "' of inputs has " + std::to_string(count) +
                      " values, but '" + Excerpt(names[0]) + "' has " + std::to_string(rows));
-    if (!keys[i].empty()) sources.push_back({keys[i], JsonItems(arrays[i])});
+    if (keys[i].empty()) continue;  // the model does not know it
+    RETURN_IF_ERROR(CheckSingles(arrays[i], names[i]));
+    sources.push_back({keys[i], JsonItems(arrays[i])});
   }
   return Rows(std::make_unique<ColumnItems>(rows, std::move(sources)));
 }

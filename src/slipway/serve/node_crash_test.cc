@@ -45,7 +45,7 @@ void ExpectTidy(const std::string& home, const NodeState& state) {
   EXPECT_EQ(Names(JoinPath(home, "generations")), services);
   EXPECT_TRUE(Names(JoinPath(home, "spool")).empty());
   EXPECT_EQ(Names(home), (std::vector<std::string>{"desired.json", "generations", "import",
-                                                   "node.lock", "spool"}));
+                                                   "node.lock", "space.reserve", "spool"}));
 }
 
 // Runs `body` in a child; true when it was killed.

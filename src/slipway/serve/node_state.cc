@@ -22,6 +22,7 @@ NodeStateImpl::NodeStateImpl(const std::string& home, StatsRegistry* stats)
     : stats_(stats),
       store_(home),
       desired_path_(JoinPath(home, "desired.json")),
+      reserve_(home),
       reaper_(GenerationReaper::Make()) {}
 
 NodeStateImpl::~NodeStateImpl() = default;
@@ -60,6 +61,7 @@ Status NodeStateImpl::Start() {
         WriteFileAtomic(desired_path_, DumpJson(DesiredStateToJson(desired), 1) + "\n", 0600));
   }
   RETURN_IF_ERROR(store_.RemoveLeftovers(desired));
+  reserve_.Fill();
   {
     MutexLock guard(mutex_);
     desired_ = std::move(desired);
@@ -135,30 +137,41 @@ Status CheckEpoch(NodeState::Epoch epoch, int64_t highest) {
 
 }  // namespace
 
-Status NodeStateImpl::RaiseEpoch(Epoch epoch) {
+Status NodeStateImpl::RaiseEpoch(Epoch epoch, Change change) {
   if (!epoch) return {};
   {
     MutexLock lock(mutex_);
     if (*epoch == desired_.epoch) return {};  // durable already
   }
-  return Commit(epoch, [](DesiredState*) -> Status { return {}; });
+  RETURN_IF_ERROR(Commit(epoch, [](DesiredState*) -> Status { return {}; }, {}, change));
+  reserve_.Fill();
+  return {};
 }
 
-Status NodeStateImpl::WriteDesired(const DesiredState& next, const DesiredState& previous) const {
+Status NodeStateImpl::WriteDesired(const DesiredState& next, const DesiredState& previous,
+                                   Change change) const {
   NodeStep("writing");
-  Status status =
-      WriteFileAtomic(desired_path_, DumpJson(DesiredStateToJson(next), 1) + "\n", 0600);
+  const std::string text = DumpJson(DesiredStateToJson(next), 1) + "\n";
+  Status status = WriteFileAtomic(desired_path_, text, 0600);
+  if (!status.ok() && change == Change::kDeletion && IsDiskFull(status.error()) && reserve_.Use())
+    status = WriteFileAtomic(desired_path_, text, 0600);
   if (!status.ok()) {
     // When only the last fsync failed, the new file is already there: it must not come up later.
     (void)WriteFileAtomic(desired_path_, DumpJson(DesiredStateToJson(previous), 1) + "\n", 0600)
         .ok();
+    if (IsDiskFull(status.error()))
+      return Error{status.error().code, status.error().message,
+                   "free some disk space, for example by deleting generations without traffic "
+                   "(service-delete-generation, services-clean), and try again; nothing was "
+                   "changed"};
     return status;
   }
+  if (change == Change::kOther) reserve_.Fill();
   NodeStep("written");
   return {};
 }
 
-Status NodeStateImpl::Commit(Epoch epoch, const Edit& edit, Prepared prepared) {
+Status NodeStateImpl::Commit(Epoch epoch, const Edit& edit, Prepared prepared, Change change) {
   MutexLock commit(commit_mutex_);
   DesiredState previous;
   {
@@ -170,7 +183,7 @@ Status NodeStateImpl::Commit(Epoch epoch, const Edit& edit, Prepared prepared) {
   if (epoch) next.epoch = *epoch;
   RETURN_IF_ERROR(edit(&next));
   if (DesiredStateToJson(next) != DesiredStateToJson(previous))
-    RETURN_IF_ERROR(WriteDesired(next, previous));
+    RETURN_IF_ERROR(WriteDesired(next, previous, change));
   MutexLock lock(mutex_);
   desired_ = std::move(next);
   for (auto& [key, generation] : prepared) runtime_[key] = {std::move(generation), ""};
@@ -371,13 +384,15 @@ Status NodeStateImpl::SetSettings(const std::string& service, const ServiceSetti
   RETURN_IF_ERROR(CheckNewServiceSettings(settings));
   ServiceTurn turn(this, service);
   ASSIGN_OR_RETURN(DesiredService wanted, Desired(service));
+  // One that was promoted stays named and does not run: only a new one is checked.
+  const bool new_shadow = settings.shadow != wanted.settings.shadow;
   wanted.settings = settings;
   Prepared prepared;
   if (!settings.shadow.empty()) {
     const DesiredGeneration* shadow = wanted.Find(settings.shadow);
     if (shadow == nullptr) return UnknownGeneration(service, wanted, settings.shadow);
     // A deployer's mapping follows its settings: those say where the traffic will be.
-    if (!epoch && wanted.mapping.size() == 1 && wanted.Maps(settings.shadow))
+    if (new_shadow && !epoch && wanted.mapping.size() == 1 && wanted.Maps(settings.shadow))
       return Conflict("'shadow' names generation '" + settings.shadow +
                           "', which has all the traffic: it would be compared with itself",
                       "name another generation, or none");

@@ -89,7 +89,8 @@ class NodeState {
 
   using Epoch = std::optional<int64_t>;
   // For changes that are none of these (API keys): refuses a lower one, makes a higher one durable.
-  virtual Status SeeEpoch(Epoch epoch) = 0;
+  // `deletes`: of a deletion, which works on a full disk too.
+  virtual Status SeeEpoch(Epoch epoch, bool deletes) = 0;
   virtual Status CreateService(const std::string& id, Epoch epoch) = 0;
   virtual Status DeleteService(const std::string& id, Epoch epoch) = 0;
   // From a file below HOME/import, or (trusted) any file of this node's own command line. Gives the
@@ -106,6 +107,8 @@ class NodeState {
   // Unpack -> verify -> load -> warm up -> test queries.
   virtual Status Preload(const std::string& service, const std::string& generation,
                          Epoch epoch) = 0;
+  // Takes Preload back. kConflict: it is mapped or the shadow, and stays loaded for that.
+  virtual Status Unload(const std::string& service, const std::string& generation, Epoch epoch) = 0;
   virtual Result<std::vector<TestOutcome>> Test(const std::string& service,
                                                 const std::string& generation) = 0;
   // Loads what it maps; also enables the service. Probabilities must sum to 1 (1e-6).

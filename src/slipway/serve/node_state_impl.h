@@ -20,6 +20,7 @@
 #include "slipway/serve/generation_reaper.h"
 #include "slipway/serve/generation_store.h"
 #include "slipway/serve/node_state.h"
+#include "slipway/serve/space_reserve.h"
 
 namespace slipway {
 
@@ -38,12 +39,15 @@ class NodeStateImpl : public NodeState {
   std::string spool_folder() const override;
   std::string import_folder() const override;
 
-  Status SeeEpoch(Epoch epoch) override { return RaiseEpoch(epoch); }
+  Status SeeEpoch(Epoch epoch, bool deletes) override {
+    return RaiseEpoch(epoch, deletes ? Change::kDeletion : Change::kOther);
+  }
   Status CreateService(const std::string& id, Epoch epoch) override;
   Status DeleteService(const std::string& id, Epoch epoch) override;
   Result<ImportedGeneration> ImportPackage(const std::string& service, const std::string& path,
                                            bool trusted, Epoch epoch) override;
   Status Preload(const std::string& service, const std::string& generation, Epoch epoch) override;
+  Status Unload(const std::string& service, const std::string& generation, Epoch epoch) override;
   Result<std::vector<TestOutcome>> Test(const std::string& service,
                                         const std::string& generation) override;
   Status SetMapping(const std::string& service, const std::vector<MappingEntry>& mapping,
@@ -78,12 +82,16 @@ class NodeStateImpl : public NodeState {
     std::string service_;
   };
 
+  // A deletion gives back space: it may use the reserve.
+  enum class Change { kOther, kDeletion };
+
   // Refuses a lower epoch; a higher one is durable when it returns.
-  Status RaiseEpoch(Epoch epoch) EXCLUDES_LOCK(mutex_);
+  Status RaiseEpoch(Epoch epoch, Change change = Change::kOther) EXCLUDES_LOCK(mutex_);
   // Edits a copy, writes it durably, then makes it what readers see: `prepared` joins, what is not
   // wanted any more is let go, the table is published. On an error nothing has changed.
-  Status Commit(Epoch epoch, const Edit& edit, Prepared prepared = {}) EXCLUDES_LOCK(mutex_);
-  Status WriteDesired(const DesiredState& next, const DesiredState& previous) const;
+  Status Commit(Epoch epoch, const Edit& edit, Prepared prepared = {},
+                Change change = Change::kOther) EXCLUDES_LOCK(mutex_);
+  Status WriteDesired(const DesiredState& next, const DesiredState& previous, Change change) const;
   void Publish() REQUIRES_LOCK(mutex_);
   // When it is loaded.
   void AddServed(const std::string& generation, double probability, ServedService* service) const
@@ -113,6 +121,7 @@ class NodeStateImpl : public NodeState {
   StatsRegistry* stats_;
   const GenerationStore store_;
   const std::string desired_path_;
+  const SpaceReserve reserve_;
   FileLock home_lock_;
   const std::shared_ptr<GenerationReaper> reaper_;
 

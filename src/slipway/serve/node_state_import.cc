@@ -23,6 +23,10 @@ Error Shown(Error error, const std::string& path, const std::string& shown) {
   for (size_t at = error.message.find(path); at != std::string::npos;
        at = error.message.find(path, at + shown.size()))
     error.message.replace(at, path.size(), shown);
+  // A package is named by the file's own name.
+  const std::string quoted = "'" + BaseName(path) + "'";
+  if (const size_t at = error.message.find(quoted); at != std::string::npos)
+    error.message.replace(at, quoted.size(), "'" + BaseName(shown) + "'");
   return error;
 }
 
@@ -51,13 +55,17 @@ Status NodeStateImpl::CreateService(const std::string& id, Epoch epoch) {
 
 Status NodeStateImpl::DeleteService(const std::string& id, Epoch epoch) {
   ServiceTurn turn(this, id);
-  RETURN_IF_ERROR(RaiseEpoch(epoch));
-  RETURN_IF_ERROR(Commit(epoch, [&](DesiredState* next) -> Status {
-    if (next->Find(id) == nullptr) return UnknownService(*next, id);
-    next->services.erase(id);
-    return {};
-  }));
+  RETURN_IF_ERROR(RaiseEpoch(epoch, Change::kDeletion));
+  RETURN_IF_ERROR(Commit(
+      epoch,
+      [&](DesiredState* next) -> Status {
+        if (next->Find(id) == nullptr) return UnknownService(*next, id);
+        next->services.erase(id);
+        return {};
+      },
+      {}, Change::kDeletion));
   store_.Remove(id, "");
+  reserve_.Fill();
   return {};
 }
 
@@ -137,9 +145,27 @@ Result<bool> NodeStateImpl::Repair(const std::string& service, const DesiredGene
   return true;
 }
 
+Status NodeStateImpl::Unload(const std::string& service, const std::string& generation,
+                             Epoch epoch) {
+  ServiceTurn turn(this, service);
+  RETURN_IF_ERROR(RaiseEpoch(epoch));
+  return Commit(epoch, [&](DesiredState* next) -> Status {
+    DesiredService* found = next->Find(service);
+    if (found == nullptr) return UnknownService(*next, service);
+    DesiredGeneration* wanted = found->Find(generation);
+    if (wanted == nullptr) return UnknownGeneration(service, *found, generation);
+    wanted->preloaded = false;
+    if (!found->WantsLoaded(*wanted)) return {};
+    return Conflict("generation '" + generation + "' of service '" + service + "' is " +
+                        (found->Maps(generation) ? "in its mapping" : "its shadow"),
+                    found->Maps(generation) ? "switch to another generation first"
+                                            : "take it out of the settings first");
+  });
+}
+
 Status NodeStateImpl::DeleteOne(const std::string& service, const std::string& generation,
                                 Epoch epoch) {
-  RETURN_IF_ERROR(Commit(epoch, [&](DesiredState* next) -> Status {
+  const auto erase = [&](DesiredState* next) -> Status {
     DesiredService* found = next->Find(service);
     if (found == nullptr) return UnknownService(*next, service);
     if (found->Find(generation) == nullptr) return UnknownGeneration(service, *found, generation);
@@ -153,20 +179,22 @@ Status NodeStateImpl::DeleteOne(const std::string& service, const std::string& g
     std::erase_if(found->generations,
                   [&](const DesiredGeneration& each) { return each.id == generation; });
     return {};
-  }));
+  };
+  RETURN_IF_ERROR(Commit(epoch, erase, {}, Change::kDeletion));
   store_.Remove(service, generation);
+  reserve_.Fill();
   return {};
 }
 
 Status NodeStateImpl::DeleteGeneration(const std::string& service, const std::string& generation,
                                        Epoch epoch) {
   ServiceTurn turn(this, service);
-  RETURN_IF_ERROR(RaiseEpoch(epoch));
+  RETURN_IF_ERROR(RaiseEpoch(epoch, Change::kDeletion));
   return DeleteOne(service, generation, epoch);
 }
 
 Result<std::vector<std::string>> NodeStateImpl::CleanUnused(Epoch epoch) {
-  RETURN_IF_ERROR(RaiseEpoch(epoch));
+  RETURN_IF_ERROR(RaiseEpoch(epoch, Change::kDeletion));
   std::vector<std::string> services, removed;
   {
     MutexLock lock(mutex_);

@@ -147,6 +147,11 @@ TEST_F(NodeStateTest, APreloadedGenerationAnswersOnlyWhenForcedAlsoAfterARestart
     EXPECT_EQ(served->Choose({}, random)->generation->id(), "v1");
   EXPECT_EQ(served->Choose({.forced_generation = "v2", .key = {}}, 0)->generation->id(), "v2");
   EXPECT_EQ(served->Choose({.forced_generation = "v9", .key = {}}, 0), nullptr);
+  ASSERT_STATUS(state_->Unload("shop", "v2", {}));
+  ASSERT_STATUS(state_->Unload("shop", "v2", {}));
+  EXPECT_EQ(PublishedMapping(*state_, "shop"), "v1=1");
+  EXPECT_FAILS(kConflict, state_->Unload("shop", "v1", {}), "mapping");
+  EXPECT_FAILS(kNotFound, state_->Unload("shop", "v9", {}), "v9");
 }
 
 TEST_F(NodeStateTest, TheSamePackageAgainIsNoErrorAnotherOfItsNameIs) {
@@ -200,6 +205,8 @@ TEST_F(NodeStateTest, ImportsReadTheImportFolderOnly) {
   EXPECT_FAILS(kCorruption, state_->Import("shop", "no.zip", false, {}), "");
   const Result<std::string> shown = state_->Import("shop", "no.zip", false, {});
   EXPECT_EQ(shown.error().message.find("/proc/"), std::string::npos) << shown.error().message;
+  EXPECT_NE(shown.error().message.find("package 'no.zip'"), std::string::npos)
+      << shown.error().message;
 }
 
 TEST_F(NodeStateTest, ANodeComesBackAsItWas) {
@@ -433,6 +440,23 @@ TEST_F(NodeStateTest, SettingsAreStrict) {
   EXPECT_FAILS(kInvalidArgument, ServiceSettingsFromJson({{"max_concurrent", -1}}), "-1");
   EXPECT_FAILS(kInvalidArgument, ServiceSettingsFromJson({{"redact", "name"}}), "redact");
   EXPECT_FAILS(kInvalidArgument, ServiceSettingsFromJson(Json::array()), "object");
+}
+
+// Every change of the settings was refused, for the mapping had made the named shadow the answer.
+TEST_F(NodeStateTest, APromotedShadowIsInNobodysWay) {
+  Import(kV1);
+  Import(kV2);
+  ASSERT_STATUS(state_->SetMapping("shop", {{"v1", 1}}, {}));
+  ServiceSettings settings;
+  settings.shadow = "v2";
+  ASSERT_STATUS(state_->SetSettings("shop", settings, {}));
+  ASSERT_STATUS(state_->SetMapping("shop", {{"v2", 1}}, {}));
+  settings.auth = "api_keys";
+  ASSERT_STATUS(state_->SetSettings("shop", settings, {}));
+  settings.shadow = "v1";
+  ASSERT_STATUS(state_->SetSettings("shop", settings, {}));
+  settings.shadow = "v2";
+  EXPECT_FAILS(kConflict, state_->SetSettings("shop", settings, {}), "all the traffic");
 }
 
 TEST_F(NodeStateTest, NamesAreNames) {

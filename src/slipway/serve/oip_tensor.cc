@@ -210,6 +210,11 @@ void AppendReal(double value, std::string* out) {
     *out += "null";
   } else if (std::isinf(value)) {
     *out += value > 0 ? "Infinity" : "-Infinity";
+  } else if (std::abs(value) >= 0x1p53) {
+    // As a double, which no whole number of a column is from here on (docs/values.md).
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific);
+    out->append(text, static_cast<size_t>(end.ptr - text));
   } else {
     AppendDouble(value, out);
   }

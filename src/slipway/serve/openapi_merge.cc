@@ -56,6 +56,21 @@ void PrefixReferences(const ServiceDocument& part, Json* document) {
   }
 }
 
+// What is asked of callers of the operations below a path: the rule now, not the package's.
+void SetSecurity(const ServiceDocument& part, std::string_view path, const Json* general,
+                 Json* item) {
+  if (!item->is_object()) return;
+  for (auto& [method, operation] : item->items()) {
+    if (!operation.is_object()) continue;
+    if (part.security) {
+      path = path.substr(0, path.find('/'));
+      operation["security"] = part.security(path);
+    } else if (general != nullptr && !operation.contains("security")) {
+      operation["security"] = *general;
+    }
+  }
+}
+
 void MergeComponents(const ServiceDocument& part, const Json& components, Json* merged) {
   for (const auto& [kind, members] : components.items()) {
     if (!members.is_object()) continue;
@@ -74,24 +89,25 @@ Json ServedOpenApi(const ServiceDocument& part) {
   const auto paths = document.find("paths");
   if (paths == document.end() || !paths->is_object()) return document;
   const std::string theirs = std::string(kUserPaths) + PackagedName(part) + "/";
+  const Json* general = FindMember(document, "security");
   Json own = Json::object();
   for (const auto& [path, item] : paths->items()) {
-    if (path.starts_with(theirs))
-      own[std::string(kUserPaths) + part.service + "/" + path.substr(theirs.size())] = item;
+    if (!path.starts_with(theirs)) continue;
+    const std::string rest = path.substr(theirs.size());
+    Json& here = own[std::string(kUserPaths) + part.service + "/" + rest] = item;
+    SetSecurity(part, rest, general, &here);
   }
   *paths = std::move(own);
+  if (part.security) document["security"] = part.security({});
   return document;
 }
 
 Json MergeOpenApi(const std::vector<ServiceDocument>& documents, const std::string& version) {
   Json paths = Json::object(), components = Json::object(), tags = Json::array();
-  Json security;
   for (const ServiceDocument& part : documents) {
     if (part.openapi == nullptr || !part.openapi->is_object()) continue;
     Json document = ServedOpenApi(part);
     PrefixReferences(part, &document);
-    if (const Json* all = FindMember(document, "security"); all != nullptr && security.is_null())
-      security = *all;
     if (const Json* all = FindMember(document, "components"); all != nullptr && all->is_object())
       MergeComponents(part, *all, &components);
     if (const Json* all = FindMember(document, "paths"); all != nullptr && all->is_object()) {
@@ -107,13 +123,11 @@ Json MergeOpenApi(const std::vector<ServiceDocument>& documents, const std::stri
     }
     tags.push_back(std::move(tag));
   }
-  Json out = {{"openapi", "3.1.0"},
-              {"info", {{"title", "Slipway API node"}, {"version", version}}},
-              {"tags", std::move(tags)},
-              {"paths", std::move(paths)},
-              {"components", std::move(components)}};
-  if (!security.is_null()) out["security"] = std::move(security);
-  return out;
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "Slipway API node"}, {"version", version}}},
+          {"tags", std::move(tags)},
+          {"paths", std::move(paths)},
+          {"components", std::move(components)}};
 }
 
 }  // namespace slipway

@@ -1,7 +1,9 @@
 // One OpenAPI document from those of several services.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "slipway/base/json.h"
@@ -12,10 +14,14 @@ struct ServiceDocument {
   std::string service;            // as it is served
   const Json* openapi = nullptr;  // as the package has it
   std::string packaged = {};      // the service's name in the package; empty: the same
+  // The security requirement in force for an endpoint ("": the service); empty: as the package
+  // says.
+  std::function<Json(std::string_view endpoint)> security = {};
 };
 
 // The package's description under the name that the service is served by: title and paths. Paths
-// of something else than the package's service are left out: nobody would answer there.
+// of something else than the package's service are left out: nobody would answer there. Every
+// operation says what security is in force for it, for endpoints and services differ.
 Json ServedOpenApi(const ServiceDocument& part);
 
 // OpenAPI 3.1 with every path; components are named SERVICE.Name (unless they are already) and

@@ -121,7 +121,10 @@ void SystemApi::State::OpenApi(const Visitor& visitor, const HttpRequest& reques
           service.generations.front().probability <= 0 || !scores.contains(id))
         continue;
       const Generation& served = *service.generations.front().generation;
-      documents.push_back({id, &served.openapi(), served.service()});
+      documents.push_back(
+          {id, &served.openapi(), served.service(), [this, &service](std::string_view endpoint) {
+             return EndpointSecurity(service, endpoint, AsksNobody(parts->config));
+           }});
     }
     return DumpJson(MergeOpenApi(documents, SLIPWAY_VERSION));
   });

@@ -69,14 +69,34 @@ TEST(OpenApiMerge, KeepsServicesWithTheSameNamesApart) {
   EXPECT_EQ(merged["components"]["schemas"]["a.In"]["type"], "object");
   EXPECT_EQ(merged["components"]["schemas"]["b.In"]["type"], "string");
   EXPECT_EQ(merged["components"]["securitySchemes"].size(), 1U);
-  EXPECT_EQ(merged["security"], ParseJson(R"([{"key":[]}])").value());
+  EXPECT_FALSE(merged.contains("security")) << "it differs";
   const Json& post = merged["paths"]["/public/api/v1/b/e/predict"]["post"];
+  EXPECT_EQ(post["security"], ParseJson(R"([{"key":[]}])").value());
   EXPECT_EQ(post["operationId"], "b.predict");
   EXPECT_EQ(post["responses"]["200"]["$ref"], "#/components/responses/b.Ok");
   const Json& content = post["requestBody"]["content"]["application/json"];
   EXPECT_EQ(content["schema"]["$ref"], "#/components/schemas/b.In");
   EXPECT_EQ(content["example"]["features"]["$ref"], "#/components/schemas/In")
       << "examples are data";
+}
+
+// The document said that no key is needed where the settings ask for one.
+TEST(OpenApiMerge, SaysTheRuleInForceForEachOperation) {
+  const Json a = ServiceDoc("a", "object"), b = ServiceDoc("b", "string");
+  const auto rule = [](std::string_view endpoint) {
+    return Json::array({Json{{endpoint == "e" ? "endpoint" : "service", Json::array()}}});
+  };
+  const ServiceDocument ruled{"a", &a, "", rule};
+  const Json own = ServedOpenApi(ruled);
+  EXPECT_EQ(DumpJson(own["security"]), R"([{"service":[]}])");
+  const auto of = [](const Json& document, const std::string& service) {
+    return DumpJson(
+        document["paths"]["/public/api/v1/" + service + "/e/predict"]["post"]["security"]);
+  };
+  EXPECT_EQ(of(own, "a"), R"([{"endpoint":[]}])");
+  const Json merged = MergeOpenApi({ruled, {"b", &b}}, "1");
+  EXPECT_EQ(of(merged, "a"), R"([{"endpoint":[]}])");
+  EXPECT_EQ(of(merged, "b"), R"([{"key":[]}])");
 }
 
 TEST(OpenApiMerge, LeavesNamesThatBeginWithTheService) {

@@ -145,7 +145,34 @@ TEST(MlflowRequest, WhatIsWrong) {
               HasSubstr("Model is missing inputs 'c'"));
   EXPECT_THAT(MlflowItems(R"({"dataframe_records":[{"x":1})", columns, false),
               HasSubstr("valid JSON"));
-  EXPECT_THAT(MlflowItems("x,c\n\"1", columns, true), HasSubstr("row 0 of the CSV has 1 fields"));
+  EXPECT_THAT(MlflowItems("x,c\n1", columns, true), HasSubstr("row 0 of the CSV has 1 fields"));
+}
+
+// The rest of the rows was taken for one text.
+TEST(MlflowRequest, AQuoteIsClosed) {
+  const EndpointColumns columns = Classes();
+  EXPECT_THAT(MlflowItems("x,c\n1,a\n2,\"b\n3,c\n", columns, true),
+              HasSubstr("a quote that opens in row 1 of the CSV is never closed"));
+  EXPECT_THAT(MlflowItems("x,\"c\n1,a\n", columns, true), HasSubstr("the first line"));
+  EXPECT_THAT(MlflowItems("x,c\n\"1\",\"\"", columns, true), HasSubstr("features"));
+}
+
+// The first of an inner list was taken, and none for a missing value.
+TEST(MlflowRequest, AColumnHasOneValueARow) {
+  const EndpointColumns columns = Classes();
+  EXPECT_THAT(MlflowItems(R"({"inputs":{"x":[[1,9]],"c":["a"]}})", columns, false),
+              HasSubstr("value 0 of 'x' of inputs is a list of 2 values"));
+  EXPECT_THAT(MlflowItems(R"({"inputs":{"x":[1,[]],"c":["a","b"]}})", columns, false),
+              HasSubstr("value 1 of 'x' of inputs is a list of 0 values"));
+}
+
+TEST(MlflowRequest, NothingStandsTwice) {
+  const EndpointColumns columns = Classes();
+  for (const char* member : {"columns", "data"})
+    EXPECT_THAT(MlflowItems(R"({"dataframe_split":{"columns":["x","c"],"data":[[1,"a"]],")" +
+                                std::string(member) + R"(":[]}})",
+                            columns, false),
+                HasSubstr("'" + std::string(member) + "' stands twice"));
 }
 
 }  // namespace

@@ -258,7 +258,8 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
     return HttpOutcome::kReplied;
   }
   const std::string_view coding = headers.content_encoding;
-  if (!coding.empty() && coding != "identity" && coding != "gzip" && coding != "deflate") {
+  const bool encoded = !IsIdentityCoding(coding);
+  if (encoded && !IsGzipCoding(coding) && !IsDeflateCoding(coding)) {
     Fail(415,
          InvalidArgument(
              "the Content-Encoding '" + std::string(coding.substr(0, 40)) + "' is not read here",
@@ -273,7 +274,7 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   asked.verb = Verb::kPredictMulti;
   asked.input = request.body;
   const double estimate = generation.endpoint(call->endpoint_index).EstimateMicros(asked);
-  if (!coding.empty() || estimate > parts->config.admission.inline_micros)
+  if (encoded || estimate > parts->config.admission.inline_micros)
     return Defer(std::move(call), estimate, reply->headers, exchange);
   Answer(slot, *call, request, reply);
   return HttpOutcome::kReplied;

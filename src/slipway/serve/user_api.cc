@@ -276,13 +276,16 @@ HttpOutcome UserApi::State::Handle(std::string_view path, const HttpRequest& req
            reply);
     } else {
       const Generation& served = *generation->generation;
-      const Json openapi = ServedOpenApi({call.service->id, &served.openapi(), served.service()});
+      const Json openapi = ServedOpenApi(
+          {call.service->id, &served.openapi(), served.service(), [&](std::string_view endpoint) {
+             return EndpointSecurity(*call.service, endpoint, AsksNobody(parts->config));
+           }});
       reply->body = DumpJson(route.endpoint == "swagger" ? ToSwagger2(openapi) : openapi);
     }
     return HttpOutcome::kReplied;
   }
-  if (!headers.content_encoding.empty() && headers.content_encoding != "identity") {
-    if (headers.content_encoding != "gzip") {
+  if (!IsIdentityCoding(headers.content_encoding)) {
+    if (!IsGzipCoding(headers.content_encoding)) {
       Fail(415,
            InvalidArgument("the Content-Encoding '" +
                                std::string(headers.content_encoding.substr(0, 40)) +

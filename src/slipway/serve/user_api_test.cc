@@ -191,6 +191,10 @@ TEST_F(UserApiTest, DispatchPicksTheGeneration) {
   const HttpReply escaped =
       Post("bare/predict", R"({"features":{},"\u0064ispatch":{"forcedGeneration":"v\u0031"}})");
   EXPECT_THAT(escaped.body, HasSubstr("\"serviceGeneration\":\"v1\""));
+  for (const char* twice :
+       {R"({"forcedGeneration":"v1","forcedGeneration":"v2"})",
+        R"({"dispatchKey":"a","dispatchKey":"a"})", R"(null,"dispatch":{"dispatchKey":"a"})"})
+    EXPECT_EQ(generation_of(twice), "400") << twice;
 }
 
 TEST_F(UserApiTest, ItemsSentToPredictAreToldWhereTheyBelong) {
@@ -231,6 +235,12 @@ TEST_F(UserApiTest, KeysOpenTheServicesTheyAreFor) {
     EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", "Bearer " + foreign->secret}}).status,
               403);
   }
+  ApiKey brief;
+  brief.expires_at = 1000;
+  const std::string old = parts_->keys->Create(brief)->secret;
+  const HttpReply expired = Post("bare/predict", kSmall, {{"Authorization", "Bearer " + old}});
+  EXPECT_EQ(expired.status, 401);
+  EXPECT_THAT(expired.body, HasSubstr("the API key has expired"));
   ASSERT_TRUE(parts_->keys->DeleteById(made->key.id).ok());
   EXPECT_EQ(Post("bare/predict", kSmall, {{"Authorization", bearer}}).status, 401);
 
@@ -363,6 +373,12 @@ TEST_F(UserApiTest, GzipBodiesAreInflatedAndBounded) {
   const std::string whole = gzip(kSmall);
   EXPECT_EQ(Post("bare/predict", whole.substr(0, whole.size() - 3), encoded).status, 400);
   EXPECT_EQ(Post("bare/predict", whole + "x", encoded).status, 400);
+  // RFC 1952 2.2: several members; RFC 9110 8.4.1: any case, and the older name.
+  const std::string text(kSmall);
+  const std::string two = gzip(text.substr(0, 5)) + gzip(text.substr(5));
+  for (const char* coding : {"gzip", "x-gzip", "GZip"})
+    EXPECT_EQ(Post("bare/predict", two, {{"Content-Encoding", coding}}).status, 200) << coding;
+  EXPECT_EQ(Post("bare/predict", two + gzip(text.substr(5)), encoded).status, 400);
   const HttpReply bomb = Post("bare/predict", gzip(std::string(20 << 20, ' ')), encoded);
   EXPECT_EQ(bomb.status, 413);
   EXPECT_EQ(Post("bare/predict", kSmall, {{"Content-Encoding", "br"}}).status, 415);

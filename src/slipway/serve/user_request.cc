@@ -166,6 +166,15 @@ bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, b
   return NeedsKey(service, service.RulesOf(endpoint).settings->auth, open);
 }
 
+Json EndpointSecurity(const ServedService& service, std::string_view endpoint, bool open) {
+  const std::string& auth = service.RulesOf(endpoint).settings->auth;
+  const Json bearer = {{"bearer", Json::array()}}, basic = {{"basic", Json::array()}};
+  if (auth == "jwt") return Json::array({bearer});
+  if (auth == "public") return Json::array({Json::object()});
+  if (NeedsKey(service, auth, open)) return Json::array({bearer, basic});
+  return Json::array({Json::object(), bearer, basic});  // a key is taken, and logged
+}
+
 UserAccess UserGate::Check(const ServedService& service, const CallRules& rules,
                            std::string_view authorization, std::string_view client_subject) {
   const std::string& auth = rules.settings->auth;
@@ -242,10 +251,25 @@ UserAccess UserGate::CheckKey(const ServedService& service, const std::string& a
     access.label = key_->label.empty() ? std::string_view(key_->id) : key_->label;
   } else if (needed) {
     access.status = key_ ? 403 : 401;
-    access.reason = key_ ? "the API key is for other services" : "the API key is not known here";
+    if (key_) {
+      access.reason = "the API key is for other services";
+    } else if (keys_->HasExpired(SecretOfAuthorization(authorization), now)) {
+      access.reason = "the API key has expired";
+      access.hint = "ask the node's administrator for a new one";
+    } else {
+      access.reason = "the API key is not known here";
+    }
   }
   return access;
 }
+
+bool IsIdentityCoding(std::string_view coding) {
+  return coding.empty() || EqualsLower(coding, "identity");
+}
+bool IsGzipCoding(std::string_view coding) {
+  return EqualsLower(coding, "gzip") || EqualsLower(coding, "x-gzip");
+}
+bool IsDeflateCoding(std::string_view coding) { return EqualsLower(coding, "deflate"); }
 
 Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out) {
   z_stream stream{};
@@ -262,6 +286,8 @@ Result<std::string_view> InflateBody(std::string_view body, size_t most, std::st
     state = inflate(&stream, Z_NO_FLUSH);
     size = out->size() - stream.avail_out;
     too_large = size > most;
+    // RFC 1952 2.2: members follow one another.
+    if (state == Z_STREAM_END && stream.avail_in > 0) state = inflateReset2(&stream, 15 + 16);
     if (state == Z_OK && stream.avail_in == 0 && stream.avail_out > 0) state = Z_BUF_ERROR;
   }
   const bool whole = state == Z_STREAM_END && stream.avail_in == 0;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "slipway/base/json.h"
 #include "slipway/http/server.h"
 #include "slipway/serve/endpoint.h"
 #include "slipway/serve/jwt.h"
@@ -65,6 +66,10 @@ bool ServiceNeedsKey(const ServedService& service, bool open);
 // The same of one endpoint.
 bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open);
 
+// That rule as OpenAPI writes it: a list of what is enough, {} among them when nothing is asked.
+// "" is the service.
+Json EndpointSecurity(const ServedService& service, std::string_view endpoint, bool open);
+
 // Who may call a service: API keys, tokens of an identity provider, certificates of clients.
 // Remembers the last header it saw. Confined to one thread.
 class UserGate {
@@ -99,7 +104,13 @@ class UserGate {
   uint64_t version_ = ~uint64_t{0};
 };
 
-// A gzip (or zlib) body, inflated into *out with kHttpPadding bytes behind; at most `most` bytes.
+// Content codings, in any case (RFC 9110 8.4.1); "" and "identity" are none, x-gzip is gzip.
+bool IsIdentityCoding(std::string_view coding);
+bool IsGzipCoding(std::string_view coding);
+bool IsDeflateCoding(std::string_view coding);
+
+// A gzip (of one or several members) or zlib body, inflated into *out with kHttpPadding bytes
+// behind; at most `most` bytes.
 Result<std::string_view> InflateBody(std::string_view body, size_t most, std::string* out);
 
 }  // namespace slipway

@@ -101,6 +101,12 @@ bool TakeZone(std::string_view text, int64_t* offset_micros) {
   return true;
 }
 
+// Below 2^53 a double is the whole number that was written; from there on several share one, and
+// the text may have named another.
+bool IsWhole(double value) {
+  return std::abs(value) < 9007199254740992.0 && value == std::trunc(value);
+}
+
 // Days that a timestamp in microseconds can hold; a date from a foreign file may lie beyond.
 constexpr int64_t kMaxDays = INT64_MAX / kMicrosPerDay - 1;
 
@@ -140,7 +146,7 @@ CellState ParseInt64Cell(std::string_view text, int64_t* out) {
   auto value = ParseDouble(text);
   if (!value) return CellState::kBad;
   if (std::isnan(*value)) return CellState::kMissing;
-  if (std::abs(*value) > 9007199254740992.0 || *value != std::trunc(*value)) return CellState::kBad;
+  if (!IsWhole(*value)) return CellState::kBad;
   *out = static_cast<int64_t>(*value);
   return CellState::kValue;
 }
@@ -309,9 +315,6 @@ namespace {
 
 // One present value that is neither from nor to string. False: it does not convert.
 bool ConvertValue(const ColumnView& in, int row, Type to, Column* out) {
-  const auto whole = [](double v) {
-    return v == std::trunc(v) && std::abs(v) <= 9007199254740992.0;
-  };
   switch (in.type) {
     case Type::kBoolean:
       if (to == Type::kInt64) out->ints()[row] = in.booleans()[row];
@@ -325,9 +328,9 @@ bool ConvertValue(const ColumnView& in, int row, Type to, Column* out) {
     }
     case Type::kDouble: {
       const double v = in.doubles()[row];
-      if (to == Type::kInt64 && whole(v)) out->ints()[row] = static_cast<int64_t>(v);
+      if (to == Type::kInt64 && IsWhole(v)) out->ints()[row] = static_cast<int64_t>(v);
       if (to == Type::kBoolean) out->booleans()[row] = v == 1;
-      return to == Type::kInt64 ? whole(v) : v == 0 || v == 1;
+      return to == Type::kInt64 ? IsWhole(v) : v == 0 || v == 1;
     }
     case Type::kDate:
       if (std::abs(int64_t{in.dates()[row]}) > kMaxDays) return false;

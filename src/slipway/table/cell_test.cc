@@ -22,6 +22,12 @@ TEST(Cell, ReadsEachTypeByItsGrammar) {
   EXPECT_EQ(RoundTrip(Type::kInt64, "9223372036854775807"), "9223372036854775807");
   EXPECT_EQ(RoundTrip(Type::kInt64, "9223372036854775808"), "BAD");
   EXPECT_EQ(RoundTrip(Type::kInt64, "1.5"), "BAD");
+  // 9007199254740993.0 was rounded to its neighbour, and a lookup found that one's row.
+  EXPECT_EQ(RoundTrip(Type::kInt64, "9007199254740991.0"), "9007199254740991");
+  EXPECT_EQ(RoundTrip(Type::kInt64, "-9007199254740991.0"), "-9007199254740991");
+  for (const char* text : {"9007199254740992.0", "9007199254740993.0", "-9007199254740993.0"})
+    EXPECT_EQ(RoundTrip(Type::kInt64, text), "BAD") << text;
+  EXPECT_EQ(RoundTrip(Type::kInt64, "9007199254740993"), "9007199254740993");
   EXPECT_EQ(RoundTrip(Type::kDouble, "+1.50"), "1.5");
   EXPECT_EQ(RoundTrip(Type::kDouble, "-Infinity"), "-inf");
   EXPECT_EQ(RoundTrip(Type::kDouble, "1e999"), "inf");
@@ -78,6 +84,14 @@ TEST(ConvertColumn, WidensAndNamesTheFirstRowThatDoesNotConvert) {
   EXPECT_EQ(bad, 1);
   EXPECT_EQ(out.doubles()[2], 2.5);
   EXPECT_FALSE(out.valid(1));
+
+  Column large(Type::kDouble);
+  large.doubles()[0] = 0x1p53 - 1;
+  large.doubles()[1] = 0x1p53;
+  for (int i = 0; i < 2; ++i) large.SetValid(i);
+  EXPECT_FALSE(ConvertColumn(large.View(), 2, Type::kInt64, &out, &bad));
+  EXPECT_EQ(bad, 1);
+  EXPECT_EQ(out.ints()[0], 9007199254740991);
 
   Column days(Type::kDate);
   days.dates()[0] = 1;
