@@ -42,7 +42,8 @@ def test_the_home_is_no_folder_to_allow(slipway):
 
 def test_a_glob_does_not_go_through_a_link_that_leads_out(allowed):
     (allowed.slipway.folder / "lnk").symlink_to("/etc")
-    for path in ("ln*/passwd", "lnk/pass*d", "./ln*/passwd", ".?/.?/.?/.?/etc/passwd"):
+    up = ".?/" * (len(allowed.slipway.folder.parts) - 1)
+    for path in ("ln*/passwd", "lnk/pass*d", "./ln*/passwd", up + "etc/passwd"):
         assert add(allowed, allowed.slipway.folder / path).status == 403, path
 
 
