@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import little
+from conftest import BINARY
 
 
 def kinds(answer):
@@ -214,7 +215,6 @@ def test_a_home_of_a_newer_version_is_left_alone(slipway):
 
 def as_nobody(slipway, *words):
     """Root writes anywhere: the command runs as another user."""
-    from conftest import BINARY
     prefix = []
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
@@ -232,8 +232,10 @@ def test_a_home_that_is_not_writable_can_be_read_and_says_why_it_is_not_written(
     for folder in [slipway.folder, *slipway.folder.parents]:
         if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
             folder.chmod(0o755)
-    if os.geteuid() != 0:
-        slipway.home.chmod(0o555)
+    # A home is its owner's alone until they open it.
+    slipway.home.chmod(0o755 if os.geteuid() == 0 else 0o555)
+    for file in slipway.home.glob("registry.db*"):
+        file.chmod(0o644)
     try:
         failed = as_nobody(slipway, "apply", "-f", slipway.folder / "p.yaml", "--json")
         assert failed.returncode == 4, failed.stderr
@@ -242,6 +244,11 @@ def test_a_home_that_is_not_writable_can_be_read_and_says_why_it_is_not_written(
         read = as_nobody(slipway, "project", "ls", "--json")
         assert read.returncode == 0 and json.loads(read.stdout)[0]["name"] == "p", read.stderr
         assert as_nobody(slipway, "dataset", "head", "p/copy", "--json").returncode == 0
+        if os.geteuid() == 0:
+            slipway.home.chmod(0o700)
+            closed = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BINARY, "project", "ls", "--json"],
+                                    env=slipway.environment(), cwd="/", capture_output=True, text=True)
+            assert closed.returncode == 4 and json.loads(closed.stderr)["code"] == "permission_denied", closed.stderr
     finally:
         slipway.home.chmod(0o755)
 
