@@ -10,6 +10,7 @@ import postgres
 import pytest
 
 from hub import hubs  # noqa: F401: a fixture
+from test_deployer import await_true
 
 
 def answers(slipway, home=None):
@@ -116,8 +117,7 @@ def test_a_hub_makes_one_for_who_asks_from_elsewhere(worked, hubs):
     # Without the command: the listing, and the inverse.
     started = hub.local("POST", "/api/v1/backups", {"data": False})
     assert started.status == 202, started
-    while hub.local("GET", f"/api/v1/jobs/{started.json['job']}").json["status"] in ("queued", "running"):
-        pass
+    await_true(lambda: hub.local("GET", f"/api/v1/jobs/{started.json['job']}").json["status"] == "done")
     (listed,) = hub.local("GET", "/api/v1/backups").json
     assert listed["backup"] == started.json["backup"] and listed["bytes"] > 0
     assert hub.local("DELETE", f"/api/v1/backups/{listed['backup']}").json == {"deleted": listed["backup"]}

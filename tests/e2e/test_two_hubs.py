@@ -13,6 +13,7 @@ import postgres
 from apinode import nodes  # noqa: F401: a fixture
 from conftest import BINARY
 from hub import Hub, hubs  # noqa: F401: a fixture
+from test_deployer import await_true
 from test_registry import Shared, server, shared  # noqa: F401: fixtures
 
 
@@ -198,13 +199,11 @@ def test_a_server_that_restarts_costs_the_hub_nothing(shared, server, hubs):
         for path in ("/api/v1/sessions", "/public/api/projects"):
             told = hub.call("POST", path, {"account": "before", "password": "x" * 12}, key="wrong")
             assert told.status == 503 and b"127.0.0.1" not in told.body and b"port" not in told.body, told
-        while hub.call("GET", "/ready").status != 503:
-            pass
+        await_true(lambda: hub.call("GET", "/ready").status == 503)
         assert hub.call("GET", "/isAlive").status == 200
     finally:
         server.start()
-    while hub.call("GET", "/ready").status != 200:
-        pass
+    await_true(lambda: hub.call("GET", "/ready").status == 200)
     shared(*far)
     assert hub.local("POST", "/api/v1/users", {"name": "after"}).status == 201
     assert {u["name"] for u in hub.local("GET", "/api/v1/users").json} == {"before", "after"}

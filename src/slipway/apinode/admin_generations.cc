@@ -16,6 +16,9 @@ struct GenerationArguments {
 std::string GenerationsPath(const std::string& service) {
   return "/admin/api/services/" + EncodePathPart(service) + "/generations";
 }
+std::string GenerationPath(const GenerationArguments& arguments) {
+  return GenerationsPath(arguments.service) + "/" + EncodePathPart(arguments.generation);
+}
 
 // What is true after an import: the package may have been there, and have traffic.
 std::string ImportMessage(const std::string& service, const std::string& generation,
@@ -84,8 +87,7 @@ Result<int> SwitchToNewest(AdminContext& context, const std::string& service) {
 Result<int> TestGeneration(AdminContext& context, const GenerationArguments& arguments) {
   ASSIGN_OR_RETURN(const AdminClient client, context.Client());
   ASSIGN_OR_RETURN(const Json outcomes,
-                   client.Call("POST", GenerationsPath(arguments.service) + "/" +
-                                           EncodePathPart(arguments.generation) + "/actions/test"));
+                   client.Call("POST", GenerationPath(arguments) + "/actions/test"));
   if (!outcomes.is_array()) return Internal("the node's answer is no list of outcomes");
   std::vector<std::vector<std::string>> rows = {{"Endpoint", "Query", "Result", "ms", ""}};
   size_t failed = 0;
@@ -153,17 +155,13 @@ void AddGenerationCommands(CLI::App* app, AdminInvocation* invocation) {
   add("service-preload-generation",
       "loads a generation and runs its test queries, without giving it traffic", "GENERATION", id,
       [](AdminContext& context, const GenerationArguments& arguments) {
-        return ChangeGeneration(context, "POST",
-                                GenerationsPath(arguments.service) + "/" +
-                                    EncodePathPart(arguments.generation) + "/preload",
+        return ChangeGeneration(context, "POST", GenerationPath(arguments) + "/preload",
                                 "generation '" + arguments.generation + "' is loaded");
       });
   add("service-unload-generation",
       "takes a preload back: frees the memory of a generation without traffic", "GENERATION", id,
       [](AdminContext& context, const GenerationArguments& arguments) {
-        return ChangeGeneration(context, "DELETE",
-                                GenerationsPath(arguments.service) + "/" +
-                                    EncodePathPart(arguments.generation) + "/preload",
+        return ChangeGeneration(context, "DELETE", GenerationPath(arguments) + "/preload",
                                 "generation '" + arguments.generation + "' is not loaded any more");
       });
   add("service-test-generation",
@@ -173,10 +171,8 @@ void AddGenerationCommands(CLI::App* app, AdminInvocation* invocation) {
       });
   add("service-delete-generation", "deletes a generation that has no traffic", "GENERATION", id,
       [](AdminContext& context, const GenerationArguments& arguments) {
-        return ChangeGeneration(
-            context, "DELETE",
-            GenerationsPath(arguments.service) + "/" + EncodePathPart(arguments.generation),
-            "generation '" + arguments.generation + "' was deleted");
+        return ChangeGeneration(context, "DELETE", GenerationPath(arguments),
+                                "generation '" + arguments.generation + "' was deleted");
       });
 }
 
