@@ -58,25 +58,24 @@ struct JsonLineParser::Impl {
 
 bool JsonLineParser::Impl::String(ondemand::value value, std::string_view token, JsonMember* member,
                                   std::string* reason) {
-  // The common case: no escapes, so the text stands in the line.
   const std::string_view inside = token.substr(1);
-  const size_t quote = inside.find('"');
-  if (quote != std::string_view::npos && quote + 1 == inside.size() &&
-      inside.find('\\') == std::string_view::npos) {
-    member->text = inside.substr(0, quote);
-    return true;
-  }
-  if (inside.find('\\') == std::string_view::npos) {
+  const bool escaped = inside.find('\\') != std::string_view::npos;
+  if (!escaped && (inside.empty() || inside.find('"') != inside.size() - 1)) {
     *reason = NotJson("text after a string");
     return false;
   }
-  const simdjson::error_code error = value.get_string().get(member->text);
-  if (error != simdjson::SUCCESS) {
-    *reason = NotJson(simdjson::error_message(error));
-    return false;
+  // Read in both cases, not left to be skipped: skipping takes a string before a colon for a key.
+  ondemand::raw_json_string raw;
+  simdjson::error_code error = simdjson::SUCCESS;
+  if (escaped) {
+    error = value.get_string().get(member->text);
+    member->in_line = false;
+  } else {  // the common case: the text stands in the line
+    error = value.get_raw_json_string().get(raw);
+    member->text = inside.substr(0, inside.size() - 1);
   }
-  member->in_line = false;
-  return true;
+  if (error != simdjson::SUCCESS) *reason = NotJson(simdjson::error_message(error));
+  return error == simdjson::SUCCESS;
 }
 
 bool JsonLineParser::Impl::Nested(ondemand::value value, bool object, JsonMember* member,
