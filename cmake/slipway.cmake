@@ -125,8 +125,8 @@ function(slipway_module NAME)
     slipway_unity(${NAME}_test)
     target_link_libraries(${NAME}_test PRIVATE slipway_${NAME} slipway_testing slipway_options)
     target_compile_definitions(${NAME}_test PRIVATE SLIPWAY_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    # -O1: most tests compile longer than they run.
-    target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O1>)
+    # Most tests compile longer than they run.
+    target_compile_options(${NAME}_test PRIVATE $<$<CONFIG:Release>:-O1> $<$<BOOL:${SLIPWAY_FUZZ}>:-O0>)
     if(TARGET base_test AND NOT NAME STREQUAL base)
       target_precompile_headers(${NAME}_test REUSE_FROM base_test)
     else()

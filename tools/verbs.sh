@@ -127,20 +127,19 @@ build_fuzz() { # all|quick
   # shellcheck disable=SC2086
   cmake --build --preset fuzz --target $targets 
 }
-# quick: from one seed, and no further than so many inputs, so that a change is all that makes a difference; a campaign
-# (`./run test fuzz`) begins somewhere else each time.
+# Two at a time. quick: from one seed, and no further than so many inputs, so that little else than a change makes a
+# difference; a campaign (`./run test fuzz`) begins somewhere else each time.
 part_fuzz() { # all|quick, seconds per fuzzer
-  local seconds=$2 name failed=0 count=0 from="-seed=0"
+  local name names failed=0 count=0 from="-seed=0"
   [ "$1" = quick ] && from="-seed=1 -runs=30000"
-  for name in $(fuzzers "$1"); do
-    mkdir -p "fuzz/corpus/$name" "build/fuzz/found/$name"
-    # shellcheck disable=SC2086
-    if ! "build/fuzz/bin/$name" $from -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 -artifact_prefix="build/fuzz/found/" \
-        "build/fuzz/found/$name" "fuzz/corpus/$name" >"build/fuzz/$name.log" 2>&1; then
-      failed=1; say "-- $name"; tail -40 "build/fuzz/$name.log" >&2
-    else
-      count=$((count + 1))
-    fi
+  names=$(fuzzers "$1")
+  # shellcheck disable=SC2086
+  for name in $names; do mkdir -p "fuzz/corpus/$name" "build/fuzz/found/$name"; echo "$name"; done |
+    xargs -P 2 -I{} sh -c "build/fuzz/bin/{} $from -max_total_time=$2 -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -verbosity=0 \
+      -artifact_prefix=build/fuzz/found/ build/fuzz/found/{} fuzz/corpus/{} >build/fuzz/{}.log 2>&1; echo \$? >build/fuzz/{}.rc"
+  for name in $names; do
+    if [ "$(cat "build/fuzz/$name.rc")" = 0 ]; then count=$((count + 1)); continue; fi
+    failed=1; say "-- $name"; tail -40 "build/fuzz/$name.log" >&2
   done
   say "fuzz: $count passed"
   return $failed

@@ -41,11 +41,11 @@ class World {
     Set("POST", "/api/v1/infras",
         R"({"name": "i", "type": "static", "stage": "Test", "nodes": [{"url": "http://127.0.0.1:1", "key": "k"}]})");
     for (const Route& route : hub_->router().routes()) {
-      // Processes, the network, passwords (slow on purpose), files of this machine.
+      // Jobs, processes, the network, passwords (slow on purpose), files of this machine.
       static constexpr std::string_view kOutside[] = {
-          "/build",   "/package", "/start",    "/stop",     "/test",
-          "/query",   "/plan",    "/update",   "/rollback", "/enable",
-          "/disable", "/promote", "/password", "sessions",  "setup"};
+          "/build",   "/package",  "/start",    "/stop",   "/test",    "/query",
+          "/plan",    "/update",   "/rollback", "/enable", "/disable", "/promote",
+          "/backups", "/password", "sessions",  "setup"};
       bool inside = route.method != "GET" && !route.pattern.ends_with("/users");
       for (const std::string_view each : kOutside)
         inside = inside && route.pattern.find(each) == std::string::npos;

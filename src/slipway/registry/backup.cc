@@ -10,10 +10,10 @@
 #include "slipway/base/file.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
+#include "slipway/base/tar.h"
 #include "slipway/registry/backup_parts.h"
 #include "slipway/registry/home.h"
 #include "slipway/registry/snapshot.h"
-#include "slipway/registry/tar.h"
 #include "slipway/store/sqlite.h"
 
 namespace slipway {

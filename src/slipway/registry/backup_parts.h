@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "slipway/base/result.h"
+#include "slipway/base/tar.h"
 #include "slipway/registry/backup.h"
 #include "slipway/registry/blobs.h"
-#include "slipway/registry/tar.h"
 #include "slipway/store/database.h"
 
 namespace slipway {

@@ -1,6 +1,6 @@
 #include "slipway/registry/backup.h"
 
-#include "slipway/registry/tar.h"
+#include "slipway/base/tar.h"
 #include "slipway/registry/test_home.h"
 #include "slipway/store/sqlite.h"
 

@@ -195,7 +195,9 @@ class BitvectorEngine final : public Engine {
 
   void SumLinear(std::span<const FeatureColumn> columns, int64_t begin, int64_t count,
                  int64_t padded, TileScratch* scratch) const {
-    scratch->linear_values.resize(linear_.features.size() * static_cast<size_t>(count));
+    // Never empty: each row points at its first value, also when every linear leaf is a constant.
+    scratch->linear_values.resize(std::max<size_t>(linear_.features.size(), 1) *
+                                  static_cast<size_t>(count));
     scratch->leaves.resize(static_cast<size_t>(padded));
     for (size_t i = 0; i < linear_.features.size(); ++i) {
       ReadValues(columns[static_cast<size_t>(linear_.features[i])], begin, count,

@@ -1,4 +1,4 @@
-#include "slipway/registry/tar.h"
+#include "slipway/base/tar.h"
 
 #include <algorithm>
 #include <array>
