@@ -79,6 +79,35 @@ def test_of_two_updates_the_second_is_told_so_and_no_other_log(hub, nodes, hubs)
     process.communicate(timeout=120)
 
 
+def test_what_is_wanted_is_saved_when_an_update_is_answered(hub, nodes, hubs):
+    server = hubs(hub)
+    two = [nodes(), nodes()]
+    deployed(hub, *two)
+    answer = server.local("POST", "/api/v1/deployments/d/update", {"version": "v2"})
+    kept = server.local("DELETE", "/api/v1/published-services/five/versions/v2")
+    assert answer.status == 202 and kept.status == 409, (answer.json, kept.json)
+    await_true(lambda: hub.json("deployment", "show", "d")["state"] == "deployed")
+    for version in ("v1", "v2", "v1"):  # the hub dies with the answer on its way
+        answer = server.local("POST", "/api/v1/deployments/d/update", {"version": version})
+        server.stop(signal.SIGKILL)
+        assert answer.status == 202, answer.json
+        server.start()
+        await_true(lambda: [generations(n) for n in two] == [{version: 100}] * 2)
+        await_true(lambda: hub.json("deployment", "show", "d")["state"] == "deployed")
+
+
+def test_no_node_leaves_under_an_update(hub, nodes, hubs):
+    hubs(hub)
+    two = [nodes(), nodes()]
+    deployed(hub, *two)
+    process = start_canary(hub, *two)
+    refused = hub("infra", "nodes", "trial", "--remove", two[0].url, code=5).err
+    assert "an update of deployment 'd' is running" in refused, refused
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    hub("infra", "nodes", "trial", "--remove", two[0].url)
+
+
 def test_a_command_outlives_its_hub(hub, nodes, hubs):
     server = hubs(hub)
     two = [nodes(), nodes()]

@@ -41,6 +41,7 @@ struct UpdateRequest {
   std::string job;
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(const std::string& line, double part)> log;
+  std::function<void()> begun;  // called once the wish is saved: from here on it is not lost
 };
 
 // An answer that a node gave, as its query log has it.

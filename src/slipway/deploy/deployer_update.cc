@@ -139,20 +139,29 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   RETURN_IF_ERROR(MakeDirs(registry.home().NodesFolder(), 0700));
   const auto lock = FileLock::Acquire(registry.home().DeploymentLockPath(record.name), 0);
   if (!lock.ok()) return Busy(record.name);
-  ASSIGN_OR_RETURN(Session session, Open(record.infra, true));
-  if (session.nodes.empty())
-    return Conflict("infrastructure '" + record.infra + "' has no nodes to bring it to");
-  ASSIGN_OR_RETURN(const int64_t epoch, Epoch(session, request.take_over));
+  // Saved before any node is asked, so that it is not lost with this process.
   int64_t update = 0;
   {
     ASSIGN_OR_RETURN(Transaction transaction, registry.Begin());
+    // Nor may a version that is wanted be unpublished in between.
+    RETURN_IF_ERROR(PackageFiles(record.service, desired));
     if (desired != record.desired)
       RETURN_IF_ERROR(registry.deployments().SetDesired(record.name, desired));
     ASSIGN_OR_RETURN(update, registry.deployments().BeginUpdate(
                                  record.name, request.kind, request.who, record.applied, desired,
-                                 epoch, request.job, request.saved));
+                                 record.epoch, request.job, request.saved));
     RETURN_IF_ERROR(transaction.Commit());
   }
+  if (request.begun) request.begun();
+  Session session;
+  const auto open = [&]() -> Status {
+    ASSIGN_OR_RETURN(session, Open(record.infra, true));
+    if (session.nodes.empty())
+      return Conflict("infrastructure '" + record.infra + "' has no nodes to bring it to");
+    ASSIGN_OR_RETURN(const int64_t epoch, Epoch(session, request.take_over));
+    return registry.deployments().SetEpoch(record.name, epoch);
+  };
+  const Status opened = open();
   request.log = [&registry, update, log = given.log](const std::string& line, double part) {
     (void)registry.deployments().AppendLog(update, line).ok();
     if (log) log(line, part);
@@ -171,7 +180,9 @@ Result<Json> Deployer::Update(const UpdateRequest& given) {
   input.log = request.log;
   DeploymentSpec reached = desired;
   const RolloutResult result =
-      request.canary ? RunCanary(request, session, input, *base, &reached) : RunRollout(input);
+      !opened.ok()     ? RolloutResult{RolloutEnd::kUnchanged, opened.error(), 0}
+      : request.canary ? RunCanary(request, session, input, *base, &reached)
+                       : RunRollout(input);
   std::optional<DeploymentSpec> applied;
   if (result.end == RolloutEnd::kDone) applied = reached;
   // What was a mix before, and was not changed, is one still.

@@ -209,22 +209,25 @@ void JobRunner::Execute(std::shared_ptr<Run> run) {
   run->Log("job " + run->handle.id + " started");
   RunSteps(*run);
   int failed = 0;
+  bool aborted = false;  // what had ended before the abort came is done
   std::string first_error;
   {
     MutexLock lock(run->mutex);
     for (const ActivityRecord& record : run->records) {
+      aborted |= record.status == "aborted";
       if (record.error.empty()) continue;
       ++failed;
       if (first_error.empty()) first_error = record.error;
     }
   }
-  const JobStatus end = run->cancel  ? JobStatus::kAborted
-                        : failed > 0 ? JobStatus::kFailed
-                                     : JobStatus::kDone;
+  const JobStatus end = run->cancel && (aborted || failed > 0) ? JobStatus::kAborted
+                        : failed > 0                           ? JobStatus::kFailed
+                                                               : JobStatus::kDone;
   run->Log("job " + run->handle.id + " " + std::string(JobStatusName(end)));
   if (Status status = registry_.jobs().Finish(run->handle.id, end, first_error); !status.ok()) {
     run->Log("error: " + status.error().message);
   }
+  if (run->work.ended) run->work.ended();
   NumberedJobEvent ended;
   ended.ended = true;
   ended.status = JobStatusName(end);

@@ -46,7 +46,8 @@ struct JobWork {
   std::string scope;                 // of the job; "": the project
   std::string what, output, reason;  // as the activity's recipe, output and reason
   std::function<Result<ActivityRecord>(const ActivityContext&)> run;
-  FileCheck check = {};  // of the files that it reads
+  FileCheck check = {};              // of the files that it reads
+  std::function<void()> ended = {};  // called when the job ends, also one that never ran
 };
 
 class JobRunner {

@@ -23,7 +23,24 @@ Result<DeploymentRecord> Find(Hub& hub, const Request& request) {
   return hub.registry().deployments().Get(request.params.at("deployment"));
 }
 
-// The update as a job of one activity; its progress lines are the update's log.
+// Whether an update has begun, or has ended before it could.
+struct Begun {
+  Mutex mutex;
+  CondVar changed;
+  bool is_so GUARDED_BY(mutex) = false;
+  void Set() {
+    MutexLock lock(mutex);
+    is_so = true;
+    changed.NotifyAll();
+  }
+  void Wait() {
+    MutexLock lock(mutex);
+    while (!is_so) changed.Wait(mutex);
+  }
+};
+
+// The update as a job of one activity; its progress lines are the update's log. Answered once what
+// is wanted is saved, or cannot be.
 Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateRequest update) {
   ASSIGN_OR_RETURN(const PublishedService service, hub.registry().published().Get(record.service));
   ProjectDefinition project;
@@ -35,8 +52,12 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   work.output = record.name;
   work.reason = "asked for";
   const Json before = record.applied ? SpecToJson(*record.applied) : Json();
-  work.run = [&hub, update, before](const ActivityContext& context) -> Result<ActivityRecord> {
+  const auto begun = std::make_shared<Begun>();
+  work.ended = [begun] { begun->Set(); };
+  work.run = [&hub, update, before,
+              begun](const ActivityContext& context) -> Result<ActivityRecord> {
     UpdateRequest request = update;
+    request.begun = [begun] { begun->Set(); };
     request.job = context.job;
     request.cancel = context.cancel;
     request.log = [&](const std::string& line, double part) {
@@ -50,6 +71,7 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   };
   RETURN_IF_ERROR(hub.deployer().CheckIdle(record.name));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
+  begun->Wait();
   return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
 }
 

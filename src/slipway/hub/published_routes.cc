@@ -1,5 +1,7 @@
 // What published services get from outside: services without a package here, packages that were
 // made elsewhere, the nodes that they run on.
+#include <algorithm>
+
 #include "slipway/base/file.h"
 #include "slipway/base/names.h"
 #include "slipway/base/text.h"
@@ -86,8 +88,25 @@ Result<Response> ShowPublishedOpenApi(Hub& hub, const Request& request) {
   return response;
 }
 
+// An update that runs goes on, or back, on the nodes that it began with: none of them may become
+// another infrastructure's meanwhile.
+Status CheckNoneLeaves(Hub& hub, const InfraRecord& infra,
+                       const std::vector<Infras::NodeChange>& nodes) {
+  const auto stays = [&](const InfraNode& node) {
+    return std::any_of(nodes.begin(), nodes.end(),
+                       [&](const auto& other) { return other.url == node.url; });
+  };
+  if (std::all_of(infra.nodes.begin(), infra.nodes.end(), stays)) return {};
+  ASSIGN_OR_RETURN(const auto deployments, hub.registry().deployments().List());
+  for (const DeploymentRecord& record : deployments) {
+    if (record.infra == infra.name) RETURN_IF_ERROR(hub.deployer().CheckIdle(record.name));
+  }
+  return {};
+}
+
 Result<Response> SetNodes(Hub& hub, const Request& request) {
-  RETURN_IF_ERROR(hub.registry().infras().Get(request.params.at("infra")));
+  ASSIGN_OR_RETURN(const InfraRecord before,
+                   hub.registry().infras().Get(request.params.at("infra")));
   ASSIGN_OR_RETURN(const Json body, ParseBody(request, {"nodes"}));
   ASSIGN_OR_RETURN(const Json* list, GetArray(body, "nodes"));
   std::vector<Infras::NodeChange> nodes;
@@ -98,6 +117,7 @@ Result<Response> SetNodes(Hub& hub, const Request& request) {
     if (each.contains("key")) node.key = BodyText(each, "key");
     nodes.push_back(std::move(node));
   }
+  RETURN_IF_ERROR(CheckNoneLeaves(hub, before, nodes));
   ASSIGN_OR_RETURN(const InfraRecord infra,
                    hub.registry().infras().SetNodes(request.params.at("infra"), nodes));
   Json out = Json::array();

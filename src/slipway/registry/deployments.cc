@@ -205,6 +205,13 @@ Result<int64_t> Deployments::BeginUpdate(std::string_view name, std::string_view
   return id;
 }
 
+Status Deployments::SetEpoch(std::string_view name, int64_t epoch) {
+  ASSIGN_OR_RETURN(const DeploymentRecord record, Get(name));
+  RETURN_IF_ERROR(
+      database_.Execute("UPDATE deployments SET epoch = ? WHERE id = ?", {epoch, record.id}));
+  return {};
+}
+
 Status Deployments::AppendLog(int64_t update, std::string_view line) {
   RETURN_IF_ERROR(database_.Execute(
       "UPDATE deployment_updates SET log = log || ? WHERE id = ? AND length(log) < ?",

@@ -86,6 +86,8 @@ class Deployments {
                               const std::optional<DeploymentSpec>& before,
                               const DeploymentSpec& after, int64_t epoch, std::string_view job = "",
                               const std::optional<DeploymentSpec>& saved = {});
+  // The epoch with which nodes are told from now on.
+  Status SetEpoch(std::string_view name, int64_t epoch);
   Status AppendLog(int64_t update, std::string_view line);
   // `applied`: what all nodes have now (the one before it becomes `previous`).
   Status EndUpdate(int64_t update, std::string_view status, const std::optional<Error>& error,

@@ -115,6 +115,13 @@ void CheckFolder(const std::string& key, const std::string& path,
     findings->push_back(key + ": " + path + " is no folder: name one, or a path that is not there");
 }
 
+// Whether the path, or what is there of it, lets this user write; a full disk is another matter.
+bool MayWriteBelow(std::string path) {
+  while (!path.empty() && ::access(path.c_str(), F_OK) != 0 && path != "/" && path != ".")
+    path = DirName(path);
+  return path.empty() || ::access(path.c_str(), W_OK | X_OK) == 0;
+}
+
 void CheckTls(const NodeConfig& config, std::vector<std::string>* findings,
               std::vector<std::string>* warnings) {
   const TlsOptions& tls = config.tls;
@@ -214,6 +221,9 @@ void CheckSizes(const NodeConfig& config, std::vector<std::string>* findings,
         "drain.timeout_seconds is below admission.deadline_ms: a drain may cut off what waits");
   const QueryLogOptions& log = config.query_log;
   if (log.enabled) CheckFolder("query_log.folder", log.folder, findings);
+  if (log.enabled && !MayWriteBelow(log.folder))
+    warnings->push_back("query_log.folder: " + log.folder +
+                        " cannot be written: records would be dropped and counted");
   if (std::any_of(log.redact.begin(), log.redact.end(),
                   [](const std::string& name) { return Trim(name).empty(); }))
     findings->push_back(

@@ -64,6 +64,14 @@ void AddEndpoints(const std::vector<StatsRegistry::Row>& rows, MetricsText* out)
   }
 }
 
+void AddRefusals(const RefusalCounts& refusals, MetricsText* out) {
+  out->Family("slipway_refused_requests_total", "counter",
+              "Requests refused before an endpoint had them, by service (empty: none here).");
+  for (const auto& [key, count] : refusals.Rows())
+    out->Add(count,
+             {{"service", key.first}, {"http_response_status_code", std::to_string(key.second)}});
+}
+
 void AddGenerations(const ServiceTable& table, MetricsText* out) {
   out->Family("slipway_service_enabled", "gauge", "1 when the service takes requests.");
   for (const auto& [id, service] : table.services)
@@ -237,6 +245,7 @@ std::string NodeMetrics(const NodeParts& parts, const HttpStats* http) {
   out.Family("slipway_draining", "gauge", "1 while the node ends.");
   out.Add(int64_t{parts.draining.load()});
   AddEndpoints(parts.stats->Rows(), &out);
+  AddRefusals(parts.refusals, &out);
   AddGenerations(*parts.state->tables().Get(), &out);
   AddAdmission(parts.admission->stats(), parts.admission->workers(), &out);
   AddQueryLog(parts.query_log->stats(), &out);

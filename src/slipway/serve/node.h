@@ -24,6 +24,7 @@ namespace slipway {
 struct NodeParts {
   NodeConfig config;
   std::unique_ptr<StatsRegistry> stats;
+  RefusalCounts refusals;
   std::unique_ptr<KeyStore> keys;
   std::unique_ptr<JwtVerifier> tokens;  // nullptr: no identity provider
   std::unique_ptr<RateLimiter> rates = std::make_unique<RateLimiter>();

@@ -122,8 +122,8 @@ TEST(OipRequest, EveryDatatypeInBytes) {
   EXPECT_EQ(record("INT64", Bytes<int64_t>({INT64_MIN}), 1), "-9223372036854775808 ");
   EXPECT_EQ(record("UINT64", Bytes<uint64_t>({UINT64_MAX}), 1), "18446744073709551615 ");
   EXPECT_EQ(record("FP16", Bytes<uint16_t>({0x3E00, 0x0001, 0xFC00, 0x7E00, 0x8000}), 5),
-            "1.5 5.960464477539063e-08 -Infinity null -0 ");
-  EXPECT_EQ(record("FP64", Bytes<double>({0.1, -0.0, HUGE_VAL}), 3), "0.1 -0 Infinity ");
+            "1.5 5.960464477539063e-08 -1e999 null -0 ");
+  EXPECT_EQ(record("FP64", Bytes<double>({0.1, -0.0, HUGE_VAL}), 3), "0.1 -0 1e999 ");
   EXPECT_EQ(record("BOOL", Bytes<uint8_t>({2}), 1),
             "error: input 'x' element 0 is neither 0 nor 1");
   EXPECT_EQ(record("FP64", Bytes<double>({1.0}), 2),

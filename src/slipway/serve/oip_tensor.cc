@@ -209,7 +209,7 @@ void AppendReal(double value, std::string* out) {
   if (std::isnan(value)) {
     *out += "null";
   } else if (std::isinf(value)) {
-    *out += value > 0 ? "Infinity" : "-Infinity";
+    *out += value > 0 ? "1e999" : "-1e999";  // JSON has no word for it; the bare one is missing
   } else if (std::abs(value) >= 0x1p53) {
     // As a double, which no whole number of a column is from here on (docs/values.md).
     char text[32];

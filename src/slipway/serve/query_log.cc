@@ -22,8 +22,8 @@ namespace slipway {
 namespace {
 
 constexpr const char* kNoMemory = "there is not enough memory";
-constexpr size_t kFrameBytes = 1 << 20;  // of text, then the frame is written
-constexpr double kDiskRetrySeconds = 1;  // after an error of the disk
+constexpr int64_t kFrameBytes = 1 << 20;  // of text, then the frame is written
+constexpr double kDiskRetrySeconds = 1;   // after an error of the disk
 constexpr size_t kTexts = 9;
 constexpr size_t kMessageBytes = 1000;
 
@@ -276,7 +276,7 @@ class FileQueryLog final : public QueryLog {
       frame_.resize(before);
       Lose(kNoMemory);
     }
-    if (frame_.size() >= kFrameBytes) EndFrame(false);
+    if (frame_.size() >= frame_bytes_) EndFrame(false);
   }
 
   // Writes the frame, or drops and counts it. `now`: tries even shortly after an error.
@@ -346,6 +346,9 @@ class FileQueryLog final : public QueryLog {
   // The writing thread's own.
   QueryLogFiles files_;
   std::string frame_;
+  // Small files take small frames: they and the folder end where they should.
+  const size_t frame_bytes_ = static_cast<size_t>(
+      std::clamp<int64_t>(std::min(options_.file_bytes, options_.total_bytes / 8), 1, kFrameBytes));
   int64_t frame_lines_ = 0;
   double frame_began_ = 0, retry_at_ = 0;
   bool failing_ = false;

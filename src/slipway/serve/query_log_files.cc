@@ -85,9 +85,10 @@ void QueryLogFiles::CloseFile() {
   fd_ = -1;
 }
 
-bool QueryLogFiles::IsDue() const {
+bool QueryLogFiles::IsDue(size_t next) const {
   // A quarter of what may be kept, so that removing the oldest leaves the rest.
-  return text_bytes_ >= options_.file_bytes || files_.back().bytes >= options_.total_bytes / 4 ||
+  return text_bytes_ + static_cast<int64_t>(next) > options_.file_bytes ||
+         files_.back().bytes >= options_.total_bytes / 4 ||
          SteadySeconds() - opened_ >= options_.file_seconds;
 }
 
@@ -100,7 +101,7 @@ void QueryLogFiles::RemoveOldest() {
 }
 
 Status QueryLogFiles::WriteFrame(std::string_view text) {
-  if (fd_ >= 0 && IsDue()) CloseFile();
+  if (fd_ >= 0 && IsDue(text.size())) CloseFile();
   struct stat state{};
   if (fd_ >= 0 && (::fstat(fd_, &state) != 0 || state.st_nlink == 0)) CloseFile();  // taken away
   if (fd_ < 0) RETURN_IF_ERROR(OpenFile());

@@ -36,7 +36,7 @@ class QueryLogFiles {
   void CloseFile();
   void Rescan();
   void RemoveOldest();
-  bool IsDue() const;
+  bool IsDue(size_t next) const;
 
   QueryLogOptions options_;
   ZSTD_CCtx_s* context_;

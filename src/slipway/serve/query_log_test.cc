@@ -192,23 +192,27 @@ TEST(QueryLogRing, CarriesRecordsBetweenTwoThreads) {
   reader.join();
 }
 
+std::string TextOf(const std::string& path) {
+  const std::string bytes = ReadFile(path).value();
+  std::string text;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t frame = ZSTD_findFrameCompressedSize(bytes.data() + at, bytes.size() - at);
+    EXPECT_EQ(ZSTD_isError(frame), 0U) << "a file is whole frames: " << path;
+    if (ZSTD_isError(frame) != 0) break;
+    const auto size = ZSTD_getFrameContentSize(bytes.data() + at, frame);
+    std::string part(size, '\0');
+    EXPECT_EQ(ZSTD_decompress(part.data(), part.size(), bytes.data() + at, frame), size);
+    text += part;
+    at += frame;
+  }
+  return text;
+}
+
 // All lines of all files of a folder, oldest file first.
 std::vector<Json> ReadLog(const std::string& folder) {
   std::vector<Json> lines;
   for (const std::string& name : ListDir(folder).value()) {
-    const std::string bytes = ReadFile(JoinPath(folder, name)).value();
-    std::string text;
-    for (size_t at = 0; at < bytes.size();) {
-      const size_t frame = ZSTD_findFrameCompressedSize(bytes.data() + at, bytes.size() - at);
-      EXPECT_EQ(ZSTD_isError(frame), 0U) << "a file is whole frames: " << name;
-      if (ZSTD_isError(frame) != 0) break;
-      const auto size = ZSTD_getFrameContentSize(bytes.data() + at, frame);
-      std::string part(size, '\0');
-      EXPECT_EQ(ZSTD_decompress(part.data(), part.size(), bytes.data() + at, frame), size);
-      text += part;
-      at += frame;
-    }
-    for (const std::string& line : Split(text, '\n')) {
+    for (const std::string& line : Split(TextOf(JoinPath(folder, name)), '\n')) {
       if (line.empty()) continue;
       Result<Json> json = ParseJson(line);
       EXPECT_TRUE(json.ok()) << line;
@@ -401,6 +405,20 @@ TEST_F(QueryLogTest, AFolderThatCannotBeDropsAndComesBackByItself) {
   ASSERT_EQ(lines.size(), 2U);
   EXPECT_EQ(lines[1]["dropped"], 2);
   SetLogDescriptor(STDERR_FILENO);
+}
+
+// What came at once was one frame of up to a mebibyte, whatever the bounds.
+TEST_F(QueryLogTest, BoundsItsFilesAlsoWhenMuchComesAtOnce) {
+  options_.file_bytes = 8000;
+  options_.total_bytes = 1 << 20;
+  const auto log = OpenLog();
+  records_.assign(1000, {R"({"km": 1.5})", R"({"prediction":7.25})"});
+  log->Submit(0, Query());
+  log->Flush();
+  const std::vector<std::string> names = ListDir(options_.folder).value();
+  EXPECT_GT(names.size(), 20U);
+  for (const std::string& name : names)
+    EXPECT_LE(TextOf(JoinPath(options_.folder, name)).size(), 9000U) << name;
 }
 
 TEST_F(QueryLogTest, BoundsItsFilesAndTheirSum) {

@@ -138,4 +138,16 @@ std::vector<StatsRegistry::Row> StatsRegistry::Rows() const {
   return rows;
 }
 
+void RefusalCounts::Count(std::string_view service, int status) {
+  MutexLock lock(mutex_);
+  std::pair<std::string, int> key{service, status};
+  if (rows_.size() >= StatsRegistry::kMaxRows && !rows_.contains(key)) key.first = "other";
+  ++rows_[key];
+}
+
+std::map<std::pair<std::string, int>, int64_t> RefusalCounts::Rows() const {
+  MutexLock lock(mutex_);
+  return rows_;
+}
+
 }  // namespace slipway

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "slipway/base/json.h"
@@ -81,6 +82,18 @@ class StatsRegistry {
   std::map<Key, Entry> rows_ GUARDED_BY(mutex_);
   // What became of entries that nobody uses any more, by service and endpoint.
   std::map<Key, EndpointStats::Totals> folded_ GUARDED_BY(mutex_);
+};
+
+// Requests that were refused before an endpoint had them (no key, too often, disabled, no such
+// endpoint), by service ("": none that is here) and HTTP status. Thread-safe.
+class RefusalCounts {
+ public:
+  void Count(std::string_view service, int status) EXCLUDES_LOCK(mutex_);
+  std::map<std::pair<std::string, int>, int64_t> Rows() const EXCLUDES_LOCK(mutex_);
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::pair<std::string, int>, int64_t> rows_ GUARDED_BY(mutex_);
 };
 
 }  // namespace slipway

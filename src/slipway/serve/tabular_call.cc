@@ -102,6 +102,10 @@ std::optional<TabularModel> TabularCalls::State::Find(
     if (access.status != 200)
       return refuse(access.status,
                     PermissionDenied(std::string(access.reason), std::string(access.hint)));
+    if (model.generation != nullptr && !UserGate::MayUse(*model.generation, model.rules, access))
+      return refuse(401, PermissionDenied(
+                             "version '" + target.generation.substr(0, 128) + "' needs an API key",
+                             "send the key as the user of Basic authentication, or as Bearer"));
     if (scoring != nullptr) {
       scoring->key_label = access.label;
       scoring->retry_seconds =
@@ -254,12 +258,15 @@ HttpOutcome TabularCalls::State::Run(const TabularTarget& target, const TabularD
   std::optional<TabularModel> model =
       Find(*call->table, target, &thread, request, false, call.get(), &status, &error);
   if (!model) {
+    parts->refusals.Count(call->table->Find(target.service) != nullptr ? target.service : "",
+                          status);
     Fail(status, error, dialect, reply, call->retry_seconds);
     return HttpOutcome::kReplied;
   }
   const std::string_view coding = headers.content_encoding;
   const bool encoded = !IsIdentityCoding(coding);
   if (encoded && !IsGzipCoding(coding) && !IsDeflateCoding(coding)) {
+    parts->refusals.Count(model->service->id, 415);
     Fail(415,
          InvalidArgument(
              "the Content-Encoding '" + std::string(coding.substr(0, 40)) + "' is not read here",

@@ -61,6 +61,14 @@ void UserApi::State::Fail(int status, const Error& error, const UserCall& call,
   if (status == 503 || status == 504 || status == 429)
     reply->AddHeader("Retry-After", std::to_string(parts->admission->RetryAfterSeconds()));
   WriteError(status, error, call.request_id, reply);
+  if (call.endpoint_index < 0)
+    parts->refusals.Count(call.service != nullptr ? call.service->id : "", status);
+}
+
+void UserApi::State::AskForKey(const Error& error, const UserCall& call, HttpReply* reply) const {
+  reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
+  reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
+  Fail(401, error, call, reply);
 }
 
 // The service, whether the caller may ask it, and the method. False: the reply is the refusal.
@@ -79,12 +87,12 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
   const UserAccess access = thread->gate.Check(*call->service, call->rules, headers.authorization,
                                                request.client_subject);
   if (access.status != 200) {
+    const Error error = PermissionDenied(std::string(access.reason), std::string(access.hint));
     if (access.status == 401) {
-      reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
-      reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
+      AskForKey(error, *call, reply);
+    } else {
+      Fail(access.status, error, *call, reply);
     }
-    Fail(access.status, PermissionDenied(std::string(access.reason), std::string(access.hint)),
-         *call, reply);
     return false;
   }
   if (const int wait =
@@ -93,8 +101,10 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
     reply->AddHeader("Retry-After", std::to_string(wait));
     WriteError(429, Unavailable("this caller asks more often than the service allows"),
                call->request_id, reply);
+    parts->refusals.Count(call->service->id, 429);
     return false;
   }
+  call->access = access;
   call->key_label = access.label;
   if (!call->service->enabled) {
     Fail(503, Unavailable("service '" + call->service->id + "' is disabled"), *call, reply);
@@ -147,19 +157,28 @@ bool UserApi::State::Choose(std::string_view body, UserThread* thread, UserCall*
     return false;
   }
   const Generation& generation = *call->generation->generation;
-  call->endpoint_index = generation.IndexOf(call->endpoint);
-  if (call->endpoint_index >= 0 && generation.endpoint(call->endpoint_index).Serves(call->verb))
+  if (!UserGate::MayUse(*call->generation, call->rules, call->access)) {
+    AskForKey(PermissionDenied("generation '" + generation.id() + "' of service '" + service.id +
+                                   "' needs an API key",
+                               "send the key as the user of Basic authentication, or as Bearer"),
+              *call, reply);
+    return false;
+  }
+  const int index = generation.IndexOf(call->endpoint);
+  if (index >= 0 && generation.endpoint(index).Serves(call->verb)) {
+    call->endpoint_index = index;
     return true;
+  }
   std::vector<std::string> names;
   for (const PackageEndpoint& endpoint : generation.manifest().endpoints)
     names.push_back(endpoint.id);
   const std::string where = "generation '" + generation.id() + "' of service '" + service.id + "'";
   const std::string name(call->endpoint.substr(0, 128));
-  if (call->endpoint_index < 0) {
+  if (index < 0) {
     Fail(404, NotFound(where + " has no endpoint '" + name + "'", DidYouMean(name, names)), *call,
          reply);
   } else {
-    const auto type = generation.endpoint(call->endpoint_index).definition().type;
+    const auto type = generation.endpoint(index).definition().type;
     Fail(404,
          NotFound("endpoint '" + name + "' is a " + std::string(EndpointTypeName(type)) +
                       " endpoint and has no '" + std::string(call->verb_name) + "'",

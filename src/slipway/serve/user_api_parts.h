@@ -52,6 +52,7 @@ struct UserCall {
   Verb verb = Verb::kPredict;
   int endpoint_index = -1;
   std::string_view request_id, trace_id, key_label;
+  UserAccess access;  // without its texts once the call is deferred
   int64_t wait_us = 0;
 };
 
@@ -115,7 +116,10 @@ struct UserApi::State {
   bool IsAbandoned(DeferredCall* deferred) const;
   void AnswerDeferred(int worker, int64_t wait_us, DeferredCall* deferred);
   void Refuse(int status, Error error, DeferredCall* deferred);
+  // Also counts it, unless an endpoint has it and does.
   void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
+  // 401, and how to say who one is.
+  void AskForKey(const Error& error, const UserCall& call, HttpReply* reply) const;
 
   NodeParts* parts;
   std::vector<std::unique_ptr<UserThread>> threads;  // loops, then workers

@@ -278,6 +278,65 @@ TEST_F(UserApiTest, OffLoopbackAPackageOpensNothingByItself) {
   EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
 }
 
+// One that was loaded to be looked at locked out the callers of the one that serves.
+TEST_F(UserApiTest, AGenerationWithoutTrafficAsksForKeysOnlyWhenItIsForced) {
+  Serve("v2", "api_keys");
+  ASSERT_TRUE(parts_->state->SetMapping("shop", {{"v1", 1.0}}, std::nullopt).ok());
+  ASSERT_TRUE(parts_->state->Preload("shop", "v2", std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+  const std::string forced = R"({"features":{},"dispatch":{"forcedGeneration":"v2"}})";
+  const HttpReply refused = Post("bare/predict", forced);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_THAT(refused.headers, HasSubstr("WWW-Authenticate: Basic"));
+  EXPECT_THAT(refused.body, HasSubstr("generation 'v2' of service 'shop' needs an API key"));
+  EXPECT_EQ(Post("bare/predict", forced, {{"Authorization", "Bearer wrong"}}).status, 401);
+  const Result<NewApiKey> made = parts_->keys->Create({});
+  ASSERT_TRUE(made.ok());
+  const std::string bearer = "Bearer " + made->secret;
+  EXPECT_EQ(Post("bare/predict", forced, {{"Authorization", bearer}}).status, 200);
+  ServiceSettings settings;
+  settings.shadow = "v2";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 200);
+  ASSERT_TRUE(parts_->state->SetMapping("shop", {{"v1", 0.9}, {"v2", 0.1}}, std::nullopt).ok());
+  EXPECT_EQ(Post("bare/predict", kSmall).status, 401);
+}
+
+TEST_F(UserApiTest, WhatIsRefusedBeforeAnEndpointIsCounted) {
+  const auto count = [&](const std::string& service, int status) {
+    const auto rows = parts_->refusals.Rows();
+    const auto at = rows.find({service, status});
+    return at == rows.end() ? 0 : at->second;
+  };
+  Post("bare/predict", kSmall);
+  Post("bare/predict", "no json");
+  EXPECT_EQ(parts_->refusals.Rows().size(), 0U);
+  Post("nowhere/predict", kSmall);
+  Post("bare/lookup", kSmall);
+  EXPECT_EQ(count("shop", 404), 2);
+  Ask({"GET", "/public/api/v1/shop/bare/predict", "", "", {}});
+  EXPECT_EQ(count("shop", 405), 1);
+  Ask({"POST", "/public/api/v1/elsewhere/bare/predict", "", kSmall, {}});
+  EXPECT_EQ(count("", 404), 1);
+  Post("bare/predict", "xx", {{"Content-Encoding", "gzip"}});
+  EXPECT_EQ(count("shop", 400), 1);
+  ServiceSettings settings;
+  settings.rate_per_key = 1;
+  settings.auth = "public";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  for (int i = 0; i < 20; ++i) Post("bare/predict", kSmall);
+  EXPECT_GE(count("shop", 429), 1);
+  settings.auth = "api_keys";
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  Post("bare/predict", kSmall);
+  EXPECT_EQ(count("shop", 401), 1);
+  settings = {};
+  ASSERT_TRUE(parts_->state->SetSettings("shop", settings, std::nullopt).ok());
+  ASSERT_TRUE(parts_->state->SetEnabled("shop", false, std::nullopt).ok());
+  Post("bare/predict", kSmall);
+  EXPECT_EQ(count("shop", 503), 1);
+}
+
 TEST_F(UserApiTest, LongWorkGoesToAWorkerAndKeepsItsGeneration) {
   bool deferred = false;
   std::string items;

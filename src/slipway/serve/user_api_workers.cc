@@ -105,6 +105,7 @@ HttpOutcome UserApi::State::Defer(const UserCall& call, std::shared_ptr<const Se
   deferred->call.request_id = deferred->request_id;
   deferred->call.trace_id = deferred->trace_id;
   deferred->call.key_label = deferred->key_label;
+  deferred->call.access = {.by_secret = call.access.by_secret};
   deferred->slot = exchange->loop();
   deferred->deferred_ns = SteadyNanos();
   deferred->pending = exchange->Defer();

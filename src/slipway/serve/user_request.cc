@@ -142,13 +142,17 @@ std::string_view RequestIds::Next() {
 
 double RequestIds::Random() { return static_cast<double>(Mix() >> 11) * 0x1p-53; }
 
+static bool PackageAsksForKeys(const ServedGeneration& served) {
+  const std::string& auth = served.generation->manifest().auth;
+  return !auth.empty() && auth != "public";
+}
+
 // Whether it says so itself, not only by the node's rule.
 static bool AsksForKeys(const ServedService& service, const std::string& setting) {
   if (!setting.empty()) return setting != "public";
   return std::any_of(service.generations.begin(), service.generations.end(),
                      [](const ServedGeneration& served) {
-                       const std::string& auth = served.generation->manifest().auth;
-                       return !auth.empty() && auth != "public";
+                       return served.probability > 0 && PackageAsksForKeys(served);
                      });
 }
 
@@ -182,7 +186,7 @@ UserAccess UserGate::Check(const ServedService& service, const CallRules& rules,
   if (auth == "jwt") {
     access = CheckToken(authorization);
     if (access.status != 200 && keys_->IsAdmin(SecretOfAuthorization(authorization)))
-      access = {.label = kAdministrator};
+      access = {.by_secret = true, .label = kAdministrator};
   } else if (authorization.empty() && !client_subject.empty() && !AsksForKeys(service, auth)) {
     access.label = client_subject;
   } else {
@@ -190,6 +194,12 @@ UserAccess UserGate::Check(const ServedService& service, const CallRules& rules,
   }
   if (access.status == 200 && access.label.empty()) access.label = client_subject;
   return access;
+}
+
+bool UserGate::MayUse(const ServedGeneration& generation, const CallRules& rules,
+                      const UserAccess& access) {
+  return access.by_secret || generation.probability > 0 || !rules.settings->auth.empty() ||
+         !PackageAsksForKeys(generation);
 }
 
 UserAccess UserGate::CheckToken(std::string_view authorization) {
@@ -208,6 +218,7 @@ UserAccess UserGate::CheckToken(std::string_view authorization) {
     access.status = check.status;
     reason_ = std::move(check.reason);
     access.reason = reason_;
+    access.by_secret = check.status == 200;
     caller_ = std::move(check.caller);
     if (caller_ != nullptr) access.label = caller_->label;
   }
@@ -247,6 +258,7 @@ UserAccess UserGate::CheckKey(const ServedService& service, const std::string& a
   const bool allowed =
       key_ && (key_->services.empty() || std::find(key_->services.begin(), key_->services.end(),
                                                    service.id) != key_->services.end());
+  access.by_secret = allowed;
   if (allowed) {
     access.label = key_->label.empty() ? std::string_view(key_->id) : key_->label;
   } else if (needed) {
@@ -297,7 +309,7 @@ Result<std::string_view> InflateBody(std::string_view body, size_t most, std::st
         "the body is larger than " + std::to_string(most) + " bytes once it is inflated",
         "send fewer records a request");
   }
-  if (!whole) return InvalidArgument("the body is not gzip, as its Content-Encoding says");
+  if (!whole) return InvalidArgument("the body is not compressed as its Content-Encoding says");
   if (out->size() < size + kHttpPadding) out->resize(size + kHttpPadding);
   return std::string_view(*out).substr(0, size);
 }

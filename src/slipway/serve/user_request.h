@@ -55,13 +55,15 @@ class RequestIds {
 
 struct UserAccess {
   int status = 200;         // 401, 403 or (no keys of tokens yet) 503: refused
+  bool by_secret = false;   // by a key or token that is known, not for want of a rule
   std::string_view label;   // of the key, token or certificate; good until the next call
   std::string_view reason;  // why refused
   std::string_view hint;
 };
 
-// Whether a service asks for a key or token: its setting; else the stricter of what its generations
-// say and of the node's rule (`open`: it asks for none).
+// Whether a service asks for a key or token: its setting; else the stricter of what its mapped
+// generations say and of the node's rule (`open`: it asks for none). One without traffic, loaded to
+// be looked at or as the shadow, speaks only for requests that force it: MayUse.
 bool ServiceNeedsKey(const ServedService& service, bool open);
 // The same of one endpoint.
 bool EndpointNeedsKey(const ServedService& service, std::string_view endpoint, bool open);
@@ -83,6 +85,9 @@ class UserGate {
   // `rules`: of the service's endpoint that is called, or RulesOf("").
   UserAccess Check(const ServedService& service, const CallRules& rules,
                    std::string_view authorization, std::string_view client_subject = {});
+  // After Check let the request in: whether this generation may answer it.
+  static bool MayUse(const ServedGeneration& generation, const CallRules& rules,
+                     const UserAccess& access);
   // After Check let the request in: 0, or the whole seconds after which the caller (its label, else
   // its address) may come again.
   int SecondsToWait(const CallRules& rules, const UserAccess& access, std::string_view remote,
