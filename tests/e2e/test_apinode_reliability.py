@@ -184,7 +184,7 @@ def test_overload(nodes, shop, tmp_path, factor):
     load = seen["load"]
     assert set(load["statuses"]) <= {"200", "429", "503", "504"}, load["statuses"]
     assert load["lost"] == 0 and load["timeouts"] == 0, load
-    assert seen["goodput"] > (0.5 if factor == 3 else 0.25), seen  # 0.9 on a quiet machine: the long form
+    assert seen["goodput"] > 0.25, seen  # no collapse; 0.9 on a quiet machine: the long form
     assert seen["refusal"] is not None, "nothing was refused"
     assert int(seen["refusal"].headers["Retry-After"]) >= 1
     assert load["reject_latency_us"]["p90"] < 500_000  # quick, but for those whose deadline passes in the queue
