@@ -62,16 +62,17 @@ std::vector<std::string> FirstRecord(std::string_view text, const CsvDialect& di
 }
 
 // Text of a file whose quotes are escaped in their own way, with doubled ones instead; no place
-// changes. Our sniffer knows no others.
+// changes. Our sniffer knows no others. A quote opens a cell only as its first byte.
 void DoubleEscapedQuotes(const CsvDialect& dialect, std::string* text) {
   if (dialect.escape == dialect.quote || dialect.escape == '\0' || dialect.quote == '\0') return;
+  const std::string before = std::string("\n\r,;\t|") + dialect.delimiter;
   bool quoted = false;
   for (size_t i = 0; i < text->size(); ++i) {
     if (quoted && (*text)[i] == dialect.escape && i + 1 < text->size()) {
       if ((*text)[i + 1] == dialect.quote) (*text)[i] = dialect.quote;
       ++i;
     } else if ((*text)[i] == dialect.quote) {
-      quoted = !quoted;
+      quoted = !quoted && (i == 0 || before.find((*text)[i - 1]) != std::string::npos);
     }
   }
 }
@@ -139,6 +140,7 @@ Status SniffEngineCsv(const std::string& file, const KnownDialect& known, CsvDia
   ASSIGN_OR_RETURN(const std::string_view head, source->Peek(kHeadBytes + 1));
   Result<std::string> text = ToUtf8(head.substr(0, kHeadBytes), known.dialect.encoding);
   if (!text.ok()) return text.error().Within(file);
+  if (text->starts_with("\xEF\xBB\xBF")) text->erase(0, 3);
   DoubleEscapedQuotes(known.dialect, &*text);
   // The engine reads lines that end with CR alone, the sniffer would refuse them.
   if (text->find('\n') == std::string::npos) std::replace(text->begin(), text->end(), '\r', '\n');

@@ -160,7 +160,8 @@ FilesSpec PartlyStated(const std::string& path, const Json& dialect) {
 TEST_F(InspectTest, WhatIsNotStatedOfADialectIsSniffed) {
   const std::string plain = Write("plain.csv", "name;n\nUlm;1\nK\xC3\xB6ln;2\n");
   const std::string latin = Write("latin.csv", "name;n\nUlm;1\nK\xF6ln;2\n");
-  const std::string quoted = Write("quoted.csv", "name;n\n'U\\';lm';1\nK\xC3\xB6ln;2\n");
+  const std::string quoted =
+      Write("quoted.csv", "\xEF\xBB\xBF'name';n\n'U\\';lm';1\nO'r;2\n'\\';\\'';3\n");
   std::string utf16 = "\xFF\xFE";
   for (const char c : std::string("name\tn\nUlm\t1\nK\xF6ln\t2\n")) utf16 += {c, '\0'};
   const std::pair<std::string, Json> cases[] = {
@@ -184,7 +185,8 @@ TEST_F(InspectTest, WhatIsNotStatedOfADialectIsSniffed) {
     EXPECT_EQ(inspection->spec.schema, (Schema{{{"name", Type::kString}, {"n", Type::kInt64}}}));
     const auto rows = ReadSpec(inspection->spec);
     ASSERT_OK(rows);
-    EXPECT_EQ(rows->cells, (Table{{path == quoted ? "U';lm" : "Ulm", "1"}, {"K\xC3\xB6ln", "2"}}));
+    const Table quotes = {{"U';lm", "1"}, {"O'r", "2"}, {"';'", "3"}};
+    EXPECT_EQ(rows->cells, path == quoted ? quotes : (Table{{"Ulm", "1"}, {"K\xC3\xB6ln", "2"}}));
   }
   // The header too, and a stated one holds.
   const std::string numbers = Write("numbers.csv", "1;K\xF6ln\n2;Ulm\n");
