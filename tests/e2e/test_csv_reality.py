@@ -123,6 +123,14 @@ def test_a_stated_encoding(slipway, encoding, python):
     assert slipway.json("dataset", "head", "p/t") == [{"a": 1, "b": "café"}, {"a": 2, "b": "Zü\nrich"}]
 
 
+@pytest.mark.parametrize("stated", ["encoding: latin-1", "header: true", "skip_lines: 0", "encoding: utf-8", "quote: \"'\"", 'quote: ""', 'escape: "\\\\"'])
+def test_what_is_not_stated_is_sniffed(slipway, stated):
+    slipway.write("t.csv", "name;n\nKöln;1\nUlm;2\n".encode("latin-1" if "latin" in stated else "utf-8"))
+    slipway.write("p.yaml", f"project: p\ndatasets:\n  t: {{type: files, path: t.csv, {stated}}}\n")
+    slipway("apply", "-f", "p.yaml")
+    assert slipway.json("dataset", "head", "p/t") == [{"name": "Köln", "n": 1}, {"name": "Ulm", "n": 2}]
+
+
 def test_a_wrong_encoding_says_which_to_state(slipway):
     error = refused(slipway, "a,é\n1,2\n".encode("latin-1"))
     assert "UTF-8" in error["message"] and "encoding" in error["message"] + error["hint"]

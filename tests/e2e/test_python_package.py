@@ -184,3 +184,41 @@ def test_a_bundle_scores_as_the_command_line_does(slipway, environments):
     slipway("build", "p/m2")
     slipway("model", "export", "p/m2", "--output", "numbers.bundle")
     run(environments["whole"], "-c", NUMBERS, cwd=slipway.folder, env=clean())
+
+
+TEXTS = """
+import numpy, pandas, polars, pyarrow, slipway
+texts = ["", "a", None, "b", " "] * 2
+plain = pyarrow.array(texts)
+forms = [{"s": texts}, {"s": numpy.array(texts, object)}, pandas.DataFrame({"s": texts}), pandas.DataFrame({"s": pandas.Series(texts, dtype="string")}),
+         pandas.DataFrame({"s": pandas.Categorical(texts)}), polars.DataFrame({"s": texts}), polars.DataFrame({"s": polars.Series(texts, dtype=polars.Categorical)})]
+forms += [pyarrow.table({"s": a}) for a in (plain, plain.cast(pyarrow.large_string()), pyarrow.array(texts, pyarrow.string_view()), plain.dictionary_encode())]
+for name in ("named", "kept"):
+    model = slipway.Model.load(name + ".bundle")
+    scored = pandas.read_parquet(name + ".parquet")["prediction"].to_numpy()
+    assert scored[4] != scored[0]  # an unknown text is no missing one
+    for i, rows in enumerate(forms):
+        answer = model.predict(rows)
+        assert numpy.array_equal(answer, scored, equal_nan=True), (name, i, answer, scored)
+"""
+
+
+def test_an_empty_text_is_missing_in_every_form(slipway, environments):
+    slipway.write("old.csv", "s,y\n" + "a,1\n,9\nb,5\n" * 40)
+    slipway.write("new.csv", "s\n" + '""\na\n""\nb\n" "\n' * 2)
+    slipway.write("p.yaml", """
+project: p
+datasets: {old: {type: files, path: old.csv}}
+models: {named: {}, kept: {}}
+recipes:
+  r1: {type: train, input: old, output: named, target: y, prediction: regression, validation: none, prepare: [{column: c, expr: "coalesce(s, 'none') = 'none'"}],
+       features: {s: ignore}, algorithm: {lightgbm: {num_iterations: 5, min_data_in_leaf: 2}}}
+  r2: {type: train, input: old, output: kept, target: y, prediction: regression, validation: none, prepare: [{filter: s is not null}],
+       algorithm: {lightgbm: {num_iterations: 5, min_data_in_leaf: 2}}}
+""")
+    slipway("apply", "-f", "p.yaml")
+    for name in ("named", "kept"):
+        slipway("build", f"p/{name}")
+        slipway("model", "export", f"p/{name}", "--output", f"{name}.bundle")
+        slipway("score", "--model", f"{name}.bundle", "--input", "new.csv", "--output", f"{name}.parquet")
+    run(environments["whole"], "-c", TEXTS, cwd=slipway.folder, env=clean())

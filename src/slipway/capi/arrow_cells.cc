@@ -121,8 +121,9 @@ Status ReadCells(const ArrowColumn& column, int64_t begin, int rows, Type type, 
     const auto where = [&] { return fmt::format("row {}", begin + row); };
     if (Status status = ReadCell(column, begin + row, &cell); !status.ok())
       return status.error().Within(where());
-    // NaN of a column of whole numbers or booleans is how pandas says missing.
-    if (cell.kind == CellKind::kNull ||
+    // As in every other input, the empty text is missing. NaN of a column of whole numbers or
+    // booleans is how pandas says missing.
+    if (cell.kind == CellKind::kNull || (cell.kind == CellKind::kText && cell.text.empty()) ||
         (cell.kind == CellKind::kDouble && std::isnan(cell.number) && type != Type::kDouble)) {
       continue;
     }

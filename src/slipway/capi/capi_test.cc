@@ -20,7 +20,9 @@
 namespace slipway {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsNan;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
@@ -205,6 +207,56 @@ TEST(Capi, TextsOfEveryFormAreTheSame) {
   ExpectRaw(model.get(), coded);
   coded.array(1).null_count = 0;  // now index 9 counts
   EXPECT_THAT(refused(coded), HasSubstr("row 3: index 9 of a dictionary of 4"));
+}
+
+// docs/values.md: the truly empty text is missing, as in a CSV file.
+TEST(Capi, AnEmptyTextOfEveryFormIsMissing) {
+  Result<TempDir> folder = TempDir::Make();
+  BundleContent content = TestContent();
+  Json pipeline = ParseJson(content.pipeline_json).value();
+  pipeline["prepare"][0]["filter"] = "kind is not null";
+  content.pipeline_json = DumpJson(pipeline);
+  ASSERT_TRUE(WriteBundle(folder->File("bundle"), content).ok());
+  const Handle model = Open(ReadFile(folder->File("bundle"), 1 << 20).value());
+
+  const double sizes[] = {3, 3, 3, 3};
+  const uint8_t valid = 0xB;  // "red", "", null, " "
+  const char bytes[] = "red ";
+  const int32_t offsets[] = {0, 3, 3, 3, 4};
+  const int64_t large_offsets[] = {0, 3, 3, 3, 4};
+  const struct {
+    int32_t size;
+    char text[12];
+  } views[] = {{3, "red"}, {0, ""}, {0, ""}, {1, " "}};
+  const int8_t indices[] = {0, 1, 0, 3};
+  const auto raw_of = [&](const char* format, std::vector<const void*> buffers, bool coded) {
+    Lent lent;
+    lent.Add("size", "g", 4, {nullptr, sizes});
+    lent.Add("kind", format, 4, std::move(buffers), 1);
+    ArrowSchema words_schema = lent.field(1);
+    ArrowArray words = lent.array(1);
+    words.null_count = 0;
+    const void* index_buffers[] = {&valid, indices};
+    if (coded) {
+      lent.field(1).format = "c";
+      lent.field(1).dictionary = &words_schema;
+      lent.array(1).dictionary = &words;
+      lent.array(1).n_buffers = 2;
+      lent.array(1).buffers = index_buffers;
+    }
+    std::vector<double> raw(4);
+    EXPECT_EQ(slipway_predict_arrow(model.get(), &lent.schema, &lent.batch, SLIPWAY_RAW_SCORES, 1,
+                                    raw.data(), 4),
+              SLIPWAY_OK)
+        << slipway_last_error();
+    return raw;
+  };
+  const auto kept = ElementsAre(0.3, IsNan(), IsNan(), 0.3);
+  for (const bool coded : {false, true}) {
+    EXPECT_THAT(raw_of("u", {&valid, offsets, bytes}, coded), kept);
+    EXPECT_THAT(raw_of("U", {&valid, large_offsets, bytes}, coded), kept);
+    EXPECT_THAT(raw_of("vu", {&valid, views, nullptr}, coded), kept);
+  }
 }
 
 TEST(Capi, RowsMayBeginAnywhere) {

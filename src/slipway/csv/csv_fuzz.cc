@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   CsvReadOptions options;
   options.files = {StoreInput(text)};
-  auto sniff = SniffCsvFile(options.files[0], std::nullopt);
+  auto sniff = SniffCsvFile(options.files[0], {});
   if (sniff.ok()) {
     options.dialect = sniff->dialect;
     for (size_t i = 0; i < sniff->names.size(); ++i) {

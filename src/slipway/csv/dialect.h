@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 namespace slipway {
 
@@ -16,6 +17,19 @@ struct CsvDialect {
 
   bool IsPlain() const { return escape == quote && encoding == "utf-8"; }
   bool operator==(const CsvDialect&) const = default;
+};
+
+// What is known of a file's dialect before it is looked at: nothing, all of it, or the parts that a
+// person stated. Delimiter and header are sniffed where they are not stated; the rest is as it
+// stands in `dialect`.
+struct KnownDialect {
+  KnownDialect() = default;
+  KnownDialect(CsvDialect all)  // NOLINT(google-explicit-constructor): a dialect is all of itself
+      : dialect(std::move(all)), delimiter(true), header(true) {}
+
+  CsvDialect dialect;
+  bool delimiter = false;  // stated
+  bool header = false;
 };
 
 }  // namespace slipway

@@ -303,7 +303,7 @@ TEST_F(ReaderTest, RecordsAreCountedAsTheyAreRead) {
 TEST_F(ReaderTest, StandardInputMayBeSniffedFirst) {
   const std::string path = Write("in.csv", "a,b\n1,x\n2,y\n");
   std::shared_ptr<ByteSource> source = ByteSource::Open(path).value();
-  auto sniff = SniffCsvSource(source.get(), std::nullopt);
+  auto sniff = SniffCsvSource(source.get(), {});
   ASSERT_TRUE(sniff.ok());
   CsvReadOptions options;
   options.files = {"-"};

@@ -117,6 +117,7 @@ Result<char> FindDelimiter(std::string_view text, bool whole, const CsvDialect& 
   Split best;
   Split ragged;
   for (char delimiter : kDelimiters) {
+    if (delimiter == dialect.quote) continue;
     const Split split = TrySplit(text, whole, dialect, delimiter, line);
     if (split.columns < 2) continue;
     if (split.share() < 0.5) {
@@ -129,7 +130,7 @@ Result<char> FindDelimiter(std::string_view text, bool whole, const CsvDialect& 
   }
   if (best.columns >= 2) return best.delimiter;
   if (ragged.columns >= 2) return Ragged(ragged);
-  return ',';
+  return dialect.delimiter;
 }
 
 // A stated delimiter that leaves one column where another one splits most lines alike is a mistake.
@@ -137,7 +138,7 @@ Status CheckStatedDelimiter(std::string_view text, bool whole, const CsvDialect&
                             int64_t line) {
   if (TrySplit(text, whole, dialect, dialect.delimiter, line).columns > 1) return {};
   for (char delimiter : kDelimiters) {
-    if (delimiter == dialect.delimiter) continue;
+    if (delimiter == dialect.delimiter || delimiter == dialect.quote) continue;
     const Split split = TrySplit(text, whole, dialect, delimiter, line);
     if (split.columns < 2 || split.share() < 0.5) continue;
     return InvalidArgument(
@@ -222,13 +223,12 @@ Result<std::vector<std::string>> CsvHeaderNames(const std::vector<std::string>& 
   return names;
 }
 
-Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file,
-                          const std::optional<CsvDialect>& stated) {
+Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file, const KnownDialect& known) {
   CsvSniff sniff;
-  if (stated) {
-    sniff.dialect = *stated;
-    RETURN_IF_ERROR(CheckCsvDialect(*stated));
-  }
+  sniff.dialect = known.dialect;
+  // One column, should no delimiter be found.
+  if (!known.delimiter) sniff.dialect.delimiter = known.dialect.quote == ',' ? ';' : ',';
+  RETURN_IF_ERROR(CheckCsvDialect(sniff.dialect));
   if (head.empty()) return InvalidArgument("the file is empty", "it needs at least a header line");
   RETURN_IF_ERROR(CheckEncoding(head, whole_file));
   std::string_view text = SkipByteOrderMark(head);
@@ -237,7 +237,7 @@ Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file,
     text.remove_prefix(feed == std::string_view::npos ? text.size() : feed + 1);
   }
   const int64_t line = 1 + CountLineFeeds(head.substr(0, head.size() - text.size()));
-  if (!stated) {
+  if (!known.delimiter) {
     ASSIGN_OR_RETURN(sniff.dialect.delimiter, FindDelimiter(text, whole_file, sniff.dialect, line));
   } else {
     RETURN_IF_ERROR(CheckStatedDelimiter(text, whole_file, sniff.dialect, line));
@@ -268,7 +268,7 @@ Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file,
   const std::vector<std::string> first(cells.begin(), cells.end());
   std::vector<TypeGuesser> guessers = GuessTypes(&all, columns, &sniff.records);
   for (const TypeGuesser& guesser : guessers) sniff.types.push_back(guesser.type());
-  if (!stated) sniff.dialect.header = LooksLikeHeader(first, sniff.types);
+  if (!known.header) sniff.dialect.header = LooksLikeHeader(first, sniff.types);
   if (sniff.dialect.header) {
     ASSIGN_OR_RETURN(sniff.names, CsvHeaderNames(first));
     return sniff;
@@ -282,17 +282,17 @@ Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file,
   return sniff;
 }
 
-Result<CsvSniff> SniffCsvSource(ByteSource* source, const std::optional<CsvDialect>& stated) {
+Result<CsvSniff> SniffCsvSource(ByteSource* source, const KnownDialect& known) {
   // One byte more than is looked at says whether the file ends there.
   ASSIGN_OR_RETURN(std::string_view head, source->Peek(kCsvSniffBytes + 1));
-  auto sniff = SniffCsv(head.substr(0, kCsvSniffBytes), head.size() <= kCsvSniffBytes, stated);
+  auto sniff = SniffCsv(head.substr(0, kCsvSniffBytes), head.size() <= kCsvSniffBytes, known);
   if (!sniff.ok()) return sniff.error().Within("'" + source->name() + "'");
   return sniff;
 }
 
-Result<CsvSniff> SniffCsvFile(const std::string& path, const std::optional<CsvDialect>& stated) {
+Result<CsvSniff> SniffCsvFile(const std::string& path, const KnownDialect& known) {
   ASSIGN_OR_RETURN(auto source, ByteSource::Open(path));
-  return SniffCsvSource(source.get(), stated);
+  return SniffCsvSource(source.get(), known);
 }
 
 }  // namespace slipway

@@ -18,7 +18,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,15 +39,14 @@ struct CsvSniff {
   int64_t records = 0;  // data records seen whole; the header does not count
 };
 
-// `head` is the beginning of the (decompressed) file, `whole_file` says that it is all of it. A
-// stated dialect is taken as it stands (it must be plain). Errors do not name the file: the caller
-// adds it with Error::Within.
-Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file,
-                          const std::optional<CsvDialect>& stated);
+// `head` is the beginning of the (decompressed) file, `whole_file` says that it is all of it. What
+// is known of the dialect holds (it must be plain), the rest is sniffed. Errors do not name the
+// file: the caller adds it with Error::Within.
+Result<CsvSniff> SniffCsv(std::string_view head, bool whole_file, const KnownDialect& known);
 
 // The same for a source's first kCsvSniffBytes, which are not consumed. Errors name the file.
-Result<CsvSniff> SniffCsvSource(ByteSource* source, const std::optional<CsvDialect>& stated);
-Result<CsvSniff> SniffCsvFile(const std::string& path, const std::optional<CsvDialect>& stated);
+Result<CsvSniff> SniffCsvSource(ByteSource* source, const KnownDialect& known);
+Result<CsvSniff> SniffCsvFile(const std::string& path, const KnownDialect& known);
 
 // The columns' names from the cells of a header record, by the rules above; duplicates are an error
 // that names them.

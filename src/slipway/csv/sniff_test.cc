@@ -9,12 +9,12 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 CsvSniff Sniff(std::string_view text) {
-  auto sniff = SniffCsv(text, true, std::nullopt);
+  auto sniff = SniffCsv(text, true, {});
   EXPECT_TRUE(sniff.ok()) << sniff.error().message;
   return sniff.ok() ? *sniff : CsvSniff{};
 }
 
-Error Refused(std::string_view text, const std::optional<CsvDialect>& stated = std::nullopt) {
+Error Refused(std::string_view text, const KnownDialect& stated = {}) {
   auto sniff = SniffCsv(text, true, stated);
   EXPECT_FALSE(sniff.ok());
   return sniff.ok() ? Error{} : sniff.error();
@@ -107,6 +107,41 @@ TEST(Sniff, StatedDialectIsTakenAsItStands) {
   EXPECT_EQ(sniff->records, 2);
 }
 
+TEST(Sniff, WhatIsNotStatedIsSniffed) {
+  const std::string_view text = "# made by hand\nname;2019\nann;1\nbob;2\n";
+  KnownDialect known;
+  known.dialect.skip_lines = 1;
+  auto sniff = SniffCsv(text, true, known);
+  ASSERT_TRUE(sniff.ok()) << sniff.error().message;
+  EXPECT_EQ(sniff->dialect.delimiter, ';');
+  EXPECT_FALSE(sniff->dialect.header);
+  known.header = true;
+  sniff = SniffCsv(text, true, known);
+  ASSERT_TRUE(sniff.ok()) << sniff.error().message;
+  EXPECT_EQ(sniff->dialect.delimiter, ';');
+  EXPECT_THAT(sniff->names, ElementsAre("name", "2019"));
+  KnownDialect delimiter;
+  delimiter.dialect.delimiter = ':';
+  delimiter.delimiter = true;
+  sniff = SniffCsv("1:2,5\n3:4,5\n", true, delimiter);
+  ASSERT_TRUE(sniff.ok()) << sniff.error().message;
+  EXPECT_EQ(sniff->dialect.delimiter, ':');
+  EXPECT_FALSE(sniff->dialect.header);
+}
+
+TEST(Sniff, TheStatedQuoteIsNoDelimiter) {
+  for (const char quote : {',', ';', '|', '\0'}) {
+    KnownDialect known;
+    known.dialect.quote = known.dialect.escape = quote;
+    auto sniff = SniffCsv("a\tb\n1\t2\n", true, known);
+    ASSERT_TRUE(sniff.ok()) << sniff.error().message;
+    EXPECT_EQ(sniff->dialect.delimiter, '\t');
+    sniff = SniffCsv("a\n1\n", true, known);
+    ASSERT_TRUE(sniff.ok()) << sniff.error().message;
+    EXPECT_THAT(sniff->names, ElementsAre("a"));
+  }
+}
+
 TEST(Sniff, StatedDialectMustBePlain) {
   CsvDialect latin;
   latin.encoding = "latin-1";
@@ -146,10 +181,10 @@ TEST(Sniff, OtherEncodingsAreNamedWithLineAndFix) {
 
 TEST(Sniff, AHeadCutWithinACharacterOrRecordIsFine) {
   std::string text = "name,x\nann,1\nJos\xC3\xA9,2\n";
-  auto sniff = SniffCsv(std::string_view(text).substr(0, text.find('\xA9')), false, std::nullopt);
+  auto sniff = SniffCsv(std::string_view(text).substr(0, text.find('\xA9')), false, {});
   ASSERT_TRUE(sniff.ok()) << sniff.error().message;
   EXPECT_EQ(sniff->records, 1);
-  EXPECT_FALSE(SniffCsv("a,b", false, std::nullopt).ok());
+  EXPECT_FALSE(SniffCsv("a,b", false, {}).ok());
 }
 
 TEST(Sniff, OldMacLineEndsAndBrokenHeadersAreRefused) {
@@ -162,7 +197,7 @@ TEST(Sniff, FilesAreNamedInErrors) {
   TempDir dir = TempDir::Make().value();
   const std::string path = dir.File("t.csv");
   ASSERT_TRUE(WriteFileAtomic(path, "a,a\n").ok());
-  auto sniff = SniffCsvFile(path, std::nullopt);
+  auto sniff = SniffCsvFile(path, {});
   ASSERT_FALSE(sniff.ok());
   EXPECT_THAT(sniff.error().message, HasSubstr(path));
 }
@@ -172,7 +207,7 @@ TEST(Sniff, LooksAtTheHeadOfALargeFileOnly) {
   std::string text = "id,x\n";
   while (text.size() < kCsvSniffBytes * 2) text += "1,2.5\n";
   ASSERT_TRUE(WriteFileAtomic(dir.File("t.csv"), text + "x,y\n").ok());
-  auto sniff = SniffCsvFile(dir.File("t.csv"), std::nullopt);
+  auto sniff = SniffCsvFile(dir.File("t.csv"), {});
   ASSERT_TRUE(sniff.ok());
   EXPECT_THAT(sniff->types, ElementsAre(Type::kInt64, Type::kDouble));
   EXPECT_LT(sniff->records, 200'000);

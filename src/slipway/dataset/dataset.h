@@ -34,7 +34,10 @@ struct FilesSpec {
   std::vector<std::string> paths;  // files or globs, absolute; "-": standard input
   std::optional<Format> format;
   std::optional<CsvDialect> dialect;  // CSV
-  Schema schema;                      // empty: infer. Stated: checked against the files
+  // Of a dialect that is not pinned: the parts nobody stated, which Inspect sniffs.
+  bool sniff_delimiter = false;
+  bool sniff_header = false;
+  Schema schema;  // empty: infer. Stated: checked against the files
   OnBadRows on_bad_rows = OnBadRows::kFail;
 };
 Json FilesSpecToJson(const FilesSpec& spec);

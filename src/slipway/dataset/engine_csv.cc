@@ -1,5 +1,6 @@
 #include "slipway/dataset/engine_csv.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "slipway/base/text.h"
@@ -60,6 +61,22 @@ std::vector<std::string> FirstRecord(std::string_view text, const CsvDialect& di
   return cells;
 }
 
+// Text of a file whose quotes are escaped in their own way, with doubled ones instead; no place
+// changes. Our sniffer knows no others. A quote opens a cell only as its first byte.
+void DoubleEscapedQuotes(const CsvDialect& dialect, std::string* text) {
+  if (dialect.escape == dialect.quote || dialect.escape == '\0' || dialect.quote == '\0') return;
+  const std::string before = std::string("\n\r,;\t|") + dialect.delimiter;
+  bool quoted = false;
+  for (size_t i = 0; i < text->size(); ++i) {
+    if (quoted && (*text)[i] == dialect.escape && i + 1 < text->size()) {
+      if ((*text)[i + 1] == dialect.quote) (*text)[i] = dialect.quote;
+      ++i;
+    } else if ((*text)[i] == dialect.quote) {
+      quoted = !quoted && (i == 0 || before.find((*text)[i - 1]) != std::string::npos);
+    }
+  }
+}
+
 std::string SqlChar(char c) { return c == '\0' ? "''" : QuotedSqlText(std::string_view(&c, 1)); }
 
 std::string ReadCsvSql(const std::string& file, const EngineCsvOptions& options,
@@ -116,6 +133,25 @@ Result<std::string> ToUtf8(std::string_view bytes, const std::string& encoding) 
   std::string out;
   for (char c : bytes) AppendUtf8(static_cast<unsigned char>(c), &out);
   return out;
+}
+
+Status SniffEngineCsv(const std::string& file, const KnownDialect& known, CsvDialect* dialect) {
+  ASSIGN_OR_RETURN(std::unique_ptr<ByteSource> source, ByteSource::Open(file));
+  ASSIGN_OR_RETURN(const std::string_view head, source->Peek(kHeadBytes + 1));
+  Result<std::string> text = ToUtf8(head.substr(0, kHeadBytes), known.dialect.encoding);
+  if (!text.ok()) return text.error().Within(file);
+  if (text->starts_with("\xEF\xBB\xBF")) text->erase(0, 3);
+  DoubleEscapedQuotes(known.dialect, &*text);
+  // The engine reads lines that end with CR alone, the sniffer would refuse them.
+  if (text->find('\n') == std::string::npos) std::replace(text->begin(), text->end(), '\r', '\n');
+  KnownDialect plain = known;
+  plain.dialect.escape = plain.dialect.quote;
+  plain.dialect.encoding = "utf-8";
+  const Result<CsvSniff> sniff = SniffCsv(*text, head.size() <= kHeadBytes, plain);
+  if (!sniff.ok()) return sniff.error().Within(file);
+  dialect->delimiter = sniff->dialect.delimiter;
+  dialect->header = sniff->dialect.header;
+  return {};
 }
 
 Result<std::vector<std::string>> EngineCsvNames(const std::string& file,

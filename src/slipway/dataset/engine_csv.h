@@ -25,6 +25,9 @@ Result<std::unique_ptr<ChunkSource>> OpenEngineCsv(const EngineCsvOptions& optio
 
 Result<int64_t> CountEngineCsvRows(const EngineCsvOptions& options);
 
+// Sniffs what is not stated of such a file's delimiter and header into `dialect`.
+Status SniffEngineCsv(const std::string& file, const KnownDialect& known, CsvDialect* dialect);
+
 // The column names of the first record of a file (column1, ... without a header).
 Result<std::vector<std::string>> EngineCsvNames(const std::string& file, const CsvDialect& dialect);
 

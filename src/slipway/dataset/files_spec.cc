@@ -12,10 +12,16 @@ constexpr std::array<std::string_view, 3> kPolicies = {"fail", "skip", "quaranti
 
 std::string OfChar(char c) { return c == '\0' ? std::string() : std::string(1, c); }
 
-Json DialectToJson(const CsvDialect& dialect) {
-  return {{"delimiter", OfChar(dialect.delimiter)}, {"quote", OfChar(dialect.quote)},
-          {"escape", OfChar(dialect.escape)},       {"header", dialect.header},
-          {"skip_lines", dialect.skip_lines},       {"encoding", dialect.encoding}};
+// Without what is to be sniffed.
+Json DialectToJson(const FilesSpec& spec) {
+  const CsvDialect& dialect = *spec.dialect;
+  Json out = {{"quote", OfChar(dialect.quote)},
+              {"escape", OfChar(dialect.escape)},
+              {"skip_lines", dialect.skip_lines},
+              {"encoding", dialect.encoding}};
+  if (!spec.sniff_delimiter) out["delimiter"] = OfChar(dialect.delimiter);
+  if (!spec.sniff_header) out["header"] = dialect.header;
+  return out;
 }
 
 // One byte, "tab" or "\t"; "" and "none" are no character where that is allowed.
@@ -95,7 +101,7 @@ std::optional<Format> FormatFromPath(std::string_view path) {
 Json FilesSpecToJson(const FilesSpec& spec) {
   Json out = {{"paths", spec.paths}};
   if (spec.format) out["format"] = FormatName(*spec.format);
-  if (spec.dialect) out["dialect"] = DialectToJson(*spec.dialect);
+  if (spec.dialect) out["dialect"] = DialectToJson(spec);
   if (!spec.schema.fields.empty()) out["schema"] = SchemaToJson(spec.schema);
   out["on_bad_rows"] = kPolicies[static_cast<size_t>(spec.on_bad_rows)];
   return out;
@@ -113,6 +119,8 @@ Result<FilesSpec> FilesSpecFromJson(const Json& json) {
   if (FindMember(json, "dialect") != nullptr) {
     ASSIGN_OR_RETURN(const Json* dialect, GetObject(json, "dialect"));
     ASSIGN_OR_RETURN(spec.dialect, DialectFromJson(*dialect));
+    spec.sniff_delimiter = FindMember(*dialect, "delimiter") == nullptr;
+    spec.sniff_header = FindMember(*dialect, "header") == nullptr;
   }
   if (const Json* schema = FindMember(json, "schema"); schema != nullptr) {
     ASSIGN_OR_RETURN(spec.schema, SchemaFromJson(*schema));

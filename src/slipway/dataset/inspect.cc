@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "slipway/base/file.h"
 #include "slipway/base/text.h"
@@ -108,16 +109,23 @@ Result<Schema> InspectCsvText(const std::vector<std::string>& files, const CsvDi
 // Sets spec.dialect and gives the file's schema.
 Result<Schema> InspectCsv(const std::vector<std::string>& files, FilesSpec* spec) {
   const std::string& first = files.front();
+  KnownDialect known;
+  if (spec->dialect) {
+    known = *spec->dialect;
+    known.delimiter = !std::exchange(spec->sniff_delimiter, false);
+    known.header = !std::exchange(spec->sniff_header, false);
+  }
   if (spec->dialect && !spec->dialect->IsPlain()) {
     if (first == kStandardInput) {
       return InvalidArgument("standard input must be plain CSV in UTF-8",
                              "save it to a file first");
     }
+    RETURN_IF_ERROR(SniffEngineCsv(first, known, &*spec->dialect));
     ASSIGN_OR_RETURN(const std::vector<std::string> names, EngineCsvNames(first, *spec->dialect));
     return InspectCsvText(files, *spec->dialect, names);
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<ByteSource> source, OpenHead(first));
-  ASSIGN_OR_RETURN(CsvSniff sniff, SniffCsvSource(source.get(), spec->dialect));
+  ASSIGN_OR_RETURN(CsvSniff sniff, SniffCsvSource(source.get(), known));
   spec->dialect = sniff.dialect;
   if (first != kStandardInput) return InspectCsvText(files, sniff.dialect, sniff.names);
   Schema out = AllStrings(sniff.names);

@@ -153,6 +153,68 @@ TEST_F(InspectTest, CsvThatIsNotPlainIsReadByTheEngineWithOurValues) {
   }
 }
 
+FilesSpec PartlyStated(const std::string& path, const Json& dialect) {
+  return FilesSpecFromJson({{"paths", {path}}, {"dialect", dialect}}).value();
+}
+
+TEST_F(InspectTest, WhatIsNotStatedOfADialectIsSniffed) {
+  const std::string plain = Write("plain.csv", "name;n\nUlm;1\nK\xC3\xB6ln;2\n");
+  const std::string latin = Write("latin.csv", "name;n\nUlm;1\nK\xF6ln;2\n");
+  const std::string quoted =
+      Write("quoted.csv", "\xEF\xBB\xBF'name';n\n'U\\';lm';1\nO'r;2\n'\\';\\'';3\n");
+  std::string utf16 = "\xFF\xFE";
+  for (const char c : std::string("name\tn\nUlm\t1\nK\xF6ln\t2\n")) utf16 += {c, '\0'};
+  const std::pair<std::string, Json> cases[] = {
+      {plain, {{"header", true}}},
+      {plain, {{"skip_lines", 0}}},
+      {plain, {{"encoding", "utf-8"}}},
+      {plain, {{"quote", ""}}},
+      {plain, {{"quote", "'"}}},
+      {plain, {{"escape", "\\"}}},
+      {plain, {{"delimiter", ";"}}},
+      {latin, {{"encoding", "latin-1"}}},
+      {latin, {{"encoding", "latin-1"}, {"header", true}}},
+      {Write("utf16.csv", utf16), {{"encoding", "utf-16"}}},
+      {quoted, {{"quote", "'"}, {"escape", "\\"}}},
+  };
+  for (const auto& [path, dialect] : cases) {
+    SCOPED_TRACE(path + DumpJson(dialect));
+    const auto inspection = Inspect(PartlyStated(path, dialect));
+    ASSERT_OK(inspection);
+    EXPECT_FALSE(inspection->spec.sniff_delimiter || inspection->spec.sniff_header);
+    EXPECT_EQ(inspection->spec.schema, (Schema{{{"name", Type::kString}, {"n", Type::kInt64}}}));
+    const auto rows = ReadSpec(inspection->spec);
+    ASSERT_OK(rows);
+    const Table quotes = {{"U';lm", "1"}, {"O'r", "2"}, {"';'", "3"}};
+    EXPECT_EQ(rows->cells, path == quoted ? quotes : (Table{{"Ulm", "1"}, {"K\xC3\xB6ln", "2"}}));
+  }
+  // The header too, and a stated one holds.
+  const std::string numbers = Write("numbers.csv", "1;K\xF6ln\n2;Ulm\n");
+  const auto none = Inspect(PartlyStated(numbers, {{"encoding", "latin-1"}}));
+  ASSERT_OK(none);
+  EXPECT_EQ(none->spec.schema.Names(), (std::vector<std::string>{"column1", "column2"}));
+  const auto header = Inspect(PartlyStated(numbers, {{"encoding", "latin-1"}, {"header", true}}));
+  ASSERT_OK(header);
+  EXPECT_EQ(header->spec.schema.Names(), (std::vector<std::string>{"1", "K\xC3\xB6ln"}));
+}
+
+TEST_F(InspectTest, OnlyAStatedDelimiterIsBlamed) {
+  const std::string path = Write("a.csv", "name;n\nK\xF6ln;1\n");
+  EXPECT_NE(Message(PartlyStated(path, {{"encoding", "latin-1"}, {"delimiter", ","}}))
+                .find("the stated delimiter ',' leaves one column, but ';' splits"),
+            std::string::npos);
+}
+
+TEST_F(InspectTest, OldMacLinesOfOtherEncodingsAreStillRead) {
+  const std::string path = Write("mac.csv", "name;n\rK\xF6ln;1\rUlm;2\r");
+  const auto inspection =
+      Inspect(PartlyStated(path, {{"encoding", "latin-1"}, {"delimiter", ";"}, {"header", true}}));
+  ASSERT_OK(inspection);
+  const auto rows = ReadSpec(inspection->spec);
+  ASSERT_OK(rows);
+  EXPECT_EQ(rows->cells, (Table{{"K\xC3\xB6ln", "1"}, {"Ulm", "2"}}));
+}
+
 // Puts `text` in place of standard input for its lifetime.
 class StandardInput {
  public:

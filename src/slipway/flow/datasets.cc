@@ -66,7 +66,6 @@ Result<FilesSpec> SpecFromDefinition(const DatasetDefinition& definition) {
     spec.format = FormatFromName(format->get<std::string>());
     if (!spec.format) return InvalidArgument("unknown format " + DumpJson(*format));
   }
-  // Stating one part of a dialect states it all: the rest has its defaults.
   CsvDialect dialect;
   bool stated = false;
   for (const char* key : {"delimiter", "quote", "escape"}) {
@@ -77,6 +76,7 @@ Result<FilesSpec> SpecFromDefinition(const DatasetDefinition& definition) {
     (key == std::string_view("delimiter") ? dialect.delimiter
      : key == std::string_view("quote")   ? dialect.quote
                                           : dialect.escape) = c;
+    if (key == std::string_view("quote")) dialect.escape = c;
     stated = true;
   }
   if (const Json* header = FindMember(settings, "header")) {
@@ -91,7 +91,11 @@ Result<FilesSpec> SpecFromDefinition(const DatasetDefinition& definition) {
     dialect.encoding = encoding->get<std::string>();
     stated = true;
   }
-  if (stated) spec.dialect = dialect;
+  if (stated) {
+    spec.dialect = dialect;
+    spec.sniff_delimiter = FindMember(settings, "delimiter") == nullptr;
+    spec.sniff_header = FindMember(settings, "header") == nullptr;
+  }
   if (const Json* schema = FindMember(settings, "schema")) {
     Json list = *schema;
     if (schema->is_object()) {
