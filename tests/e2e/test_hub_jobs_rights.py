@@ -1,5 +1,7 @@
 """Narrow roles on a service or an infrastructure: the jobs that they start are theirs to follow, and what they deploy is theirs to see;
 conditions and audit records of the API Deployer's objects."""
+import json
+
 import pytest
 
 import little
@@ -144,6 +146,50 @@ def test_the_audit_log_says_what_was_asked_for_and_what_came_of_it(asked):
     for path, body in (("plan", {}), ("test", {}), ("query", {"endpoint": "e", "record": {}})):
         hub.local("POST", f"{LIVE}/{path}", body)
     assert {r["action"] for r in hub.local("GET", "/api/v1/audit?limit=1000").json} == asked_
+
+
+def test_a_projects_administrator_sees_no_records_of_jobs_elsewhere(asked):
+    hub, keys = asked
+    hub.slipway("user", "add", "amy", "--role", "admin@project:shop")
+    key = hub.key("--account", "amy")
+    assert by(hub, "carl", "deployment", "update", "live", code=7)
+    def records(key, more=""):
+        return hub.call("GET", f"/api/v1/audit?project=shop{more}", key=key).json
+    all_, seen = records(hub.token, "&limit=1000"), records(key, "&limit=1000")
+    deploys = [r for r in all_ if r["after"] and r["after"].get("scope") == "infra:dev"]
+    of = {r["path"] for r in deploys}
+    assert deploys and seen == [r for r in all_ if r["path"] not in of]
+    assert any(r["action"] == "job started" for r in seen) and "infra:" not in json.dumps(seen)
+    # Pages are of what is seen.
+    paged, path = [], "/api/v1/audit?project=shop&limit=2"
+    while path:
+        answer = hub.call("GET", path, key=key)
+        assert len(answer.json) == 2 or "Link" not in answer.headers
+        paged += answer.json
+        path = answer.headers["Link"].split(">")[0][1:] if "Link" in answer.headers else None
+    assert paged == seen
+    hub.slipway("user", "grant", "amy", "read", "--on", "infra:dev")
+    assert records(key, "&limit=1000") == all_
+
+
+def test_a_projects_administrator_sees_roles_on_it_alone(asked):
+    hub, keys = asked
+    hub.slipway("user", "add", "ann", "--role", "admin@project:shop")
+    hub.slipway("user", "add", "zoe", "--role", "read@project:pay", "--role", "deploy@infra:prod", "--role", "write@service:shop/shop-svc", "--role", "read")
+    key, there = hub.key("--account", "ann"), [{"role": "write", "scope": "service:shop/shop-svc"}]
+    given = {"role": "read", "scope": "project:shop"}
+    def sorted_(grants):
+        return sorted(grants, key=lambda g: g["scope"])
+    granted = hub.call("POST", "/api/v1/users/zoe/grants", given, key=key)
+    assert granted.status == 200 and sorted_(granted.json["grants"]) == [given, *there]
+    taken = hub.call("DELETE", "/api/v1/users/zoe/grants?role=read&scope=project:shop", key=key)
+    assert taken.status == 200 and taken.json["grants"] == there
+    gone, came = hub.call("GET", "/api/v1/audit?project=shop&limit=2", key=key).json
+    assert gone["after"]["grants"] == came["before"]["grants"] == there
+    assert sorted_(gone["before"]["grants"]) == sorted_(came["after"]["grants"]) == [given, *there]
+    # Whoever may see all sees all.
+    assert len(hub.local("GET", "/api/v1/audit?project=shop&limit=1").json[0]["before"]["grants"]) == 5
+    assert len(hub.local("GET", "/api/v1/users/zoe").json["grants"]) == 4
 
 
 def test_stages_are_for_anybody_known(asked):

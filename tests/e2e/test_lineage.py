@@ -1,6 +1,7 @@
 """`slipway lineage --request ID`: from an answer of a real API node back to the dataset's fingerprint, whoever keeps the log."""
 import http.client
 import json
+import pathlib
 import shutil
 import urllib.parse
 
@@ -139,6 +140,10 @@ def test_over_http_each_sees_what_they_may(home, shop, nodes, hubs):
     mine = lineage("scientist", "--query-log", log).json
     assert mine["trained_on"] == whole["trained_on"] and mine["answer"]["lines"][0]["features"]["x"] == "***"
     assert lineage("stranger", "--query-log", log, code=3)
+    # A package that is there sounds as one that is not.
+    hidden, absent = (hub.call("GET", f"/api/v1/lineage/shop/{v}/fare", key=pathlib.Path(keys["stranger"]).read_text().strip()) for v in ("v2", "v999"))
+    assert hidden.status == absent.status == 404 and "no right to see it" in hidden.json["message"]
+    assert hidden.json | {"request_id": ""} == json.loads(absent.body.replace(b"v999", b"v2")) | {"request_id": ""}
     for path in ("/api/v1/lineage", "/api/v1/lineage?request_id=%22", "/api/v1/lineage?deployment=d"):
         assert hub.local("GET", path).status == 400, path
 

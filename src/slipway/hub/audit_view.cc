@@ -6,6 +6,7 @@
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
+#include "slipway/hub/principal.h"
 
 namespace slipway {
 namespace {
@@ -45,6 +46,22 @@ std::string AuditedText(const Json& value) {
 Json Parsed(const std::string& text) {
   auto json = ParseJson(text);
   return json.ok() ? *std::move(json) : Json();
+}
+
+// One side of a record; of an account it has all roles, also those on what is not the caller's.
+Json SideFor(const Request& caller, const std::string& text) {
+  Json side = Parsed(text);
+  const Json* all = FindMember(side, "grants");
+  if (all == nullptr || !all->is_array()) return side;
+  Json seen = Json::array();
+  for (const Json& grant : *all) {
+    const Json* scope = FindMember(grant, "scope");
+    if (scope == nullptr || !scope->is_string() ||
+        MaySee(caller, ResourceOfScope(scope->get_ref<const std::string&>())))
+      seen.push_back(grant);
+  }
+  side["grants"] = std::move(seen);
+  return side;
 }
 
 }  // namespace
@@ -96,7 +113,7 @@ AuditRecord DescribeChange(const Route& route, const Request& request, const Jso
   return record;
 }
 
-Json AuditToJson(const AuditRecord& record) {
+Json AuditToJson(const AuditRecord& record, const Request& caller) {
   return {{"id", record.id},
           {"at", FormatTimestamp(record.at)},
           {"who", record.who},
@@ -106,8 +123,8 @@ Json AuditToJson(const AuditRecord& record) {
           {"path", record.path},
           {"status", record.status},
           {"request_id", record.request_id},
-          {"before", Parsed(record.before_json)},
-          {"after", Parsed(record.after_json)}};
+          {"before", SideFor(caller, record.before_json)},
+          {"after", SideFor(caller, record.after_json)}};
 }
 
 }  // namespace slipway

@@ -11,7 +11,8 @@ namespace slipway {
 // one or with a job, the request's body. Values of keys that name secrets are left out.
 AuditRecord DescribeChange(const Route& route, const Request& request, const Json& before,
                            const Json& after);
-Json AuditToJson(const AuditRecord& record);
+// Without the roles that `caller` may not see.
+Json AuditToJson(const AuditRecord& record, const Request& caller);
 
 // `value` without what secrets may be in; large texts are cut.
 Json WithoutSecrets(const Json& value);

@@ -1,8 +1,11 @@
 #include "slipway/hub/event_streams.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
+#include <vector>
 
+#include "slipway/base/clock.h"
 #include "slipway/base/hash.h"
 #include "slipway/base/json.h"
 #include "slipway/base/text.h"
@@ -13,6 +16,8 @@ namespace {
 
 constexpr size_t kMostStreams = 500;
 constexpr auto kBeat = std::chrono::seconds(15);  // proxies close what is silent
+constexpr auto kLook = std::chrono::seconds(3);   // a stream outlives its right by no more
+constexpr double kKnownSeconds = 1;  // so long nobody is looked up again, unless rights changed
 
 std::string Frame(const std::string& id, const char* name, const Json& data) {
   return (id.empty() ? "" : "id: " + id + "\n") + "event: " + name + "\ndata: " + DumpJson(data) +
@@ -70,8 +75,8 @@ void EventStreams::Stop() {
   thread_.join();
 }
 
-bool EventStreams::Add(std::unique_ptr<HttpPending> pending, const Principal& principal,
-                       const std::string& job, const std::string& last_event_id) {
+bool EventStreams::Add(std::unique_ptr<HttpPending> pending, Caller caller, const std::string& job,
+                       const std::string& last_event_id) {
   MutexLock lock(mutex_);
   if (stop_ || listeners_.size() >= kMostStreams) {
     HttpReply* reply = pending->reply();
@@ -83,7 +88,7 @@ bool EventStreams::Add(std::unique_ptr<HttpPending> pending, const Principal& pr
     return false;
   }
   Listener listener;
-  listener.principal = principal;
+  listener.caller = std::move(caller);
   listener.job = job;
   if (last_event_id.starts_with(run_ + "-"))
     listener.after = ParseInt64(last_event_id.substr(run_.size() + 1)).value_or(0);
@@ -102,7 +107,8 @@ void EventStreams::Run() {
   auto beat_at = std::chrono::steady_clock::now() + kBeat;
   mutex_.lock();
   while (!stop_) {
-    if (!news_) changed_.wait_until(mutex_, beat_at);
+    if (!news_)
+      changed_.wait_until(mutex_, std::min(beat_at, std::chrono::steady_clock::now() + kLook));
     news_ = false;
     const bool beat = std::chrono::steady_clock::now() >= beat_at;
     if (beat) beat_at = std::chrono::steady_clock::now() + kBeat;
@@ -142,8 +148,40 @@ bool EventStreams::FeedFromRecord(Listener& listener) {
   return false;
 }
 
+EventStreams::Look EventStreams::LookAgain(Listener& listener, bool tells) {
+  const double now = SteadySeconds();
+  const bool recent = now - listener.looked_at < kKnownSeconds;
+  if (recent && !tells) return Look::kKnown;
+  // Rights change with an audit record; to ask for the last one is cheaper than to look up.
+  const auto change = hub_.registry().audit().LastId();
+  if (!change.ok()) return Look::kUnknown;
+  if (recent && *change == listener.change) return Look::kKnown;
+  Result<Principal> caller = listener.caller();
+  if (!caller.ok()) return Look::kUnknown;
+  if (caller->kind == Principal::Kind::kAnonymous) return Look::kOver;
+  if (!listener.job.empty()) {
+    const auto job = hub_.registry().jobs().Get(listener.job);
+    if (!job.ok() && job.error().code != ErrorCode::kNotFound) return Look::kUnknown;
+    if (!job.ok() || !May(*caller, "read", ResourceOfJob(job->scope, job->who))) return Look::kOver;
+  }
+  listener.principal = *std::move(caller);
+  listener.looked_at = now;
+  listener.change = *change;
+  return Look::kKnown;
+}
+
 bool EventStreams::Feed(Listener& listener, bool beat) {
-  for (const NumberedJobEvent& event : hub_.jobs().EventsAfter(listener.after, listener.job)) {
+  // Before the look: what a change came before is told by the rights after it.
+  const std::vector<NumberedJobEvent> events =
+      hub_.jobs().EventsAfter(listener.after, listener.job);
+  const Look caller = LookAgain(listener, !events.empty() || !listener.job.empty());
+  if (caller == Look::kOver) {
+    listener.stream->End();
+    return false;
+  }
+  // While the registry does not answer nothing is told; later all of it is.
+  if (caller == Look::kUnknown) return !beat || listener.stream->Write(": beat\n\n");
+  for (const NumberedJobEvent& event : events) {
     listener.after = event.number;
     if (!May(listener.principal, "read", ResourceOfJob(event.scope, event.who))) continue;
     if (!listener.stream->Write(

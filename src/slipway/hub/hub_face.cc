@@ -223,18 +223,22 @@ void HubFace::Work(Lane& lane) {
   }
 }
 
-// Whoever shows something that is wrong is nobody, not somebody with fewer rights.
-Result<Principal> HubFace::Identify(const HttpRequest& request) const {
-  Registry& registry = hub_.registry();
-  const std::string_view header = request.Header("authorization");
+HubFace::Credential HubFace::CredentialOf(const HttpRequest& request) {
   const bool dss = IsDssPath(request.path);
-  const std::string_view ticket = dss ? request.Header(kTicket) : "";
+  return {dss, std::string(request.Header("authorization")),
+          std::string(dss ? request.Header(kTicket) : ""), CookieOf(request, "slipway_session")};
+}
+
+// Whoever shows something that is wrong is nobody, not somebody with fewer rights.
+Result<Principal> HubFace::Identify(const Credential& shown) const {
+  Registry& registry = hub_.registry();
+  const auto& [dss, header, ticket, session] = shown;
   if (!header.empty() || !ticket.empty()) {
     // Basic is what DSS's clients send, and for them alone: browsers would remember it.
     const bool bearer = header.size() >= 7 && ToLower(header.substr(0, 7)) == "bearer ";
     Principal nobody;
     if (!header.empty() && !bearer && !dss) return nobody;
-    const std::string key = header.empty() ? std::string(ticket) : SecretOfAuthorization(header);
+    const std::string key = header.empty() ? ticket : SecretOfAuthorization(header);
     if (key.empty()) return nobody;
     nobody.refused = "the API key that was sent is not valid: it is unknown, revoked or expired";
     if (SameSecret(key, options_.token)) return LocalPrincipal(options_.local_user);
@@ -245,7 +249,6 @@ Result<Principal> HubFace::Identify(const HttpRequest& request) const {
     if (!account || account->disabled) return nobody;
     return KeyPrincipal(*found, &*account);
   }
-  const std::string session = CookieOf(request, "slipway_session");
   if (session.empty() || dss) return Principal{};
   ASSIGN_OR_RETURN(const auto account, registry.accounts().FindSession(session));
   if (!account) {
@@ -309,7 +312,8 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
   }
   request.body = std::string(in.body);
   request.body_file = std::string(in.body_file);
-  const Result<Principal> known = Identify(in);
+  Credential shown = CredentialOf(in);
+  const Result<Principal> known = Identify(shown);
   const Principal principal = known.ok() ? *known : Principal{};
   const bool stranger = principal.kind == Principal::Kind::kAnonymous;
   if (!stranger) Remember(in);
@@ -339,11 +343,13 @@ void HubFace::Answer(std::unique_ptr<HttpPending> pending) {
     const auto job = request.query.find("job");
     std::string job_id;
     if (job != request.query.end()) {
-      if (const auto record = hub_.registry().jobs().Get(job->second); record.ok())
-        job_id = record->id;
+      const auto record = hub_.registry().jobs().Get(job->second);
+      job_id = record.ok() ? record->id : job->second;
     }
     const std::string last(in.Header("last-event-id"));
-    streams_.Add(std::move(pending), principal, job_id, last);
+    streams_.Add(
+        std::move(pending), [this, shown = std::move(shown)] { return Identify(shown); }, job_id,
+        last);
     return;
   }
   reply->status = response.status;

@@ -64,8 +64,14 @@ class HubFace final : public HttpHandler {
   void Work(Lane& lane);
   Lane& LaneOf(const HttpRequest& request);
   void Answer(std::unique_ptr<HttpPending> pending);
+  // What a request shows of its caller; kept where the caller is looked up again.
+  struct Credential {
+    bool dss = false;
+    std::string authorization, ticket, session;
+  };
+  static Credential CredentialOf(const HttpRequest& request);
   // Somebody unknown is a Principal too; an error: the registry could not be asked.
-  Result<Principal> Identify(const HttpRequest& request) const;
+  Result<Principal> Identify(const Credential& shown) const;
   void Remember(const HttpRequest& request);
   bool Remembers(const HttpRequest& request);
   std::string MetricsText() const;

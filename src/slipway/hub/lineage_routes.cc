@@ -101,19 +101,14 @@ Result<Response> Trace(Hub& hub, const Request& request, const Origin& origin) {
     out["hint"] = error.hint;
     return JsonResponse(out);
   };
-  const auto package =
-      FindPackage(hub.registry(), origin.service, origin.generation, origin.manifest_sha256);
-  const bool seen =
-      package.ok() &&
-      MaySee(request, {"service", package->project + "/" + package->manifest.service});
-  if (!package.ok() || !seen) {
-    const Error error = package.ok()
-                            ? NotFound("the package is of a project that you have no right to see",
-                                       "an administrator grants it: slipway user grant")
-                            : package.error();
-    if (package.ok() || error.code == ErrorCode::kNotFound)
-      return origin.answer.is_null() ? Result<Response>(error) : Result<Response>(missing(error));
-    return error;
+  const auto package = FindPackage(
+      hub.registry(), origin.service, origin.generation, origin.manifest_sha256,
+      [&](const std::string& service) { return MaySee(request, {"service", service}); });
+  if (!package.ok()) {
+    Error error = package.error();
+    if (error.code != ErrorCode::kNotFound) return error;
+    if (!MaySee(request, Resource{})) error.message += ", or you have no right to see it";
+    return origin.answer.is_null() ? Result<Response>(error) : Result<Response>(missing(error));
   }
   const PackageManifest& manifest = package->manifest;
   out["package"] = {{"project", package->project},

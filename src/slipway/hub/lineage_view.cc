@@ -93,28 +93,32 @@ Result<Json> ModelLineage(Registry& registry, const VersionRecord& version) {
 }
 
 Result<KnownPackage> FindPackage(Registry& registry, const std::string& service,
-                                 const std::string& generation,
-                                 const std::string& manifest_sha256) {
+                                 const std::string& generation, const std::string& manifest_sha256,
+                                 const std::function<bool(const std::string&)>& sees) {
   const auto is_it = [&](const PackageManifest& manifest) {
     return manifest_sha256.empty() || ManifestSha256(manifest) == manifest_sha256;
   };
   if (const auto version = registry.published().GetVersion(service, generation);
       version.ok() && !generation.empty()) {
-    KnownPackage out;
     ASSIGN_OR_RETURN(const PublishedService of, registry.published().Get(service));
-    ASSIGN_OR_RETURN(const Json manifest, ParseJson(version->manifest_json));
-    ASSIGN_OR_RETURN(out.manifest, ManifestFromJson(manifest));
-    ASSIGN_OR_RETURN(out.path, registry.published().Path(*version));
-    out.project = of.project;
-    out.sha256 = version->blob;
-    out.published = true;
-    out.published_at = version->published_at;
-    out.published_by = version->published_by;
-    if (is_it(out.manifest)) return out;
+    if (sees(of.project + "/" + service)) {
+      KnownPackage out;
+      ASSIGN_OR_RETURN(const Json manifest, ParseJson(version->manifest_json));
+      ASSIGN_OR_RETURN(out.manifest, ManifestFromJson(manifest));
+      ASSIGN_OR_RETURN(out.path, registry.published().Path(*version));
+      out.project = of.project;
+      out.sha256 = version->blob;
+      out.published = true;
+      out.published_at = version->published_at;
+      out.published_by = version->published_by;
+      if (is_it(out.manifest)) return out;
+    }
   }
   ASSIGN_OR_RETURN(const auto packages, registry.packages().List(""));
   for (const PackageRecord& package : packages) {
-    if (package.service != service || PackageId(package.number) != generation) continue;
+    if (package.service != service || PackageId(package.number) != generation ||
+        !sees(package.project + "/" + service))
+      continue;
     KnownPackage out;
     ASSIGN_OR_RETURN(out.path, registry.packages().Path(package));
     auto manifest = ReadPackageManifest(out.path);

@@ -2,6 +2,7 @@
 // a package's endpoint back to the version.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -25,8 +26,10 @@ struct KnownPackage {
   PackageManifest manifest;
 };
 // The one with this manifest, where `manifest_sha256` is given and there are several; kNotFound.
+// What `sees` ("PROJECT/SERVICE") says no to is as if it were not there.
 Result<KnownPackage> FindPackage(Registry& registry, const std::string& service,
-                                 const std::string& generation, const std::string& manifest_sha256);
+                                 const std::string& generation, const std::string& manifest_sha256,
+                                 const std::function<bool(const std::string&)>& sees);
 
 // {"model", "bundle_sha256", "version": ModelLineage or null, "same_bundle", "trained_on":
 // [{"dataset", "fingerprint", "files"}], "tables": [{"dataset", "part", "sha256"}]}. A version that

@@ -25,6 +25,13 @@ Json AccountToJson(const AccountRecord& account) {
           {"created_by", account.created_by}};
 }
 
+// An administrator of one project learns of no right elsewhere.
+Json AccountFor(const Request& request, AccountRecord account) {
+  std::erase_if(account.grants,
+                [&](const Grant& grant) { return !MaySee(request, ResourceOfScope(grant.scope)); });
+  return AccountToJson(account);
+}
+
 Json KeyToJson(const ApiKeyRecord& key) {
   return {{"id", key.id},
           {"label", key.label},
@@ -93,7 +100,7 @@ Result<Response> ListUsers(Hub& hub, const Request&) {
 
 Result<Response> ShowUser(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const auto account, hub.registry().accounts().Get(request.params.at("user")));
-  return JsonResponse(AccountToJson(account));
+  return JsonResponse(AccountFor(request, account));
 }
 
 Result<Response> AddUser(Hub& hub, const Request& request) {
@@ -166,7 +173,7 @@ Result<Response> AddGrant(Hub& hub, const Request& request) {
   ASSIGN_OR_RETURN(const std::string warning, CheckScopeIsThere(hub, request, GrantOf(body)));
   RETURN_IF_ERROR(hub.registry().accounts().AddGrant(name, GrantOf(body), request.who));
   ASSIGN_OR_RETURN(const auto account, hub.registry().accounts().Get(name));
-  return JsonResponse(WithWarnings(AccountToJson(account), {warning}));
+  return JsonResponse(WithWarnings(AccountFor(request, account), {warning}));
 }
 
 Result<Response> RemoveGrant(Hub& hub, const Request& request) {

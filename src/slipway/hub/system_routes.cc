@@ -1,4 +1,5 @@
 // Signing in, the first administrator, the audit log, events and the API's description.
+#include <algorithm>
 #include <cmath>
 
 #include "slipway/base/clock.h"
@@ -181,6 +182,35 @@ std::optional<double> ParseSpan(const std::string& text) {
   return static_cast<double>(*value) * unit;
 }
 
+// What a job for a project did may be another scope's: an infrastructure's.
+Result<bool> MaySeeRecord(Hub& hub, const Request& request, const AuditRecord& record) {
+  static constexpr std::string_view kJobs = "/api/v1/jobs/";
+  if (!record.path.starts_with(kJobs) || MaySee(request, Resource{})) return true;
+  const std::string id = record.path.substr(kJobs.size());
+  const auto job = hub.registry().jobs().Get(id.substr(0, id.find('/')));
+  if (!job.ok() && job.error().code == ErrorCode::kNotFound) return false;
+  RETURN_IF_ERROR(job);
+  return MaySee(request, ResourceOfJob(job->scope, job->who));
+}
+
+// The newest that the caller may see; one more than `limit` when there are more.
+Result<std::vector<AuditRecord>> FindAudit(Hub& hub, const Request& request, AuditFilter filter,
+                                           int64_t limit) {
+  std::vector<AuditRecord> out;
+  // Who may not see all reads in larger steps, as most of one may be hidden.
+  filter.limit = MaySee(request, Resource{}) ? limit + 1 : std::max<int64_t>(limit + 1, 100);
+  for (;;) {
+    ASSIGN_OR_RETURN(std::vector<AuditRecord> page, hub.registry().audit().List(filter));
+    for (AuditRecord& record : page) {
+      filter.before = record.id;
+      ASSIGN_OR_RETURN(const bool seen, MaySeeRecord(hub, request, record));
+      if (seen) out.push_back(std::move(record));
+      if (std::ssize(out) > limit) return out;
+    }
+    if (std::ssize(page) < filter.limit) return out;
+  }
+}
+
 Result<Response> ListAudit(Hub& hub, const Request& request) {
   const auto get = [&](const char* key) {
     const auto found = request.query.find(key);
@@ -205,12 +235,11 @@ Result<Response> ListAudit(Hub& hub, const Request& request) {
     filter.before = *id;
   }
   const int64_t limit = filter.limit;
-  ++filter.limit;  // one more tells whether there is a next page
-  ASSIGN_OR_RETURN(auto records, hub.registry().audit().List(filter));
+  ASSIGN_OR_RETURN(auto records, FindAudit(hub, request, filter, limit));
   const bool more = std::ssize(records) > limit;
   if (more) records.pop_back();
   Json out = Json::array();
-  for (const AuditRecord& record : records) out.push_back(AuditToJson(record));
+  for (const AuditRecord& record : records) out.push_back(AuditToJson(record, request));
   Response response = JsonResponse(out);
   if (more)
     response.headers["Link"] = LinkToNextPage(request, limit, std::to_string(records.back().id));

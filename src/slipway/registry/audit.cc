@@ -43,4 +43,9 @@ Result<std::vector<AuditRecord>> Audit::List(const AuditFilter& filter) const {
   return out;
 }
 
+Result<int64_t> Audit::LastId() const {
+  ASSIGN_OR_RETURN(const auto rows, database_.Query("SELECT coalesce(max(id), 0) FROM audit"));
+  return rows[0].Int(0);
+}
+
 }  // namespace slipway

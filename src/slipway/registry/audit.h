@@ -39,6 +39,7 @@ class Audit {
   explicit Audit(Database& database) : database_(database) {}
   Status Append(const AuditRecord& record);
   Result<std::vector<AuditRecord>> List(const AuditFilter& filter) const;  // newest first
+  Result<int64_t> LastId() const;  // 0: there is none yet. Moves with every change
 
  private:
   Database& database_;

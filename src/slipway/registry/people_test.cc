@@ -119,7 +119,9 @@ TEST_F(PeopleTest, TheAuditLogTakesRowsAndGivesNoneUp) {
   record.project = "shop";
   record.before_json = "null";
   record.after_json = R"({"x":1})";
+  EXPECT_EQ(*registry_->audit().LastId(), 0);
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(registry_->audit().Append(record).ok());
+  EXPECT_EQ(*registry_->audit().LastId(), registry_->audit().List({})->front().id);
   EXPECT_FALSE(registry_->database().Execute("UPDATE audit SET who = 'eve'").ok());
   EXPECT_FALSE(registry_->database().Execute("DELETE FROM audit").ok());
   if (registry_->database().dialect() == SqlDialect::kSqlite) {  // REPLACE deletes without asking
