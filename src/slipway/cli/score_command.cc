@@ -105,10 +105,12 @@ Result<int> Score(Context& context, const ScoreOptions& options) {
                      {"rows_per_second", rate},       {"output", options.output},
                      {"model", found.name},           {"version", found.version},
                      {"engine", model->engine_name()}};
-  const std::string human = "scored " + Counted(outcome->rows, "row") + " in " +
-                            FormatSeconds(outcome->seconds) + " (" +
-                            FormatCount(static_cast<int64_t>(rate)) + " rows/s) to " +
-                            (options.output == "-" ? "standard output" : options.output);
+  const int64_t empty = outcome->rows - outcome->predicted;
+  const std::string human =
+      "scored " + Counted(outcome->rows, "row") +
+      (empty > 0 ? ", " + FormatCount(empty) + " without a prediction," : "") + " in " +
+      FormatSeconds(outcome->seconds) + " (" + FormatCount(static_cast<int64_t>(rate)) +
+      " rows/s) to " + (options.output == "-" ? "standard output" : options.output);
   if (options.output == "-") {
     // Standard output is the data.
     context.Say(human);

@@ -180,7 +180,9 @@ Result<Response> DeleteVersion(Hub& hub, const Request& request) {
                         version.model + "' is deployed: " + QuotedList(on->second) +
                         (on->second.size() == 1 ? " has" : " have") +
                         " a package with it, served, wanted or as the way back",
-                    "update first: slipway deployment update " + on->second[0]);
+                    "bring it to other versions first, twice, as the last one stays the way back: "
+                    "slipway deployment update " +
+                        on->second[0] + " --version vN; or delete the deployment");
   }
   RETURN_IF_ERROR(
       hub.registry().models().DeleteVersion(version.project, version.model, version.number,

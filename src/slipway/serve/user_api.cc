@@ -118,8 +118,8 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
     return false;
   }
   const bool get = route.openapi || route.verb == Verb::kPredictSimple;
-  if (request.method != (get ? "GET" : "POST")) {
-    reply->AddHeader("Allow", get ? "GET" : "POST");
+  if (request.method != (get ? "GET" : "POST") && !(route.openapi && request.method == "HEAD")) {
+    reply->AddHeader("Allow", route.openapi ? "GET, HEAD" : get ? "GET" : "POST");
     Fail(405,
          InvalidArgument("the method is " + std::string(request.method.substr(0, 20)) +
                              ", which this path does not take",
