@@ -1,5 +1,6 @@
 // Deployments: create, update (a job), roll back, promote, test, query, watch.
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 
@@ -23,22 +24,6 @@ Result<DeploymentRecord> Find(Hub& hub, const Request& request) {
   return hub.registry().deployments().Get(request.params.at("deployment"));
 }
 
-// Whether an update has begun, or has ended before it could.
-struct Begun {
-  Mutex mutex;
-  CondVar changed;
-  bool is_so GUARDED_BY(mutex) = false;
-  void Set() {
-    MutexLock lock(mutex);
-    is_so = true;
-    changed.NotifyAll();
-  }
-  void Wait() {
-    MutexLock lock(mutex);
-    while (!is_so) changed.Wait(mutex);
-  }
-};
-
 // The update as a job of one activity; its progress lines are the update's log. Answered once what
 // is wanted is saved, or cannot be.
 Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateRequest update) {
@@ -52,12 +37,15 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   work.output = record.name;
   work.reason = "asked for";
   const Json before = record.applied ? SpecToJson(*record.applied) : Json();
-  const auto begun = std::make_shared<Begun>();
-  work.ended = [begun] { begun->Set(); };
+  const auto saved = std::make_shared<std::atomic<bool>>(false);
+  work.ended = [saved] {
+    saved->store(true);
+    saved->notify_all();
+  };
   work.run = [&hub, update, before,
-              begun](const ActivityContext& context) -> Result<ActivityRecord> {
+              begun = work.ended](const ActivityContext& context) -> Result<ActivityRecord> {
     UpdateRequest request = update;
-    request.begun = [begun] { begun->Set(); };
+    request.begun = begun;
     request.job = context.job;
     request.cancel = context.cancel;
     request.log = [&](const std::string& line, double part) {
@@ -71,7 +59,7 @@ Result<Response> StartUpdate(Hub& hub, const DeploymentRecord& record, UpdateReq
   };
   RETURN_IF_ERROR(hub.deployer().CheckIdle(record.name));
   ASSIGN_OR_RETURN(const std::string id, hub.jobs().Start(project, std::move(work), update.who));
-  begun->Wait();
+  saved->wait(false);
   return JsonResponse({{"job", id}, {"deployment", record.name}}, 202);
 }
 

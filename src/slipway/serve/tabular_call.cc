@@ -59,10 +59,7 @@ void TabularCalls::State::Fail(int status, const Error& error, const TabularDial
     reply->AddHeader(
         "Retry-After",
         std::to_string(retry_seconds > 0 ? retry_seconds : parts->admission->RetryAfterSeconds()));
-  if (status == 401) {
-    reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
-    reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
-  }
+  if (status == 401) AddAuthenticateHeaders(reply);
   reply->body.clear();
   dialect.WriteError(status, error, reply);
 }

@@ -60,15 +60,10 @@ void UserApi::State::Fail(int status, const Error& error, const UserCall& call,
                           HttpReply* reply) const {
   if (status == 503 || status == 504 || status == 429)
     reply->AddHeader("Retry-After", std::to_string(parts->admission->RetryAfterSeconds()));
+  if (status == 401) AddAuthenticateHeaders(reply);
   WriteError(status, error, call.request_id, reply);
   if (call.endpoint_index < 0)
     parts->refusals.Count(call.service != nullptr ? call.service->id : "", status);
-}
-
-void UserApi::State::AskForKey(const Error& error, const UserCall& call, HttpReply* reply) const {
-  reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
-  reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
-  Fail(401, error, call, reply);
 }
 
 // The service, whether the caller may ask it, and the method. False: the reply is the refusal.
@@ -87,12 +82,8 @@ bool UserApi::State::FindService(const UserRoute& route, const HttpRequest& requ
   const UserAccess access = thread->gate.Check(*call->service, call->rules, headers.authorization,
                                                request.client_subject);
   if (access.status != 200) {
-    const Error error = PermissionDenied(std::string(access.reason), std::string(access.hint));
-    if (access.status == 401) {
-      AskForKey(error, *call, reply);
-    } else {
-      Fail(access.status, error, *call, reply);
-    }
+    Fail(access.status, PermissionDenied(std::string(access.reason), std::string(access.hint)),
+         *call, reply);
     return false;
   }
   if (const int wait =
@@ -158,10 +149,11 @@ bool UserApi::State::Choose(std::string_view body, UserThread* thread, UserCall*
   }
   const Generation& generation = *call->generation->generation;
   if (!UserGate::MayUse(*call->generation, call->rules, call->access)) {
-    AskForKey(PermissionDenied("generation '" + generation.id() + "' of service '" + service.id +
-                                   "' needs an API key",
-                               "send the key as the user of Basic authentication, or as Bearer"),
-              *call, reply);
+    Fail(401,
+         PermissionDenied("generation '" + generation.id() + "' of service '" + service.id +
+                              "' needs an API key",
+                          "send the key as the user of Basic authentication, or as Bearer"),
+         *call, reply);
     return false;
   }
   const int index = generation.IndexOf(call->endpoint);

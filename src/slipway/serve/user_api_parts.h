@@ -118,8 +118,6 @@ struct UserApi::State {
   void Refuse(int status, Error error, DeferredCall* deferred);
   // Also counts it, unless an endpoint has it and does.
   void Fail(int status, const Error& error, const UserCall& call, HttpReply* reply) const;
-  // 401, and how to say who one is.
-  void AskForKey(const Error& error, const UserCall& call, HttpReply* reply) const;
 
   NodeParts* parts;
   std::vector<std::unique_ptr<UserThread>> threads;  // loops, then workers

@@ -117,6 +117,11 @@ UserHeaders ReadUserHeaders(const HttpRequest& request) {
   return headers;
 }
 
+void AddAuthenticateHeaders(HttpReply* reply) {
+  reply->AddHeader("WWW-Authenticate", "Basic realm=\"slipway\", charset=\"UTF-8\"");
+  reply->AddHeader("WWW-Authenticate", "Bearer realm=\"slipway\"");
+}
+
 void AddTraceContext(const UserHeaders& headers, HttpReply* reply) {
   if (headers.trace_parent.empty()) return;
   reply->AddHeader("traceparent", headers.trace_parent);

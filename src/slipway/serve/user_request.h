@@ -37,6 +37,8 @@ struct UserHeaders {
 // One pass over the headers. A request id, traceparent or tracestate that is not well-formed is
 // left out; so is a tracestate in several lines.
 UserHeaders ReadUserHeaders(const HttpRequest& request);
+// What a 401 carries: how callers say who they are.
+void AddAuthenticateHeaders(HttpReply* reply);
 // The caller's W3C trace context is answered as it came.
 void AddTraceContext(const UserHeaders& headers, HttpReply* reply);
 
